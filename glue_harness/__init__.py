@@ -1,0 +1,18 @@
+"""GLUE and SuperGLUE as T5 defines them: `from glue_harness import Plan, run, load_tasks`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__version__ = "0.1.0"
+__all__ = ["Plan", "Record", "load_tasks", "run"]
+HOMES = {"Plan": "plan", "Record": "record", "load_tasks": "registry", "run": "run"}
+
+
+def __getattr__(name: str) -> Any:
+    """The public names, imported when first asked for: `run` brings torch with it."""
+    if name not in HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{HOMES[name]}"), name)

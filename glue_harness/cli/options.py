@@ -1,0 +1,59 @@
+"""Options that several verbs share, and where results are kept."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+def results_folder() -> Path:
+    return Path(os.environ.get("GLUE_RESULTS", "results"))
+
+
+def leaderboards_folder() -> Path:
+    return Path(os.environ.get("GLUE_LEADERBOARDS", "leaderboards"))
+
+
+def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--results",
+        type=click.Path(path_type=Path),
+        default=results_folder,
+        show_default="results, or $GLUE_RESULTS",
+        help="Folder of runs.",
+    )(command)
+
+
+def task_folders_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option(
+        "--tasks",
+        "task_folders",
+        multiple=True,
+        metavar="DIR",
+        help="Folder with task files of your own (they are run); also $GLUE_TASKS.",
+    )(command)
+
+
+def data_option(default: str = "hub") -> Decorator:
+    return click.option(
+        "--data",
+        default=default,
+        show_default=True,
+        metavar="WHERE",
+        help="hub, demo, demo:ROWS, or a folder (official download, save_to_disk or parquet).",
+    )
+
+
+def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")(command)
+
+
+def split_names(values: tuple[str, ...]) -> list[str]:
+    """`--task a,b --task c` as one list."""
+    return [name.strip() for value in values for name in value.split(",") if name.strip()]

@@ -1,0 +1,59 @@
+"""Where output goes: rich on a terminal, plain text elsewhere. Text from data is never read as markup."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+WIDTH_WITHOUT_TERMINAL = 120
+
+
+@cache
+def console(stderr: bool = False) -> Console:
+    """The console of stdout (results) or stderr (progress, notes). NO_COLOR is heeded by rich."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else WIDTH_WITHOUT_TERMINAL
+    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+
+def say(text: str = "", style: str | None = None) -> None:
+    console().print(printable(text), style=style, soft_wrap=True)
+
+
+def note(text: str, style: str | None = "dim") -> None:
+    """A remark that is not a result: to stderr, so that piped output stays clean."""
+    console(stderr=True).print(printable(text), style=style, soft_wrap=True)
+
+
+def table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "", right: Iterable[str] = ()
+) -> Table:
+    """A table of texts; the columns named in `right` are aligned right. A cell may be a rich Text."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    right = set(right)
+    made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
+    for column in columns:
+        made.add_column(Text(column), justify="right" if column in right else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in row))
+    return made
+
+
+def show(made: Table) -> None:
+    console().print(made)
+
+
+def printable(text: str) -> str:
+    """Control characters made visible, so that no data can steer the terminal."""
+    return "".join(c if c in "\n\t" or c.isprintable() else c.encode("unicode_escape").decode() for c in text)

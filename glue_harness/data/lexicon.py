@@ -1,0 +1,4 @@
+"""Words and sentence templates that the tasks' demo generators share."""
+
+
+def scene() -> None: ...

@@ -1,0 +1,40 @@
+"""Expected failures: one line that names the thing, the place and the fix."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GlueError(Exception):
+    """A failure we foresaw. The command line prints its text and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class UsageError(GlueError):
+    """The request itself is wrong: nothing was started."""
+
+    exit_code = 2
+
+
+class DataError(GlueError):
+    """Data that cannot be trusted or found."""
+
+
+class RowError(DataError):
+    """One row that cannot become an example."""
+
+
+class Interrupted(GlueError):
+    """The user or the system asked the run to stop."""
+
+    exit_code = 130
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error for a name nobody knows, with the nearest name that exists."""
+    known = sorted(known)
+    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
+    fix = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    return UsageError(f"unknown {kind} {name!r}: {fix}")

@@ -1,0 +1,155 @@
+"""A plan: everything needed to repeat a run. TOML in and out, and a digest that names it."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, get_type_hints
+
+from glue_harness.errors import UsageError, unknown
+
+CHOICES = {
+    "mixing": ("proportional", "temperature", "equal", "custom"),
+    "optimizer": ("adamw", "adafactor"),
+    "schedule": ("constant", "linear"),
+    "answers": ("closed", "strict"),
+    "precision": ("auto", "bf16", "fp32"),
+    "device": ("auto", "cuda", "cpu"),
+}
+POSITIVE = ("limit", "temperature", "steps", "batch_size", "micro_batch", "lr", "eval_every", "eval_limit")
+POSITIVE += ("max_input", "max_target", "max_answer", "clip", "eval_tokens")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train on what, how, and how to score it. One seed: several seeds are several runs."""
+
+    tasks: tuple[str, ...]
+    data: str = "hub"  # hub, demo, demo:ROWS, or a folder
+    revision: str | None = None  # of the Hub data; None: the one pinned in the task file
+    model: str = "google-t5/t5-small"  # Hub id, folder, tiny, or t5:small|base|large from scratch
+    tokenizer: str | None = None  # folder with the vocabulary for a model from scratch
+    method: str = "full"
+    mixing: str = "proportional"
+    limit: float | None = 2**19  # K: examples of one task that count at most
+    temperature: float = 1.0
+    rates: Mapping[str, float] = field(default_factory=dict)  # for mixing = custom
+    steps: int = 1000
+    batch_size: int = 32  # examples per update
+    micro_batch: int | None = None  # examples per pass; None: all of them at once
+    lr: float = 1e-3
+    optimizer: str = "adamw"
+    schedule: str = "linear"
+    warmup: int = 0  # steps
+    weight_decay: float = 0.0
+    clip: float | None = 1.0  # norm of the gradient
+    dropout: float | None = None  # None: the model's own
+    max_input: int = 512  # tokens
+    max_target: int = 128
+    max_answer: int = 128
+    answers: str = "closed"
+    eval_every: int | None = None  # steps; None: ten times a run
+    eval_limit: int | None = None  # examples per task while training; the final scores use all
+    eval_tokens: int = 8192  # padded input tokens in a batch of answers
+    precision: str = "auto"
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.tasks:
+            raise UsageError("no task: name one with --task, for example --task mnli")
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise unknown(name, str(getattr(self, name)), known)
+        for name in POSITIVE:
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value > 0):
+                raise UsageError(f"{name} must be above 0, not {value}")
+        if self.rates and self.mixing != "custom":
+            raise UsageError(f"rates are given but mixing is {self.mixing!r}: use --mixing custom")
+        if self.mixing == "custom" and not sum(self.rates.values()) > 0:
+            raise UsageError("custom rates sum to 0: give at least one, for example --rate mnli=2")
+        if any(not rate >= 0 for rate in self.rates.values()):
+            raise UsageError("a custom rate must not be negative")
+
+    def replace(self, **changes: Any) -> Plan:
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def digest(self) -> str:
+        """Names the plan whatever its seed: runs with one digest are repeats of one experiment."""
+        facts = {**self.to_dict(), "seed": None}
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+    @property
+    def is_demo(self) -> bool:
+        return self.data.partition(":")[0] == "demo"
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "tasks": list(self.tasks), "rates": dict(self.rates)}
+
+    def to_toml(self) -> str:
+        lines = [f"{key} = {_toml(value)}" for key, value in self.to_dict().items() if value is not None]
+        return "\n".join(lines) + "\n"
+
+
+FIELDS = {f.name: f for f in dataclasses.fields(Plan)}
+TYPES = get_type_hints(Plan)
+
+
+def plan_from(values: Mapping[str, Any], where: str = "plan") -> Plan:
+    """A plan from plain values, each checked against its field's type."""
+    return Plan(**{key: checked(key, value, where) for key, value in values.items()})
+
+
+def read_plan(path: Path) -> dict[str, Any]:
+    """The values of a plan file, not yet a plan: options on the command line may override them."""
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read plan {str(path)!r}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"plan {str(path)!r} is not TOML: {error}") from None
+    return {key: checked(key, value, str(path)) for key, value in values.items()}
+
+
+def checked(key: str, value: Any, where: str) -> Any:
+    """A value in its field's type, or an error that names the place."""
+    if key not in FIELDS:
+        error = unknown("setting", key, FIELDS)
+        raise UsageError(f"{where}: {error}")
+    kind = TYPES[key]
+    if kind == tuple[str, ...] and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
+        return tuple(value)
+    if kind == Mapping[str, float] and isinstance(value, Mapping):
+        return {name: float(rate) for name, rate in value.items()}
+    plain = {str: str, int: int, float: float, str | None: str, int | None: int, float | None: float}.get(kind)
+    allows_none = kind in (str | None, int | None, float | None)
+    if allows_none and value is None:
+        return None
+    if plain is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if plain is not None and isinstance(value, plain) and not isinstance(value, bool):
+        return value
+    raise UsageError(f"{where}: {key} must be {getattr(plain, '__name__', 'a list or table')}, not {value!r}")
+
+
+def parsed(key: str, text: str, where: str) -> Any:
+    """A value written on the command line as `key=text`."""
+    try:
+        value = None if text == "none" else tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    return checked(key, value, where)
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+    return json.dumps(value)
