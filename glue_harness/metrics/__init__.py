@@ -1,17 +1,57 @@
-"""T5's metrics: exact, vectorised over bootstrap draws, and without network."""
+"""T5's metrics: exact, vectorised over bootstrap draws, without network. Declared here, computed in the modules."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-import numpy as np
+from importlib import import_module
+from pathlib import Path
 
 from glue_harness.task import Metric, Prediction, Tally
 
-
-def _accuracy(predictions: Sequence[Prediction]) -> Tally:
-    right = np.array([(-1 if p.label is None else p.label) == p.example.label for p in predictions], float)
-    return Tally([p.example.id for p in predictions], lambda w: {"accuracy": 100 * (w @ right) / w.sum(1)})
+EVALUATE_MODULE = str(Path(__file__).parent / "evaluate_t5.py")  # for evaluate.load(EVALUATE_MODULE, task name)
 
 
-accuracy = Metric(("accuracy",), _accuracy)
+def _metric(place: str, *keys: str) -> Metric:
+    """A metric computed by `module.function` of this package, which is imported when it first counts."""
+    module, _, function = place.partition(".")
+
+    def tally(predictions: Sequence[Prediction]) -> Tally:
+        return getattr(import_module(f"{__name__}.{module}"), function)(predictions)
+
+    return Metric(keys, tally)
+
+
+accuracy = _metric("classification.accuracy", "accuracy")
+f1 = _metric("classification.f1", "f1")
+matthews = _metric("classification.matthews", "matthews_corrcoef")
+mean_3class_f1 = _metric("classification.mean_3class_f1", "mean_3class_f1")
+exact_match = _metric("classification.exact_match", "exact_match")
+pearson = _metric("correlation.pearson", "pearson_corrcoef")
+spearman = _metric("correlation.spearman", "spearman_corrcoef")
+squad = _metric("question_answering.squad", "em", "f1")
+rouge = _metric("generation.rouge", "rouge1", "rouge2", "rougeLsum")
+bleu = _metric("generation.bleu", "bleu")
+
+ALL = {
+    "accuracy": accuracy,
+    "f1": f1,
+    "matthews": matthews,
+    "mean_3class_f1": mean_3class_f1,
+    "exact_match": exact_match,
+    "pearson": pearson,
+    "spearman": spearman,
+    "squad": squad,
+    "rouge": rouge,
+    "bleu": bleu,
+}
+
+
+def measure(metrics: Sequence[Metric], predictions: Sequence[Prediction]) -> dict[str, float]:
+    """Every value of every metric, x100; NaN where undefined."""
+    import numpy as np
+
+    values: dict[str, float] = {}
+    for metric in metrics:
+        units, score = metric.tally(predictions)
+        values |= {key: float(value[0]) for key, value in score(np.ones((1, len(units)))).items()}
+    return values
