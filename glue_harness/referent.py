@@ -8,7 +8,7 @@ from typing import Any
 from glue_harness.task import Example, Gold
 
 DETERMINERS = frozenset(
-    "a an few her his each every many much my our some that the their these this those which whose your".split()
+    str.split("a an few her his each every many much my our some that the their these this those which whose your")
 )
 
 
