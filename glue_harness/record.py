@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 from glue_harness.errors import DataError
 
@@ -52,14 +52,32 @@ class Record:
 def record_from(values: Any) -> Record:
     """A record from JSON. Anything that is not one is refused by name, so that a reader can go on."""
     if not isinstance(values, dict) or not {"id", "plan", "digest", "schema"} <= values.keys():
-        raise DataError("not a record of glue")
+        raise DataError("it is not a record of glue")
     if values["schema"] != SCHEMA:
-        raise DataError(f"schema {values['schema']!r} is not {SCHEMA}: written by another version of glue")
+        raise DataError(f"its schema is {values['schema']!r}, not {SCHEMA}: written by another version of glue")
     known = {f.name for f in dataclasses.fields(Record)}
     try:
-        record = Record(**{key: value for key, value in values.items() if key in known})
-        record.scores = {task: Score(**score) for task, score in record.scores.items()}
-        record.last = {task: Score(**score) for task, score in record.last.items()}
-    except (TypeError, AttributeError) as error:
-        raise DataError(f"not a complete record: {error}") from None
+        record = _of_its_types(Record(**{key: value for key, value in values.items() if key in known}))
+        record.scores = {task: _score(score) for task, score in record.scores.items()}
+        record.last = {task: _score(score) for task, score in record.last.items()}
+    except (TypeError, ValueError) as error:
+        raise DataError(f"it is not a complete record: {error}") from None
     return record
+
+
+def _score(values: dict[str, Any]) -> Score:
+    score = _of_its_types(Score(**values))
+    bounds = [bound for low, high in score.intervals.values() for bound in (low, high)]
+    for value in (*score.metrics.values(), *bounds):
+        if not isinstance(value, float | int | None):
+            raise TypeError(f"{value!r} is not a number")
+    return score
+
+
+def _of_its_types(made: Any) -> Any:
+    """The same dataclass instance, if every value has the declared type; JSON may write a float as an integer."""
+    for name, hint in get_type_hints(type(made)).items():
+        kind = float | int if hint is float else get_origin(hint) if get_origin(hint) in (dict, list) else hint
+        if not isinstance(getattr(made, name), kind):
+            raise TypeError(f"{name} is not {hint}")
+    return made

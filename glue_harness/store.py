@@ -1,0 +1,240 @@
+"""Where runs are kept: results/<id>/ with record, predictions and log. No crash loses what was there."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import json
+import math
+import os
+import re
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from glue_harness.errors import DataError, GlueError, UsageError, unknown
+from glue_harness.plan import Plan, plan_from
+from glue_harness.record import Record, record_from
+from glue_harness.task import Prediction, Task, Text
+
+RECORD = "record.json"
+LATEST = "latest"
+SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # names that stay inside their folder on every system
+
+
+class Store:
+    """A folder of runs that several processes may read and write at once."""
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+
+    def new_id(self, plan: Plan) -> str:
+        """Sorts by time, says what it is, and is unique whatever else starts in the same instant."""
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        tasks = "-".join(plan.tasks) if len(plan.tasks) <= 2 else f"{len(plan.tasks)}tasks"
+        model = plan.model.replace("\\", "/").rstrip("/").rpartition("/")[2]
+        return f"{stamp}-{_slug(tasks)}-{_slug(model)}-s{plan.seed}-{secrets.token_hex(4)}"
+
+    def run_folder(self, run_id: str) -> Path:
+        if not SAFE.fullmatch(run_id):
+            raise UsageError(f"run id {run_id!r} is not allowed: use letters, digits, '.', '_' and '-'")
+        return self.folder / run_id
+
+    def create(self, record: Record) -> Path:
+        """Makes the run's folder and writes its record: a results folder that cannot be used is found now."""
+        folder = self.run_folder(record.id)
+        fix = "choose a folder that can be written with --results, or free some space"
+        try:
+            folder.mkdir(parents=True)
+        except OSError as error:
+            raise GlueError(f"results folder {str(self.folder)!r} cannot be written: {_why(error)}; {fix}") from None
+        try:
+            self.save(record)
+        except GlueError as error:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+            raise GlueError(f"results folder {str(self.folder)!r} cannot be written: {error}") from None
+        return folder
+
+    def save(self, record: Record) -> None:
+        write_atomic(self.run_folder(record.id) / RECORD, json_text(record.to_dict(), indent=1) + "\n")
+
+    def load_all(self) -> tuple[list[Record], list[tuple[Path, str]]]:
+        """Every readable record, oldest first, and the files that are not one with the reason."""
+        records, broken = [], []
+        for path in sorted([*self.folder.glob(f"*/{RECORD}"), *self.folder.glob("*.json")]):
+            try:
+                records.append(_read(path))
+            except DataError as error:
+                broken.append((path, str(error)))
+        return sorted(records, key=_age), broken
+
+    def find(self, name: str) -> Record:
+        """The run that a user means: its id, a part of it that only one run has, its folder, or `latest`."""
+        if "/" in name or os.sep in name:
+            name = self._id_at(name)
+        if SAFE.fullmatch(name) and (self.folder / name / RECORD).exists():
+            path = self.folder / name / RECORD
+            try:
+                return _read(path)
+            except DataError as error:
+                raise DataError(f"{path}: {error}") from None
+        records, _ = self.load_all()
+        if not records:
+            raise UsageError(f"no run in {str(self.folder)!r}: make one with glue run, or name a folder with --results")
+        if name == LATEST:
+            return records[-1]
+        found = [r for r in records if r.id.startswith(name)] or [r for r in records if name in r.id]
+        if len(found) > 1:
+            matches = ", ".join(record.id for record in found[-5:])
+            raise UsageError(f"run {name!r} matches {len(found)} runs, write more of it: {matches}")
+        if not found:
+            ids = [record.id for record in records]
+            raise unknown("run", name, difflib.get_close_matches(name, ids, n=5, cutoff=0))
+        return found[0]
+
+    def _id_at(self, path: str) -> str:
+        """The id of the run at a path, which must lie in this store."""
+        folder = Path(os.path.abspath(path))
+        folder = folder.parent if folder.name == RECORD else folder
+        if folder.parent != Path(os.path.abspath(self.folder)):
+            raise UsageError(f"{path!r} is not a run in {str(self.folder)!r}: name its folder of runs with --results")
+        return folder.name
+
+    def write_predictions(self, run_id: str, task_name: str, predictions: Iterable[Prediction]) -> None:
+        """Keeps what is needed to score again: inputs stay with the data."""
+        path = self._predictions_file(run_id, task_name)
+        try:
+            path.parent.mkdir(exist_ok=True)
+        except OSError as error:
+            raise _cannot_save(path, error) from None
+        write_atomic(path, "".join(json_text(_line(prediction)) + "\n" for prediction in predictions))
+
+    def read_predictions(self, run_id: str, task: Task) -> list[Prediction]:
+        """The predictions of a run as its metrics want them, right answers and groups included."""
+        path = self._predictions_file(run_id, task.name)
+        try:
+            lines = _text(path).splitlines()
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
+        found = []
+        for number, line in enumerate(lines, start=1):
+            try:
+                found.append(_prediction(task, json.loads(line)))
+            except (ValueError, KeyError, TypeError, DataError) as error:
+                raise DataError(f"{path}, line {number} is not a prediction of {task.name}: {error}") from None
+        return found
+
+    def append_train(self, run_id: str, entry: Mapping[str, Any]) -> None:
+        """One line more in train.jsonl, by one write: a killed process leaves no half of it."""
+        path = self.run_folder(run_id) / "train.jsonl"
+        try:
+            with open(path, "ab") as file:
+                file.write((json_text(entry) + "\n").encode())
+        except OSError as error:
+            raise _cannot_save(path, error) from None
+
+    def _predictions_file(self, run_id: str, task_name: str) -> Path:
+        if not SAFE.fullmatch(task_name):
+            raise UsageError(f"task name {task_name!r} cannot be a file name: use letters, digits, '.', '_' and '-'")
+        return self.run_folder(run_id) / "predictions" / f"{task_name}.jsonl"
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Replaces a file in one step that survives a power cut; on failure the earlier file is intact."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(draft, "x", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise _cannot_save(path, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON that every reader takes: ASCII only, and what is not a finite number becomes null."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _cannot_save(path: Path, error: OSError) -> GlueError:
+    return GlueError(f"cannot save {str(path)!r}: {_why(error)}; free some space or choose another folder")
+
+
+def _why(error: OSError) -> str:
+    return error.strerror or str(error)
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:24].rstrip("-.") or "x"
+
+
+def _age(record: Record) -> tuple[str, str]:
+    return record.started, record.id
+
+
+def _read(path: Path) -> Record:
+    """A record that can be relied on, or an error that says why it cannot."""
+    text = _text(path)
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"it is not complete JSON: {error}" if text.strip() else "it is empty") from None
+    record = record_from(values)
+    try:
+        plan_from(record.plan)
+    except (GlueError, TypeError) as error:
+        raise DataError(f"its plan cannot be read: {error}") from None
+    if record.id != path.parent.name:
+        raise DataError(f"it is the record of run {record.id!r}, so it belongs in a folder of that name")
+    return record
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"it cannot be read: {_why(error)}") from None
+    except UnicodeDecodeError:
+        raise DataError("it is not UTF-8 text") from None
+
+
+def _line(prediction: Prediction) -> dict[str, Any]:
+    example = prediction.example
+    return {
+        "id": example.id,
+        "target": example.target,
+        "prediction": prediction.text,
+        "info": example.info,
+        "scores": prediction.scores,
+    }
+
+
+def _prediction(task: Task, line: Mapping[str, Any]) -> Prediction:
+    example = task.example(Text("", line["target"], line["info"]), line["id"], {})
+    return task.prediction(example, line["prediction"], line["scores"])
