@@ -1,0 +1,86 @@
+"""Scores of answers that are right or wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from glue_harness.errors import DataError
+from glue_harness.metrics.units import Values, by_unit, percent, tally_of_means, tally_of_sums
+from glue_harness.task import Prediction, Tally
+
+INVALID = -1  # what T5 compares for an answer that is no label, and for a hidden target
+CB_CLASSES = (0, 1, 2)
+
+
+def answer(prediction: Prediction) -> Any:
+    return INVALID if prediction.label is None else prediction.label
+
+
+def is_right(prediction: Prediction) -> bool:
+    return answer(prediction) == prediction.example.label
+
+
+def accuracy(predictions: Sequence[Prediction]) -> Tally:
+    def formula(totals: np.ndarray) -> Values:
+        right, n = totals.T
+        return {"accuracy": percent(right, n)}
+
+    return tally_of_sums(predictions, lambda p: (is_right(p), 1), formula)
+
+
+def exact_match(predictions: Sequence[Prediction]) -> Tally:
+    """The share of groups whose every answer is right."""
+    groups = by_unit(predictions)
+    return tally_of_means([*groups], {"exact_match": [all(map(is_right, group)) for group in groups.values()]})
+
+
+def f1(predictions: Sequence[Prediction]) -> Tally:
+    """F1 of class 1; an invalid answer counts as the opposite of its target, so it is always wrong."""
+
+    def count(prediction: Prediction) -> tuple[int, int]:
+        target = prediction.example.label
+        if target not in (0, 1):
+            raise DataError(f"f1 needs targets 0 and 1: example {prediction.example.id!r} has {target!r} (hidden?)")
+        guess = prediction.label if prediction.label in (0, 1) else 1 - target
+        return target * guess, target + guess
+
+    def formula(totals: np.ndarray) -> Values:
+        hits, marked = totals.T
+        return {"f1": percent(2 * hits, marked, undefined=0)}
+
+    return tally_of_sums(predictions, count, formula)
+
+
+def matthews(predictions: Sequence[Prediction]) -> Tally:
+    """Matthews correlation over all labels that occur; the invalid answer is one of them."""
+    labels = sorted({p.example.label for p in predictions} | {answer(p) for p in predictions})
+
+    def count(prediction: Prediction) -> Iterable[float]:
+        target, guess = prediction.example.label, answer(prediction)
+        return 1, target == guess, *(target == label for label in labels), *(guess == label for label in labels)
+
+    def formula(totals: np.ndarray) -> Values:
+        n, right, targets, guesses = np.split(totals, [1, 2, 2 + len(labels)], axis=1)
+        n, right = n[:, 0], right[:, 0]
+        covariance = n * right - (targets * guesses).sum(axis=1)
+        variances = (n**2 - (targets**2).sum(axis=1)) * (n**2 - (guesses**2).sum(axis=1))
+        return {"matthews_corrcoef": percent(covariance, np.sqrt(variances), undefined=0)}
+
+    return tally_of_sums(predictions, count, formula)
+
+
+def mean_3class_f1(predictions: Sequence[Prediction]) -> Tally:
+    """The mean F1 of three classes; one that never occurs counts as 0, an invalid answer hurts recall only."""
+
+    def count(prediction: Prediction) -> Iterable[float]:
+        target, guess = prediction.example.label, answer(prediction)
+        return *(target == guess == c for c in CB_CLASSES), *((target == c) + (guess == c) for c in CB_CLASSES)
+
+    def formula(totals: np.ndarray) -> Values:
+        hits, marked = np.split(totals, 2, axis=1)
+        return {"mean_3class_f1": percent(2 * hits, marked, undefined=0).mean(axis=1)}
+
+    return tally_of_sums(predictions, count, formula)

@@ -1,0 +1,56 @@
+"""Correlation of numbers; an answer that is no number counts as -1.0, as in T5."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from glue_harness.metrics.units import by_unit
+from glue_harness.task import Prediction, Tally
+
+INVALID = -1.0
+
+
+def pearson(predictions: Sequence[Prediction]) -> Tally:
+    return _tally("pearson_corrcoef", predictions, lambda values, weights: values)
+
+
+def spearman(predictions: Sequence[Prediction]) -> Tally:
+    return _tally("spearman_corrcoef", predictions, ranks)
+
+
+def _tally(key: str, predictions: Sequence[Prediction], scale: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Tally:
+    targets = np.array([p.example.label for p in predictions], dtype=float)
+    answers = np.array([INVALID if p.label is None else p.label for p in predictions], dtype=float)
+
+    def score(weights: np.ndarray) -> dict[str, np.ndarray]:
+        pair = [standardised(scale(values, weights), weights) for values in (targets, answers)]
+        return {key: 100 * np.clip(np.einsum("du,du,du->d", weights, *pair), -1, 1)}
+
+    return Tally([*by_unit(predictions)], score)
+
+
+def ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The rank of each value in each draw, ties at their middle: what ranking the resampled list would give."""
+    distinct, place = np.unique(values, return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    starts = np.searchsorted(place[order], np.arange(len(distinct)))
+    copies = np.add.reduceat(weights[:, order], starts, axis=1)  # of each distinct value
+    middle = np.cumsum(copies, axis=1) - (copies - 1) / 2
+    return np.where(np.isnan(values), np.nan, middle[:, place])
+
+
+def standardised(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Each draw's values with mean 0 and length 1; NaN if they are all the same or not all finite."""
+    drawn = weights > 0
+    values = np.where(drawn, values, 0)
+    lowest = np.where(drawn, values, np.inf).min(axis=1, keepdims=True)
+    highest = np.where(drawn, values, -np.inf).max(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore", over="ignore"):
+        mean = (weights * values).sum(axis=1, keepdims=True) / weights.sum(axis=1, keepdims=True)
+        centred = np.where(drawn, values - mean, 0)
+        # Rounding leaves a constant with a spread above 0, so sameness is asked of the values themselves.
+        spread = np.where(lowest == highest, np.nan, np.abs(centred).max(axis=1, keepdims=True))
+        centred /= spread  # before squaring: an answer may be 1e300
+        return centred / np.sqrt((weights * centred**2).sum(axis=1, keepdims=True))

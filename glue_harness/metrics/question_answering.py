@@ -1,0 +1,41 @@
+"""SQuAD's exact match and F1, which ReCoRD uses too: the best over all accepted answers."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections import Counter
+from collections.abc import Sequence
+
+from glue_harness.errors import DataError
+from glue_harness.metrics.units import by_unit, tally_of_means
+from glue_harness.task import Prediction, Tally
+
+WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
+ARTICLES = re.compile(r"\b(?:a|an|the)\b")
+
+
+def squad(predictions: Sequence[Prediction]) -> Tally:
+    """Only the first prediction of a group counts: one question, however many rows it became."""
+    firsts = {unit: group[0] for unit, group in by_unit(predictions).items()}
+    pairs = [best_match(prediction) for prediction in firsts.values()]
+    return tally_of_means([*firsts], {"em": [em for em, _ in pairs], "f1": [f1 for _, f1 in pairs]})
+
+
+def best_match(prediction: Prediction) -> tuple[float, float]:
+    answers, guess = prediction.example.label, normalised(prediction.label)
+    if not answers:
+        raise DataError(f"example {prediction.example.id!r} has no accepted answer (hidden?)")
+    answers = [normalised(answer) for answer in answers]
+    return float(guess in answers), max(token_f1(answer, guess) for answer in answers)
+
+
+def normalised(text: str) -> str:
+    bare = text.lower().translate(WITHOUT_PUNCTUATION)
+    return " ".join(ARTICLES.sub(" ", bare).split())
+
+
+def token_f1(answer: str, guess: str) -> float:
+    """F1 of two bags of words; 0 when nothing is shared, even if both are empty."""
+    wanted, given = Counter(answer.split()), Counter(guess.split())
+    return 2 * (wanted & given).total() / max(wanted.total() + given.total(), 1)
