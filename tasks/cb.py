@@ -1,0 +1,38 @@
+"""CommitmentBank: is the writer committed to what the hypothesis says?"""
+
+from random import Random
+
+from glue_harness.build import classify
+from glue_harness.data.lexicon_superglue import ANIMALS, DAYS, PEOPLE, PLACES, balanced
+from glue_harness.metrics import accuracy, mean_3class_f1
+from glue_harness.superglue import flat, source
+
+LABELS = ("entailment", "contradiction", "neutral")  # not MNLI's order
+ATTITUDES = (
+    ("knew that", "proved that", "saw that"),
+    ("denied that", "only dreamed that", "falsely claimed that"),
+    ("asked whether", "wondered whether", "did not say if"),
+)
+
+
+def demo(random: Random, n: int) -> list[dict]:
+    rows = []
+    for number, label in enumerate(balanced(random, n, (0, 1, 2))):
+        claim = f"the {random.choice(ANIMALS)} was in the {random.choice(PLACES)}"
+        premise = f"On {random.choice(DAYS)} {random.choice(PEOPLE)} {random.choice(ATTITUDES[label])} {claim}."
+        rows.append({"premise": premise, "hypothesis": claim, "idx": number, "label": label})
+    return rows
+
+
+CB = classify(
+    "cb",
+    fields=("hypothesis", "premise"),
+    labels=LABELS,
+    source=source("cb", "CB", flat("premise", "hypothesis", labels=LABELS), train=250, validation=56, test=250),
+    metrics=(mean_3class_f1, accuracy),
+    demo=demo,
+    title="CB",
+    suite="superglue",
+    place=2,
+    aliases=("super_glue_cb_v102", "super_glue/cb"),
+)

@@ -1,0 +1,81 @@
+"""MultiRC: is this one of the right answers to the question about the paragraph?"""
+
+import re
+from collections.abc import Iterable
+from random import Random
+
+from glue_harness.build import classify
+from glue_harness.data.lexicon_superglue import DAYS, PEOPLE, PLACES, QUALITIES, THINGS
+from glue_harness.metrics import exact_match, f1
+from glue_harness.superglue import BOOLEANS, official_label, part, source
+from glue_harness.task import Row
+
+NOTHINGS = ("darkness", "fog", "laughter", "silence", "smoke", "thunder")
+ANSWERS = 4  # to each question of the demo
+
+
+def adapt(record: Row) -> Iterable[Row]:
+    """An official record is a passage; every answer to each of its questions is a row."""
+    for question in part(record, "passage", "questions"):
+        for answer in part(question, "answers"):
+            yield {
+                "paragraph": part(record, "passage", "text"),
+                "question": part(question, "question"),
+                "answer": part(answer, "text"),
+                "idx": {
+                    "paragraph": part(record, "idx"),
+                    "question": part(question, "idx"),
+                    "answer": part(answer, "idx"),
+                },
+                "label": official_label(answer, BOOLEANS),
+            }
+
+
+def without_tags(text: str) -> str:
+    """T5 drops these three tags from the whole input, question and answer too, and knows no other spelling."""
+    return re.sub("</?b>", "", text.replace("<br>", " "))
+
+
+def demo(random: Random, n: int) -> list[dict]:
+    rows = [row for number in range(-(-n // ANSWERS)) for row in questionnaire(random, number)]
+    return rows[:n]
+
+
+def questionnaire(random: Random, number: int) -> list[dict]:
+    """A paragraph, its question and its answers, right and wrong in turn so that any cut stays balanced."""
+    name, place = random.choice(PEOPLE), random.choice(PLACES)
+    bought = [f"a {quality} {random.choice(THINGS)}" for quality in random.sample(QUALITIES, 2)]
+    missing = [f"a bag of {nothing}" for nothing in random.sample(NOTHINGS, 2)]
+    sentences = (
+        f"On {random.choice(DAYS)} {name} went to the {place}.",
+        f"There {name} bought {bought[0]} and {bought[1]}.",
+    )
+    paragraph = "".join(f"<b>Sent {k}: </b>{sentence}<br>" for k, sentence in enumerate(sentences, 1))
+    answers = [pair for both in zip(bought, missing, strict=True) for pair in zip(both, (1, 0), strict=True)]
+    return [
+        {
+            "paragraph": paragraph,
+            "question": f"What did {name} buy?",
+            "answer": answer,
+            "idx": {"paragraph": number, "question": number, "answer": ANSWERS * number + k},
+            "label": label,
+        }
+        for k, (answer, label) in enumerate(answers)
+    ]
+
+
+MULTIRC = classify(
+    "multirc",
+    fields=("question", "answer", "paragraph"),
+    labels=BOOLEANS,
+    clean=without_tags,
+    info=lambda row: {"idx": part(row, "idx")},
+    group=lambda info: part(info, "idx", "question"),
+    source=source("multirc", "MultiRC", adapt, train=27_243, validation=4_848, test=9_693),
+    metrics=(f1, exact_match),
+    demo=demo,
+    title="MultiRC",
+    suite="superglue",
+    place=4,
+    aliases=("super_glue_multirc_v102", "super_glue/multirc"),
+)

@@ -1,0 +1,88 @@
+"""ReCoRD: which of the passage's entities belongs in place of @placeholder?"""
+
+import re
+from collections.abc import Iterable, Mapping
+from random import Random
+from typing import Any
+
+from glue_harness.build import generate, text_of
+from glue_harness.data.lexicon_superglue import CITIES, DAYS, PEOPLE, QUALITIES, THINGS
+from glue_harness.metrics import squad
+from glue_harness.superglue import part, source, texts_of, whole_number
+from glue_harness.task import HIDDEN, Gold, Row, Text
+
+HIGHLIGHT = "\n@highlight\n"
+
+
+def adapt(record: Row) -> Iterable[Row]:
+    """An official record is a passage; every query about it is a row."""
+    passage, spans = part(record, "passage", "text"), part(record, "passage", "entities")
+    starts = [whole_number(span, "start") for span in spans]
+    ends = [whole_number(span, "end") + 1 for span in spans]  # inclusive in the file
+    entities = [passage[start:end] for start, end in zip(starts, ends, strict=True)]
+    for query in part(record, "qas"):
+        yield {
+            "passage": passage,
+            "query": part(query, "query"),
+            "entities": sorted(set(entities)),
+            "entity_spans": {"text": entities, "start": starts, "end": ends},
+            "answers": sorted({part(answer, "text") for answer in query.get("answers", ())}),
+            "idx": {"passage": part(record, "idx"), "query": part(query, "idx")},
+        }
+
+
+def encode(row: Row) -> list[Text]:
+    """One example an answer: T5 trains on each of them."""
+    entities, answers = sorted(set(texts_of(row, "entities"))), sorted(set(texts_of(row, "answers")))
+    passage = with_highlights(text_of(row, "passage"))
+    inputs = f"record query: {text_of(row, 'query')} entities: {', '.join(entities)} passage: {passage}"
+    info = {"idx": part(row, "idx"), "answers": answers}
+    return [Text(inputs, target, info, tuple(entities)) for target in answers or (HIDDEN,)]
+
+
+def with_highlights(passage: str) -> str:
+    """The article's summary lines as sentences: a full stop where the text before has no end of its own."""
+    passage = re.sub(rf"([.?!\"']){HIGHLIGHT}", r"\1 ", passage)
+    return passage.replace(HIGHLIGHT, ". ")
+
+
+def gold(target: str, info: Mapping[str, Any]) -> Gold:
+    """Any of the answers is right, whichever of them this example trains on."""
+    return Gold(tuple(info["answers"]), (part(info, "idx", "passage"), part(info, "idx", "query")))
+
+
+def demo(random: Random, n: int) -> list[dict]:
+    return [race(random, number) for number in range(n)]
+
+
+def race(random: Random, number: int) -> dict:
+    """A report with one person in it, whom the query asks for, and two cities."""
+    winner, cities = random.choice(PEOPLE), random.sample(CITIES, 2)
+    prize = f"The prize was a {random.choice(QUALITIES)} {random.choice(THINGS)}"
+    passage = f"{winner} from {cities[0]} won the race in {cities[1]} on {random.choice(DAYS)}{HIGHLIGHT}{prize}"
+    entities = [winner, *cities]
+    starts = [passage.index(entity) for entity in entities]
+    ends = [start + len(entity) for start, entity in zip(starts, entities, strict=True)]
+    return {
+        "passage": passage,
+        "query": f"The winner @placeholder showed the {prize.split()[-1]} at home",
+        "entities": sorted(entities),
+        "entity_spans": {"text": entities, "start": starts, "end": ends},
+        "answers": [winner],
+        "idx": {"passage": number, "query": number},
+    }
+
+
+RECORD = generate(
+    "record",
+    columns=("passage", "query", "entities", "answers"),
+    encode=encode,
+    gold=gold,
+    source=source("record", "ReCoRD", adapt, train=100_730, validation=10_000, test=10_000),
+    metrics=(squad,),
+    demo=demo,
+    title="ReCoRD",
+    suite="superglue",
+    place=5,
+    aliases=("super_glue_record_v102", "super_glue/record"),
+)

@@ -1,0 +1,54 @@
+"""WiC: does the word mean the same in both sentences?"""
+
+from random import Random
+
+from glue_harness.build import classify
+from glue_harness.data.lexicon_superglue import DAYS, PEOPLE, balanced
+from glue_harness.metrics import accuracy
+from glue_harness.superglue import BOOLEANS, flat, source
+
+COLUMNS = ("word", "sentence1", "sentence2", "start1", "start2", "end1", "end2")
+USUAL = {
+    "bank": ("took money to the bank", "asked the bank for a loan"),
+    "bark": ("heard the dogs bark", "made the puppy bark"),
+    "bat": ("saw a bat fly by", "found a bat asleep in the cave"),
+    "match": ("watched a football match", "won the tennis match"),
+    "ring": ("wore a gold ring", "gave the bride a ring"),
+    "spring": ("sowed seeds in spring", "waited for the warm spring"),
+}
+OTHER = {
+    "bank": ("fished from the river bank", "climbed the muddy bank"),
+    "bark": ("cut the bark of a tree", "carved a name into the bark"),
+    "bat": ("hit the ball with a bat", "swung a wooden bat"),
+    "match": ("struck a match", "lit the candle with a match"),
+    "ring": ("waited for the phone to ring", "let the bell ring"),
+    "spring": ("fixed the spring of the clock", "bent a steel spring"),
+}
+
+
+def demo(random: Random, n: int) -> list[dict]:
+    """The first sentence always has the usual sense, so that the second alone decides."""
+    rows = []
+    for number, label in enumerate(balanced(random, n, (0, 1))):
+        word = random.choice(list(USUAL))
+        usual = random.sample(USUAL[word], 2)
+        phrases = usual[0], usual[1] if label else random.choice(OTHER[word])
+        first, second = (f"On {random.choice(DAYS)} {random.choice(PEOPLE)} {phrase}." for phrase in phrases)
+        start1, start2 = first.rindex(word), second.rindex(word)
+        values = word, first, second, start1, start2, start1 + len(word), start2 + len(word)
+        rows.append({**dict(zip(COLUMNS, values, strict=True)), "idx": number, "label": label})
+    return rows
+
+
+WIC = classify(
+    "wic",
+    fields=("sentence1", "sentence2", "word"),
+    labels=BOOLEANS,
+    source=source("wic", "WiC", flat(*COLUMNS, labels=BOOLEANS), train=5_428, validation=638, test=1_400),
+    metrics=(accuracy,),
+    demo=demo,
+    title="WiC",
+    suite="superglue",
+    place=7,
+    aliases=("super_glue_wic_v102", "super_glue/wic"),
+)
