@@ -9,6 +9,7 @@ import math
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,6 +62,10 @@ class Store:
     def save(self, record: Record) -> None:
         write_atomic(self.run_folder(record.id) / RECORD, json_text(record.to_dict(), indent=1) + "\n")
 
+    def discard(self, run_id: str) -> None:
+        """Removes a run that never came to anything."""
+        shutil.rmtree(self.run_folder(run_id), ignore_errors=True)
+
     def load_all(self) -> tuple[list[Record], list[tuple[Path, str]]]:
         """Every readable record, oldest first, and the files that are not one with the reason."""
         records, broken = [], []
@@ -105,12 +110,8 @@ class Store:
 
     def write_predictions(self, run_id: str, task_name: str, predictions: Iterable[Prediction]) -> None:
         """Keeps what is needed to score again: inputs stay with the data."""
-        path = self._predictions_file(run_id, task_name)
-        try:
-            path.parent.mkdir(exist_ok=True)
-        except OSError as error:
-            raise _cannot_save(path, error) from None
-        write_atomic(path, "".join(json_text(_line(prediction)) + "\n" for prediction in predictions))
+        lines = (json_text(_line(prediction)) + "\n" for prediction in predictions)
+        write_atomic(self._predictions_file(run_id, task_name), "".join(lines))
 
     def read_predictions(self, run_id: str, task: Task) -> list[Prediction]:
         """The predictions of a run as its metrics want them, right answers and groups included."""
@@ -146,6 +147,7 @@ def write_atomic(path: Path, text: str) -> None:
     """Replaces a file in one step that survives a power cut; on failure the earlier file is intact."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with open(draft, "x", encoding="utf-8", newline="") as file:
             file.write(text)
             file.flush()

@@ -125,6 +125,12 @@ def test_a_run_folder_is_never_used_twice(store):
         store.create(record)
 
 
+def test_a_discarded_run_leaves_no_trace(store):
+    kept, discarded = made(store), made(store)
+    store.discard(discarded.id)
+    assert os.listdir(store.folder) == [kept.id]
+
+
 def test_broken_records_are_named_and_the_others_are_read(store):
     good = made(store)
     whole = (store.run_folder(good.id) / "record.json").read_text()

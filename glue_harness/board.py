@@ -1,0 +1,249 @@
+"""Leaderboards: the finished runs of one suite, the seeds of a plan in one row, ranked by T5's average."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from glue_harness.errors import unknown
+from glue_harness.plan import Plan, plan_from
+from glue_harness.published import Published, Result, load_published
+from glue_harness.record import Record
+from glue_harness.registry import Registry
+from glue_harness.selection import suite_average
+
+SHORT = {  # how the tables of the field call a metric
+    "accuracy": "Acc",
+    "f1": "F1",
+    "mean_3class_f1": "F1",
+    "matthews_corrcoef": "MCC",
+    "pearson_corrcoef": "Pearson",
+    "spearman_corrcoef": "Spearman",
+    "exact_match": "EM",
+    "em": "EM",
+    "rouge1": "R-1",
+    "rouge2": "R-2",
+    "rougeLsum": "R-L",
+    "bleu": "BLEU",
+}
+# Student's t, 97.5 %, for 1 to 30 degrees of freedom
+T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
+T_975 += (2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042)
+
+
+class Column(NamedTuple):
+    """One value of one task."""
+
+    task: str
+    key: str
+    group: str  # title of the task that trains for it: MNLI, for matched and mismatched
+    label: str  # heading that stands alone: MRPC F1, MNLI-m
+
+    @property
+    def name(self) -> str:
+        return f"{self.task}.{self.key}"
+
+
+class Stat(NamedTuple):
+    """A value over seeds. The 95 % interval is across seeds, or over the examples of the only one."""
+
+    mean: float
+    deviation: float | None = None  # sample standard deviation
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One experiment: a plan with all its seeds, or a published result."""
+
+    source: str  # run, or where it was published
+    model: str
+    method: str
+    average: Stat | None  # None unless every task of the suite's average has a score
+    values: Mapping[Column, Stat]
+    rank: int | None = None
+    mixing: str = ""
+    limit: float | None = None
+    temperature: float | None = None
+    steps: int | None = None
+    data: str = ""
+    seeds: int = 1
+    invalid: float | None = None  # percent of the answers
+    runs: tuple[str, ...] = ()
+    digest: str = ""
+    date: str = ""
+    commit: str = ""
+
+
+@dataclass(frozen=True)
+class Board:
+    name: str  # glue, glue-demo
+    suite: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]  # ranked, then those without an average, then published ones
+    left_out: tuple[tuple[str, str], ...]  # run id, why
+    notes: tuple[str, ...] = ()
+
+
+def make_boards(
+    records: Iterable[Record], registry: Registry, suite: str, with_published: bool = False
+) -> tuple[Board, Board]:
+    """The suite's board of real data and that of demo data: the two never share one."""
+    columns = columns_of(registry, suite)
+    concerned = [record for record in records if _concerns(record, registry, suite, columns)]
+    demo = {record.id: plan_from(record.plan).is_demo for record in concerned}
+    real = _board(suite, suite, columns, [r for r in concerned if not demo[r.id]], registry)
+    trial = _board(f"{suite}-demo", suite, columns, [r for r in concerned if demo[r.id]], registry)
+    if with_published:
+        real = _with_published(real, load_published(), registry)
+    return real, trial
+
+
+def columns_of(registry: Registry, suite: str) -> tuple[Column, ...]:
+    """The values of a suite's tasks, in the order of its official table."""
+    if suite not in registry.suites:
+        raise unknown("suite", suite, registry.suites)
+    columns = []
+    for trained in (registry.tasks[name] for name in registry.suites[suite]):
+        for task in registry.scorers(trained) if trained.part != "companion" else ():
+            title = task.title or task.name
+            for key in task.keys:
+                label = title if len(task.keys) == 1 else f"{title} {SHORT.get(key, key)}"
+                columns.append(Column(task.name, key, trained.title or trained.name, label))
+    return tuple(columns)
+
+
+def stat(values: Sequence[float], interval: Sequence[float | None] = (None, None)) -> Stat:
+    """Mean over seeds; `interval` is the one to show when there is a single seed."""
+    mean = statistics.fmean(values)
+    if len(values) == 1:
+        return Stat(mean, None, *interval)
+    deviation = statistics.stdev(values)
+    half = T_975[min(len(values) - 1, len(T_975)) - 1] * deviation / len(values) ** 0.5
+    return Stat(mean, deviation, mean - half, mean + half)
+
+
+def fingerprints(record: Record, task: str) -> Mapping[str, object]:
+    """What names the content of a task's data, by role."""
+    return {role: facts.get("fingerprint") for role, facts in record.data.get(task, {}).items()}
+
+
+def _concerns(record: Record, registry: Registry, suite: str, columns: Sequence[Column]) -> bool:
+    """Whether a run set out to do a task of the suite, however it ended."""
+    ours = {suite, *registry.suites[suite], *(column.task for column in columns)}
+    named = {registry.aliases.get(name, name) for name in plan_from(record.plan).tasks}
+    return not ours.isdisjoint(named | record.scores.keys())
+
+
+def _board(name: str, suite: str, columns: tuple[Column, ...], records: Sequence[Record], registry: Registry) -> Board:
+    groups: dict[tuple[str, str], dict[int, Record]] = defaultdict(dict)
+    left_out = []
+    for record in sorted(records, key=lambda r: (r.started, r.id), reverse=True):
+        if record.status != "finished":
+            left_out.append((record.id, f"{record.status}: {record.error}" if record.error else record.status))
+            continue
+        content = {task: fingerprints(record, task) for task in record.data}
+        seeds = groups[record.digest, json.dumps(content, sort_keys=True)]
+        seed = plan_from(record.plan).seed
+        if seed in seeds:
+            left_out.append((record.id, f"repeats seed {seed} of the later run {seeds[seed].id}"))
+        else:
+            seeds[seed] = record
+    rows = [_row([group[seed] for seed in sorted(group)], columns, registry, suite) for group in groups.values()]
+    return Board(name, suite, columns, tuple(_ranked(rows)), tuple(left_out))
+
+
+def _ranked(rows: Sequence[Row]) -> list[Row]:
+    """By average; runs that lack tasks follow without a rank, those with most values first."""
+    complete = sorted((row for row in rows if row.average), key=lambda row: -row.average.mean)
+    partial = sorted((row for row in rows if not row.average), key=lambda row: (-len(row.values), row.date))
+    means = [row.average.mean for row in complete]
+    return [replace(row, rank=1 + means.index(row.average.mean)) for row in complete] + partial
+
+
+def _row(records: Sequence[Record], columns: Sequence[Column], registry: Registry, suite: str) -> Row:
+    """One plan's seeds."""
+    plan, latest = plan_from(records[0].plan), max(records, key=lambda record: record.started)
+    scores = [{task: _defined(score.metrics) for task, score in record.scores.items()} for record in records]
+    averages = [suite_average(registry, suite, of_seed) for of_seed in scores]
+    values = {}
+    for column in columns:
+        found = [of_seed.get(column.task, {}).get(column.key) for of_seed in scores]
+        if None not in found:
+            values[column] = stat(found, records[0].scores[column.task].intervals.get(column.key, (None, None)))
+    answered = [record.scores[c] for record in records for c in {column.task for column in columns} & {*record.scores}]
+    return Row(
+        source="run",
+        model=plan.model,
+        method=plan.method,
+        average=None if None in averages else stat(averages),
+        values=values,
+        mixing=plan.mixing if len(latest.mix) > 1 else "",
+        limit=plan.limit,
+        temperature=plan.temperature,
+        steps=plan.steps,
+        data=_data(plan, records),
+        seeds=len(records),
+        invalid=100 * sum(s.invalid for s in answered) / max(1, sum(s.n for s in answered)),
+        runs=tuple(record.id for record in records),
+        digest=latest.digest,
+        date=latest.started[:10],
+        commit=_commit(latest),
+    )
+
+
+def _defined(metrics: Mapping[str, float | None]) -> dict[str, float]:
+    return {key: value for key, value in metrics.items() if value is not None}
+
+
+def _data(plan: Plan, records: Sequence[Record]) -> str:
+    """Real or demo, and everything that makes a score not comparable to one on the whole data."""
+    marks = [plan.data if plan.is_demo else "real"]
+    if not plan.is_demo and any(_is_subset(record) for record in records):
+        marks.append("subset")
+    if plan.eval_limit is not None:
+        marks.append(f"steps chosen on {plan.eval_limit} examples")
+    return ", ".join(marks)
+
+
+def _is_subset(record: Record) -> bool:
+    splits = [facts for roles in record.data.values() for facts in roles.values()]
+    return any(facts.get("rows", 0) < (facts.get("official") or 0) for facts in splits)
+
+
+def _commit(record: Record) -> str:
+    commit = (record.environment.get("commit") or "")[:10]
+    return f"{commit} changed" if commit and record.environment.get("dirty") else commit
+
+
+def _with_published(board: Board, published: Published, registry: Registry) -> Board:
+    """The board with the paper's rows below its own: they take no part in the ranking."""
+    by_name = {(column.task, column.key): column for column in board.columns}
+
+    def stats(result: Result) -> dict[Column, Stat]:
+        named = {(registry.aliases.get(task, task), key): (task, key) for task, key in result.values}
+        return {
+            by_name[ours]: Stat(result.values[theirs], result.deviations.get(theirs))
+            for ours, theirs in named.items()
+            if ours in by_name
+        }
+
+    rows = [
+        Row(
+            source=f"published: {published.short}",
+            model=published.model,
+            method=result.configuration,
+            average=Stat(result.averages[board.suite], result.average_deviations.get(board.suite)),
+            values=stats(result),
+            data="real",
+            seeds=result.runs,
+        )
+        for result in published.results
+        if board.suite in result.averages
+    ]
+    return replace(board, rows=(*board.rows, *rows), notes=(published.source, *published.notes) if rows else ())

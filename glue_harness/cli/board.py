@@ -1,0 +1,128 @@
+"""`glue board`: the leaderboard of a suite, on the terminal and as files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from glue_harness.cli.options import leaderboards_folder, results_option, task_folders_option
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from glue_harness.board import Board, Column, Row
+
+TO_STDOUT = "json"  # for pipes; the other formats are files
+USUAL = ("csv", "md")
+
+
+@click.command()
+@click.option("--suite", default="glue", show_default=True, help="Suite of tasks, for example superglue.")
+@click.option("--format", "chosen", multiple=True, help="csv, md, html, or json (to stdout).  [default: csv, md]")
+@click.option("--published", is_flag=True, help="Show the rows of T5's Table 16 below, unranked.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=leaderboards_folder,
+    show_default="leaderboards, or $GLUE_LEADERBOARDS",
+    help="Folder to write to.",
+)
+@results_option
+@task_folders_option
+def command(
+    suite: str, chosen: tuple[str, ...], published: bool, out: Path, results: Path, task_folders: tuple[str, ...]
+) -> None:
+    """Rank the finished runs of a suite, and write the board to files.
+
+    A row is a plan with all its seeds. Runs on demo data have a board of their own.
+    """
+    from glue_harness import formats
+    from glue_harness.board import make_boards
+    from glue_harness.console import note
+    from glue_harness.registry import load_tasks
+    from glue_harness.store import Store
+
+    for name in chosen:
+        formats.renderer(name)
+    records, broken = Store(results).load_all()
+    boards = make_boards(records, load_tasks(task_folders), suite, published)
+    for path, reason in broken:
+        note(f"skipped {path}: {reason}", style="yellow")
+    filled = [board for board in boards if board.rows]
+    if TO_STDOUT in chosen:
+        render = formats.renderer(TO_STDOUT)
+        click.echo("[" + ",\n".join(render(board) for board in filled) + "]")
+    else:
+        print_boards(boards)
+    if not filled:
+        note(
+            f"no finished run of {suite} in {str(results)!r}: make one with glue run --task {suite} --demo", style=None
+        )
+    for board in filled:
+        write_files(board, [name for name in chosen or USUAL if name != TO_STDOUT], out)
+
+
+def print_boards(boards: Iterable[Board]) -> None:
+    from glue_harness.console import note, say, show
+
+    for board in boards:
+        if board.rows:
+            show(drawn(board))
+        for remark in board.notes:
+            say(remark, style="dim")
+        for run, reason in board.left_out:
+            note(f"{board.name} leaves out {run}: {reason}")
+
+
+def write_files(board: Board, names: Iterable[str], folder: Path) -> None:
+    from glue_harness.console import note
+    from glue_harness.formats import renderer
+    from glue_harness.store import write_atomic
+
+    for name in names:
+        path = folder / f"{board.name}.{name}"
+        write_atomic(path, renderer(name)(board))
+        note(f"wrote {path}")
+
+
+def drawn(board: Board) -> Table:
+    """The board in 120 columns: the values of one task stand above each other, what a row is stands last."""
+    from glue_harness.console import table
+    from glue_harness.formats import written
+
+    groups: dict[str, list[Column]] = {}
+    for column in board.columns:
+        groups.setdefault(column.group, []).append(column)
+    heads = {
+        group: "\n".join([group, *(column.label.removeprefix(group).strip(" -") for column in columns)]).strip()
+        for group, columns in groups.items()
+    }
+    rows = [
+        [
+            "-" if row.rank is None else row.rank,
+            written(row.average),
+            *("\n".join(_mean(row, column) for column in columns) for columns in groups.values()),
+            described(row),
+        ]
+        for row in board.rows
+    ]
+    numbers = ["#", "average", *heads.values()]
+    return table([*numbers, "run"], rows, title=board.name, right=numbers)
+
+
+def _mean(row: Row, column: Column) -> str:
+    return f"{row.values[column].mean:.2f}" if column in row.values else "-"
+
+
+def described(row: Row) -> str:
+    """What a row is, on a few short lines."""
+    from glue_harness.formats import mixing
+
+    if row.source != "run":
+        return f"{row.method}\npublished, {row.model}"
+    what = ", ".join(part for part in (row.model, row.method, mixing(row)) if part)
+    seeds = f"{row.seeds} seed{'s' if row.seeds > 1 else ''}"
+    return f"{what}\n{row.steps} steps, {seeds}, {row.data}\nplan {row.digest}, {row.invalid:.1f} % invalid"
