@@ -71,6 +71,10 @@ class Plan:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise UsageError(f"{name} must be above 0, not {value}")
+        if self.temperature != 1 and self.mixing != "temperature":
+            raise UsageError(
+                f"temperature is {self.temperature} but mixing is {self.mixing!r}: use --mixing temperature"
+            )
         if self.rates and self.mixing != "custom":
             raise UsageError(f"rates are given but mixing is {self.mixing!r}: use --mixing custom")
         if self.mixing == "custom" and not sum(self.rates.values()) > 0:

@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from glue_harness.errors import UsageError
+
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -50,6 +52,22 @@ def data_option(default: str = "hub") -> Decorator:
     )
 
 
+def plan_option(name: str, text: str, short: str | None = None) -> Decorator:
+    """A setting of the plan as an option: its type and default are the plan's own."""
+    from glue_harness.plan import FIELDS, TYPES
+
+    kinds = (k for k in (int, float, str) if TYPES[name] in (k, k | None))
+    default = FIELDS[name].default
+    return click.option(
+        *filter(None, [short, "--" + name.replace("_", "-")]),
+        name,
+        type=next(kinds),
+        default=None,
+        show_default=str(default) if default is not None else False,
+        help=text,
+    )
+
+
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--json", "as_json", is_flag=True, help="Machine-readable output.")(command)
 
@@ -57,3 +75,14 @@ def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
 def split_names(values: tuple[str, ...]) -> list[str]:
     """`--task a,b --task c` as one list."""
     return [name.strip() for value in values for name in value.split(",") if name.strip()]
+
+
+def pair(text: str, option: str, kind: Callable[[str], Any] = float) -> tuple[str, Any]:
+    """What `--option NAME=VALUE` says."""
+    name, equals, value = text.partition("=")
+    try:
+        if equals and name.strip():
+            return name.strip(), kind(value.strip())
+    except ValueError:
+        pass
+    raise UsageError(f"{option} {text!r}: write it as NAME=VALUE")

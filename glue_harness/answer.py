@@ -1,0 +1,45 @@
+"""How a model answers: choices by branch-node greedy, verified if asked, free text by generation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from glue_harness.batching import by_length
+from glue_harness.device import Machine
+from glue_harness.models import Answer, Model
+from glue_harness.plan import Plan
+from glue_harness.task import Example, Prediction, Task
+
+
+def answer(model: Model, task: Task, examples: Sequence[Example], plan: Plan, machine: Machine) -> list[Prediction]:
+    """A prediction for every example, in order."""
+    model.module.eval()
+    encoded = model.encode(examples)
+    answers: dict[int, Answer] = {}
+    for closed in (True, False):  # a row without choices in a task of choices is answered freely
+        rows = [k for k, example in enumerate(examples) if bool(example.choices) == closed]
+        for batch in by_length([encoded[k] for k in rows], plan.eval_tokens):
+            members = [rows[k] for k in batch]
+            found = _answer_batch(model, [encoded[k] for k in members], [examples[k] for k in members], plan, machine)
+            answers.update(zip(members, found, strict=True))
+    return [task.prediction(e, answers[k].text, answers[k].scores) for k, e in enumerate(examples)]
+
+
+def _answer_batch(
+    model: Model, encoded: Sequence[Any], examples: Sequence[Example], plan: Plan, machine: Machine
+) -> list[Answer]:
+    """Strict answers equal free greedy decoding: a choice stands only if the whole vocabulary agrees with it."""
+    batch = model.collate(encoded, machine.device)
+    with machine.autocast():
+        if not examples[0].choices:
+            return model.generate(batch, plan.max_answer)
+        answers = model.choose(batch, [example.choices for example in examples])
+        if plan.answers == "strict":
+            agreed = model.agrees(batch, [answer.text for answer in answers])
+            doubtful = [k for k, sure in enumerate(agreed) if not sure]
+            if doubtful:
+                free = model.generate(model.collate([encoded[k] for k in doubtful], machine.device), plan.max_answer)
+                for k, answer in zip(doubtful, free, strict=True):
+                    answers[k] = answer
+        return answers

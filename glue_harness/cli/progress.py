@@ -1,0 +1,142 @@
+"""What a run looks like while it goes by and when it is done."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glue_harness.console import console, note, say, show, table
+
+if TYPE_CHECKING:
+    from glue_harness.assemble import Setup
+    from glue_harness.plan import Plan
+    from glue_harness.record import Record
+    from glue_harness.registry import Registry
+    from glue_harness.task import Task
+    from glue_harness.train import State
+
+REFRESH = 0.2  # seconds between two updates of the bar
+
+
+class Progress:
+    """Watches a run: a bar on a terminal, a line per evaluation elsewhere, nothing if quiet."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.quiet = quiet
+        self.folder: Path | None = None
+        self.bar: Any = None
+        self.state: State | None = None
+        self.shown = 0.0
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.bar:
+            self.bar.stop()
+
+    def assembled(self, setup: Setup, record: Record, folder: Path) -> None:
+        self.folder = folder
+        self.began = time.perf_counter()
+        if self.quiet:
+            return
+        for text in record.notes:
+            note(text)
+        for line in describe(setup):
+            note(line)
+        if console(stderr=True).is_terminal:
+            self._draw(setup)
+
+    def stepped(self, setup: Setup, state: State) -> None:
+        self.state = state
+        now = time.perf_counter()
+        if not self.bar or (now - self.shown < REFRESH and state.step < setup.plan.steps):
+            return
+        self.shown = now
+        elapsed = now - self.began
+        total = sum(state.seen.values())
+        share = " ".join(f"{name} {count / total:.0%}" for name, count in sorted(state.seen.items()))
+        speed = f"{state.examples / elapsed:,.0f} ex/s {state.tokens / elapsed:,.0f} tok/s"
+        self.bar.update(self.job, completed=state.step, loss=f"{state.loss:.3f}", speed=speed, share=share)
+
+    def scored(self, step: int, task: Task, values: dict[str, float]) -> None:
+        if not self.quiet:
+            loss = f"{self.state.loss:.3f}" if self.state else ""
+            scores = "  ".join(f"{key} {value:.2f}" for key, value in values.items())
+            note(f"step {step:>6}  loss {loss}  {task.name:<16} {scores}")
+
+    def _draw(self, setup: Setup) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.bar = Progress(
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]}"),
+            TextColumn("{task.fields[speed]}"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[share]}", style="dim"),
+            console=console(stderr=True),
+            transient=True,
+        )
+        self.job = self.bar.add_task("", total=setup.plan.steps, loss="-", speed="", share="")
+        self.bar.start()
+
+
+def describe(setup: Setup) -> list[str]:
+    """The run in three lines: what learns, on what machine, from which data."""
+    from glue_harness.models import count_parameters
+
+    plan, counts = setup.plan, count_parameters(setup.model.module)
+    lines = [
+        f"model {plan.model}: {counts['trainable']:,} of {counts['total']:,} parameters learn ({plan.method}); "
+        f"{setup.machine.device.type}, {setup.machine.precision}",
+        f"{plan.steps:,} steps of {plan.batch_size} examples, {plan.optimizer}, lr {plan.lr:g}, seed {plan.seed}",
+    ]
+    for task, roles in setup.rows.items():
+        lines += [f"{task}: {text}" for rows in roles.values() for text in rows.notes]
+    return lines
+
+
+def show_scores(record: Record, registry: Registry, folder: Path) -> None:
+    """The table a run ends with."""
+    rows = []
+    for name, score in record.scores.items():
+        for key, value in score.metrics.items():
+            low, high = score.intervals.get(key) or (None, None)
+            between = f"{low:.2f} to {high:.2f}" if low is not None else "-"
+            shown = "-" if value is None else f"{value:.2f}"
+            rows.append((registry.task(name).title or name, key, shown, between, score.n, score.step, _invalid(score)))
+    columns = ("task", "metric", "score", "95 % interval", "examples", "best step", "invalid")
+    show(table(columns, rows, right=("score", "95 % interval", "examples", "best step", "invalid")))
+    say(f"{record.seconds:.0f} s, recorded in {folder}", style="dim")
+
+
+def _invalid(score: Any) -> str:
+    return f"{score.invalid / score.n:.1%}" if score.invalid else "0"
+
+
+def show_dry_run(plan: Plan, registry: Registry, as_json: bool) -> None:
+    """The plan and what it will cost."""
+    from glue_harness.assemble import assemble, choose_tasks
+    from glue_harness.estimate import estimate
+    from glue_harness.store import json_text
+
+    chosen = choose_tasks(plan, registry)
+    setup = assemble(plan, chosen)
+    cost = estimate(setup)
+    if as_json:
+        print(json_text({"plan": plan.to_dict(), "mix": setup.mix, **cost}))
+        return
+    say(plan.to_toml())
+    for text in chosen.notes:
+        note(text)
+    columns = ("task", "rows", "rate", "probability", "examples", "epochs")
+    formats = ("{:,}", "{:g}", "{:.2%}", "{:,.0f}", "{:.2f}")
+    rows = [(name, *(f.format(v) for f, v in zip(formats, m.values(), strict=True))) for name, m in setup.mix.items()]
+    show(table(columns, rows, right=columns[1:]))
+    for line in describe(setup):
+        say(line)
+    say(f"weights, gradients and optimiser state: {cost['state_bytes'] / 2**20:,.0f} MiB (activations come on top)")
+    minutes, step = cost["training_seconds"] / 60, 1000 * cost["seconds_per_step"]
+    say(f"about {minutes:,.1f} minutes of training ({step:,.0f} ms a step); nothing was trained")

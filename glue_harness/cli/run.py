@@ -1,0 +1,127 @@
+"""`glue run`: fine-tune, score, record."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from glue_harness.cli.options import json_option, plan_option, results_option, split_names, task_folders_option
+from glue_harness.errors import Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from glue_harness.plan import Plan
+    from glue_harness.registry import Registry
+
+DEMO = {"data": "demo", "model": "tiny", "steps": 600, "lr": 2e-3, "warmup": 50}  # what --demo stands for
+
+
+@click.command()
+@click.option("-t", "--task", "names", multiple=True, metavar="NAME", help="Task or suite; repeat or use commas.")
+@click.option("--demo", is_flag=True, help="Synthetic data and a tiny model: no network, under a minute.")
+@plan_option("data", "hub, demo, demo:ROWS, or a folder (official download, save_to_disk, parquet).")
+@plan_option("model", "Hub id, folder, tiny, or t5:small|base|large from scratch.", short="-m")
+@plan_option("tokenizer", "Folder with the vocabulary of a model from scratch.")
+@plan_option("method", "Which parameters learn.")
+@plan_option("mixing", "proportional, temperature, equal or custom.")
+@plan_option("limit", "K: examples of one task that count at most.")
+@plan_option("temperature", "T: flattens the mix when above 1.")
+@click.option("--rate", "rates", multiple=True, metavar="TASK=X", help="A task's rate, for --mixing custom.")
+@plan_option("steps", "Optimiser updates.")
+@plan_option("batch_size", "Examples per update.")
+@plan_option("lr", "Learning rate.")
+@plan_option("optimizer", "adamw or adafactor.")
+@plan_option("answers", "closed: only valid answers. strict: T5's free greedy decoding.")
+@plan_option("eval_every", "Steps between evaluations; default: ten times a run.")
+@plan_option("device", "auto, cuda or cpu.")
+@plan_option("seed", "First seed.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs, one a seed.")
+@click.option("--plan", "file", type=click.Path(path_type=Path), help="Plan as TOML; options here override it.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting; --dry-run lists them.")
+@task_folders_option
+@results_option
+@click.option("--dry-run", is_flag=True, help="Show plan, mix, parameters, memory and time; train nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the scores.")
+@json_option
+def command(
+    names: tuple[str, ...],
+    demo: bool,
+    rates: tuple[str, ...],
+    seeds: int,
+    file: Path | None,
+    settings: tuple[str, ...],
+    task_folders: tuple[str, ...],
+    results: Path,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Fine-tune a model on tasks, score it, and record the run.
+
+    \b
+    glue run --task mnli                                  Hub data, google-t5/t5-small
+    glue run --task mnli --demo                           no network, under a minute
+    glue run --task glue --mixing temperature --temperature 2 --data DIR --model DIR
+    glue run --plan results/RUN/plan.toml --seed 1        the same again, another seed
+    """
+    from glue_harness.registry import load_tasks
+
+    given = {key: value for key, value in options.items() if value is not None}
+    if names:
+        given["tasks"] = tuple(split_names(names))
+    if rates:
+        given["rates"] = dict(_pair(text, "--rate", float) for text in rates)
+    registry = load_tasks(task_folders)
+    plan = _plan(demo, file, given, settings)
+    registry.select(plan.tasks)  # names first: torch takes seconds to import
+    if dry_run:
+        from glue_harness.cli.progress import show_dry_run
+
+        show_dry_run(plan, registry, as_json)
+        return
+    for seed in range(plan.seed, plan.seed + seeds):
+        _run(plan.replace(seed=seed), registry, results, quiet, as_json)
+
+
+def _plan(demo: bool, file: Path | None, given: dict[str, Any], settings: tuple[str, ...]) -> Plan:
+    """Later sources win: --demo, the plan file, options, --set."""
+    from glue_harness.plan import parsed, plan_from, read_plan
+
+    values: dict[str, Any] = dict(DEMO) if demo else {}
+    values |= read_plan(file) if file else {}
+    values |= given
+    for text in settings:
+        key, value = _pair(text, "--set", str)
+        values[key] = parsed(key, value, "--set")
+    if "tasks" not in values:
+        raise UsageError("no task: name one with --task, for example --task mnli (glue tasks lists them)")
+    return plan_from(values)
+
+
+def _pair(text: str, option: str, kind: type) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    try:
+        return key.strip(), kind(value.strip()) if equals else kind(None)
+    except (TypeError, ValueError):
+        raise UsageError(f"{option} {text!r}: write it as NAME=VALUE") from None
+
+
+def _run(plan: Plan, registry: Registry, results: Path, quiet: bool, as_json: bool) -> None:
+    from glue_harness.cli.progress import Progress, show_scores
+    from glue_harness.run import run
+    from glue_harness.store import json_text
+
+    with Progress(quiet) as progress:
+        try:
+            record = run(plan, results=results, registry=registry, watcher=progress)
+        except KeyboardInterrupt:
+            kept = f": what was measured is in {progress.folder}" if progress.folder else ""
+            raise Interrupted(f"interrupted{kept}") from None
+    folder = results / record.id
+    if as_json:
+        scores = {task: score.metrics for task, score in record.scores.items()}
+        click.echo(json_text({"id": record.id, "folder": str(folder), "scores": scores}))
+    else:
+        show_scores(record, registry, folder)

@@ -1,0 +1,49 @@
+"""Which device and precision a run uses, and why: chosen once, recorded, never changed silently."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass
+
+import torch
+
+from glue_harness.errors import UsageError
+from glue_harness.plan import Plan
+
+BF16_PAYS_FROM = 10_000_000  # parameters; below, casting costs more on a CPU than the products save
+
+
+@dataclass(frozen=True)
+class Machine:
+    device: torch.device
+    precision: str  # bf16 or fp32
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """bf16 products over fp32 weights; never fp16, in which T5 overflows."""
+        if self.precision == "fp32":
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=torch.bfloat16)
+
+    def describe(self) -> dict[str, object]:
+        name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
+        return {"device": name, "precision": self.precision, "threads": torch.get_num_threads()}
+
+
+def choose(plan: Plan, parameters: int) -> Machine:
+    """CUDA where there is one; bf16 where it is exact enough and faster."""
+    has_cuda = torch.cuda.is_available()
+    if plan.device == "cuda" and not has_cuda:
+        raise UsageError("device cuda: no CUDA device is visible here; use --device cpu")
+    device = torch.device("cuda" if has_cuda and plan.device != "cpu" else "cpu")
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+    precision = plan.precision
+    if precision == "auto":
+        precision = "bf16" if bf16_pays(device, parameters) else "fp32"
+    return Machine(device, precision)
+
+
+def bf16_pays(device: torch.device, parameters: int) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported() and parameters >= BF16_PAYS_FROM

@@ -1,0 +1,31 @@
+"""Fine-tuning methods: one file each, named after itself, that says which parameters learn."""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from typing import Protocol
+
+from torch import nn
+
+from glue_harness.errors import unknown
+from glue_harness.models import Model
+from glue_harness.plan import Plan
+
+NAMES = tuple(module.name for module in pkgutil.iter_modules(__path__))
+
+
+class Method(Protocol):
+    """What a file here defines. `on_step` is optional."""
+
+    def prepare(self, model: Model, plan: Plan) -> list[nn.Parameter]:
+        """Marks what learns (`requires_grad`) and returns it."""
+
+    def on_step(self, model: Model, plan: Plan, step: int) -> None:
+        """Called before each step, for methods that change what learns over time."""
+
+
+def load_method(name: str) -> Method:
+    if name not in NAMES:
+        raise unknown("method", name, NAMES)
+    return import_module(f"{__name__}.{name}")

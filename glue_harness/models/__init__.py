@@ -1,0 +1,96 @@
+"""Models behind one interface. A family is one file here, found by the names it answers to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from glue_harness.models.tokenizer import Tokenizer
+from glue_harness.plan import Plan
+from glue_harness.task import Example
+
+
+class Loss(NamedTuple):
+    """A sum, not a mean: the loop divides by the tokens of the whole update."""
+
+    total: Tensor
+    tokens: int
+
+
+class Answer(NamedTuple):
+    text: str
+    scores: dict[str, float]  # choice -> its share of probability, as far as it was computed
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """A model's layers from the bottom to the top. A model with one stack has no decoder."""
+
+    encoder: Sequence[nn.Module]
+    decoder: Sequence[nn.Module]
+    shared: Sequence[nn.Parameter]  # embeddings, and the output matrix where it is tied
+
+
+class Encoded(Protocol):
+    """An example in a model's own terms; the length decides which examples share a batch."""
+
+    length: int
+    target_length: int
+
+
+class Model(Protocol):
+    """All that the loop and the answers know of a model."""
+
+    module: nn.Module
+    tokenizer: Tokenizer
+    origin: dict[str, Any]  # where the weights came from, for the record
+
+    def encode(self, examples: Sequence[Example]) -> list[Any]:
+        """Examples as tokens."""
+
+    def collate(self, encoded: Sequence[Any], device: torch.device) -> Any:
+        """A batch: what `loss` and the answering functions take."""
+
+    def loss(self, batch: Any) -> Loss:
+        """Teacher-forced cross-entropy, summed over the tokens of the targets."""
+
+    def target_tokens(self, encoded: Sequence[Any]) -> int:
+        """How many tokens `loss` will sum over."""
+
+    def choose(self, batch: Any, choices: Sequence[Sequence[str]]) -> list[Answer]:
+        """The greedy answer among each example's choices."""
+
+    def agrees(self, batch: Any, texts: Sequence[str]) -> list[bool]:
+        """Whether free greedy decoding would give exactly this text."""
+
+    def generate(self, batch: Any, length: int) -> list[Answer]:
+        """Greedy free text of at most `length` tokens."""
+
+    def blocks(self) -> Blocks:
+        """The ordered layers, for methods that train some of them."""
+
+    def save(self, folder: Path) -> None:
+        """Weights, configuration and vocabulary, such that `load_model` reads them back."""
+
+    def load_weights(self, folder: Path) -> None:
+        """Weights that `save` wrote, into this model."""
+
+
+def load_model(plan: Plan, texts: Iterable[str]) -> Model:
+    """The plan's model on the CPU. `texts` are the tasks' own, for a vocabulary learned from them."""
+    from glue_harness.models import t5
+
+    return t5.load(plan, texts)
+
+
+def count_parameters(module: nn.Module) -> dict[str, int]:
+    parameters = list(module.parameters())
+    return {
+        "total": sum(p.numel() for p in parameters),
+        "trainable": sum(p.numel() for p in parameters if p.requires_grad),
+    }

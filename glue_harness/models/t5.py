@@ -1,0 +1,275 @@
+"""The T5 family through transformers: T5, v1.1, Flan, mT5, ByT5, UMT5, and T5s from scratch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glue_harness.errors import GlueError, UsageError, unknown
+from glue_harness.models import Answer, Blocks, Loss
+from glue_harness.models.tokenizer import EOS, PAD, Bytes, Tokenizer, cut, load_tokenizer, train_tokenizer
+from glue_harness.models.trie import Node, build_trie
+from glue_harness.plan import Plan
+from glue_harness.task import Example
+
+FAMILY = ("t5", "mt5", "umt5")
+WEIGHTS = "model.safetensors"
+TINY_VOCABULARY = 4096
+SHAPES = {  # from scratch; the published shapes of T5, and one that a laptop trains in a minute
+    "tiny": {"d_model": 128, "d_kv": 32, "d_ff": 512, "num_layers": 2, "num_heads": 4},
+    "small": {"d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_heads": 8},
+    "base": {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12},
+    "large": {"d_model": 1024, "d_kv": 64, "d_ff": 4096, "num_layers": 24, "num_heads": 16},
+}
+PUBLISHED_VOCABULARY = 32_128  # 32,000 pieces, 100 sentinels, padding to a multiple of 128
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    inputs: list[int]
+    targets: list[int]
+
+    @property
+    def length(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def target_length(self) -> int:
+        return len(self.targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    inputs: Tensor
+    mask: Tensor
+    targets: Tensor
+    memory: list[Tensor]  # the encoder's output, once some answering function has computed it
+
+
+class T5:
+    """A sequence-to-sequence model that answers in T5's way."""
+
+    def __init__(self, module: nn.Module, tokenizer: Tokenizer, origin: dict[str, Any], plan: Plan) -> None:
+        self.module = module
+        self.tokenizer = tokenizer
+        self.origin = origin
+        self.max_input, self.max_target = plan.max_input, plan.max_target
+        self.start = module.config.decoder_start_token_id
+        self.scale = head_scale(module)
+        self._tries: dict[tuple[str, ...], Node] = {}
+
+    def encode(self, examples: Sequence[Example]) -> list[Encoded]:
+        inputs = self.tokenizer.encode([example.inputs for example in examples])
+        targets = self.tokenizer.encode([example.target for example in examples])
+        return [Encoded(cut(i, self.max_input), cut(t, self.max_target)) for i, t in zip(inputs, targets, strict=True)]
+
+    def collate(self, encoded: Sequence[Encoded], device: torch.device) -> Batch:
+        inputs = _padded([e.inputs for e in encoded], PAD)
+        targets = _padded([e.targets for e in encoded], -100)
+        mask = torch.arange(inputs.shape[1]) < torch.tensor([[e.length] for e in encoded])
+        return Batch(*(t.to(device, non_blocking=True) for t in (inputs, mask, targets)), memory=[])
+
+    def target_tokens(self, encoded: Sequence[Encoded]) -> int:
+        return sum(e.target_length for e in encoded)
+
+    def loss(self, batch: Batch) -> Loss:
+        memory = self._encoder(batch)
+        start = torch.full_like(batch.targets[:, :1], self.start)
+        shifted = torch.cat([start, batch.targets[:, :-1].clamp(min=PAD)], dim=1)
+        hidden = self._decoder(shifted, memory, batch.mask)
+        labelled = batch.targets >= 0  # the head runs on label positions only
+        logits = functional.linear(hidden[labelled], self.module.lm_head.weight)
+        total = functional.cross_entropy(logits.float(), batch.targets[labelled], reduction="sum")
+        return Loss(total, int(labelled.sum()))
+
+    @torch.no_grad()
+    def choose(self, batch: Batch, choices: Sequence[Sequence[str]]) -> list[Answer]:
+        """Branch-node greedy: the decoder runs only where the candidates differ, the head only on their tokens."""
+        memory = self._memory(batch)
+        nodes = [self._trie(tuple(c)).forced() for c in choices]
+        scores: list[dict[str, float]] = [{} for _ in choices]
+        reached = [1.0] * len(nodes)
+        while open_ := [k for k, node in enumerate(nodes) if node.children]:
+            rows = torch.tensor(open_, device=batch.inputs.device)
+            prefixes = _padded([[self.start, *nodes[k].prefix] for k in open_], PAD).to(rows.device)
+            last = torch.tensor([len(nodes[k].prefix) for k in open_], device=rows.device)
+            hidden = self._decoder(prefixes, memory[rows], batch.mask[rows])
+            hidden = hidden[torch.arange(len(open_), device=rows.device), last]
+            for node in {id(nodes[k]): nodes[k] for k in open_}.values():
+                at = [j for j, k in enumerate(open_) if nodes[k] is node]
+                tokens = list(node.children)
+                logits = functional.linear(hidden[at], self.module.lm_head.weight[tokens]).float()
+                best, shares = logits.argmax(-1).tolist(), logits.softmax(-1).tolist()
+                for j, winner, share in zip(at, best, shares, strict=True):
+                    k = open_[j]
+                    for token, part in zip(tokens, share, strict=True):
+                        if (answer := node.children[token].only_answer) is not None:
+                            scores[k][answer] = reached[k] * part
+                    reached[k] *= share[winner]
+                    nodes[k] = node.children[tokens[winner]].forced()
+        return [Answer(node.answer, found or {node.answer: 1.0}) for node, found in zip(nodes, scores, strict=True)]
+
+    @torch.no_grad()
+    def agrees(self, batch: Batch, texts: Sequence[str]) -> list[bool]:
+        """The full vocabulary's best token must be the text's own at every position, its end included."""
+        sequences = [[*ids, EOS] for ids in self.tokenizer.encode(texts)]
+        wanted = _padded(sequences, -100).to(batch.inputs.device)
+        given = _padded([[self.start, *s[:-1]] for s in sequences], PAD).to(wanted.device)
+        hidden = self._decoder(given, self._memory(batch), batch.mask)
+        best = functional.linear(hidden, self.module.lm_head.weight).argmax(-1)
+        return ((best == wanted) | (wanted < 0)).all(dim=1).tolist()
+
+    @torch.no_grad()
+    def generate(self, batch: Batch, length: int) -> list[Answer]:
+        from transformers import GenerationConfig
+        from transformers.modeling_outputs import BaseModelOutput
+
+        config = GenerationConfig(
+            max_new_tokens=length,
+            do_sample=False,
+            num_beams=1,
+            decoder_start_token_id=self.start,
+            eos_token_id=EOS,
+            pad_token_id=PAD,
+        )
+        memory = BaseModelOutput(last_hidden_state=self._memory(batch))
+        ids = self.module.generate(encoder_outputs=memory, attention_mask=batch.mask.long(), generation_config=config)
+        return [Answer(self.tokenizer.decode(row[1:]), {}) for row in ids.tolist()]
+
+    def blocks(self) -> Blocks:
+        return Blocks(self.module.encoder.block, self.module.decoder.block, [self.module.shared.weight])
+
+    def save(self, folder: Path) -> None:
+        from safetensors.torch import save_model
+
+        save_model(self.module, str(folder / WEIGHTS), metadata={"format": "pt"})
+        self.module.config.save_pretrained(folder)
+        self.tokenizer.save(folder)
+
+    def load_weights(self, folder: Path) -> None:
+        from safetensors.torch import load_model as load_safetensors
+
+        load_safetensors(self.module, str(folder / WEIGHTS))
+
+    def _encoder(self, batch: Batch) -> Tensor:
+        return self.module.encoder(input_ids=batch.inputs, attention_mask=batch.mask).last_hidden_state
+
+    def _memory(self, batch: Batch) -> Tensor:
+        if not batch.memory:
+            batch.memory.append(self._encoder(batch))
+        return batch.memory[0]
+
+    def _decoder(self, ids: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
+        """Hidden states ready for the head. Padding stands after the text, so the causal mask hides it."""
+        hidden = self.module.decoder(
+            input_ids=ids, encoder_hidden_states=memory, encoder_attention_mask=mask, use_cache=False
+        ).last_hidden_state
+        return hidden * self.scale
+
+    def _trie(self, choices: tuple[str, ...]) -> Node:
+        if choices not in self._tries:
+            self._tries[choices] = build_trie(choices, [[*ids, EOS] for ids in self.tokenizer.encode(choices)])
+        return self._tries[choices]
+
+
+def load(plan: Plan, texts: Iterable[str]) -> T5:
+    """`tiny` and `t5:<size>` from scratch, anything else a folder or a Hub id."""
+    torch.manual_seed(plan.seed)
+    family, _, size = plan.model.partition(":")
+    if plan.model == "tiny":
+        tokenizer = read_vocabulary(plan.tokenizer) if plan.tokenizer else train_tokenizer(texts, TINY_VOCABULARY)
+        module = from_scratch("tiny", tokenizer.size)
+        return T5(module, tokenizer, {"kind": "from scratch", "vocabulary": tokenizer.fingerprint}, plan)
+    if family == "t5" and size:
+        if size not in SHAPES:
+            raise unknown("size of T5", size, SHAPES)
+        if not plan.tokenizer:
+            raise UsageError(f"{plan.model} starts from scratch: give its vocabulary with --tokenizer DIR")
+        tokenizer = read_vocabulary(plan.tokenizer)
+        module = from_scratch(size, max(PUBLISHED_VOCABULARY, tokenizer.size))
+        return T5(module, tokenizer, {"kind": "from scratch", "vocabulary": tokenizer.fingerprint}, plan)
+    return pretrained(plan)
+
+
+def read_vocabulary(folder: str) -> Tokenizer:
+    if not Path(folder).is_dir():
+        raise UsageError(f"tokenizer folder {folder!r} does not exist (--tokenizer)")
+    return load_tokenizer(Path(folder))
+
+
+def from_scratch(size: str, vocabulary: int) -> nn.Module:
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    config = T5Config(vocab_size=vocabulary, decoder_start_token_id=PAD, **SHAPES[size])
+    return T5ForConditionalGeneration._from_config(config, attn_implementation="sdpa")
+
+
+def pretrained(plan: Plan) -> T5:
+    """A folder, or a Hub id, of a model of the family; its embeddings are checked after loading."""
+    from transformers import AutoConfig, AutoModelForSeq2SeqLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    try:
+        folder = model_folder(plan.model)
+        config = AutoConfig.from_pretrained(folder)
+        if config.model_type not in FAMILY:
+            raise UsageError(f"model {plan.model!r} is a {config.model_type}: known families: {', '.join(FAMILY)}")
+        module, report = AutoModelForSeq2SeqLM.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
+        )
+    except (OSError, ValueError) as error:
+        raise UsageError(f"model {plan.model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+    if report["missing_keys"]:
+        raise UsageError(f"model {plan.model!r} lacks weights: {', '.join(sorted(report['missing_keys'])[:3])}")
+    check_embeddings(module, folder)
+    tokenizer = Bytes() if reads_bytes(folder) else load_tokenizer(folder)
+    return T5(module, tokenizer, {"kind": "pretrained", "vocabulary": tokenizer.fingerprint}, plan)
+
+
+def reads_bytes(folder: Path) -> bool:
+    """ByT5 says what it reads in its configuration only: there is no vocabulary file."""
+    file = folder / "tokenizer_config.json"
+    return file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("tokenizer_class") == "ByT5Tokenizer"
+
+
+def head_scale(module: nn.Module) -> float:
+    """What each family's own forward pass multiplies hidden states by before the head."""
+    config = module.config
+    scaled = {
+        "t5": getattr(config, "scale_decoder_outputs", config.tie_word_embeddings),
+        "umt5": config.tie_word_embeddings,
+        "mt5": False,
+    }[config.model_type]
+    return config.d_model**-0.5 if scaled else 1.0
+
+
+def model_folder(name: str) -> Path:
+    """A local folder as it is; a Hub id through the local cache or the network."""
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+
+    wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "*.model", "tokenizer*.json"]
+    return Path(snapshot_download(name, allow_patterns=wanted))
+
+
+def check_embeddings(module: nn.Module, folder: Path) -> None:
+    """Both stacks must read the shared matrix: a silent re-initialisation scores like chance."""
+    shared = module.shared.weight
+    for stack in (module.encoder, module.decoder):
+        if stack.embed_tokens.weight.data_ptr() != shared.data_ptr():
+            raise GlueError(f"model in {str(folder)!r}: its stacks do not share one embedding matrix")
+
+
+def _padded(sequences: Sequence[Sequence[int]], value: int) -> Tensor:
+    width = max(map(len, sequences))
+    return torch.tensor([[*s, *[value] * (width - len(s))] for s in sequences], dtype=torch.long)

@@ -1,0 +1,155 @@
+"""Text to token ids and back, exactly as T5's SentencePiece does it: text never spells a control token."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from glue_harness.errors import UsageError
+
+PAD, EOS, UNK = 0, 1, 2
+UNK_TEXT = " \u2047 "  # how SentencePiece prints a token it does not know
+SPIECE = ("spiece.model", "sentencepiece.model")
+
+
+class Tokenizer(Protocol):
+    """What a model needs of a vocabulary. `encode` adds no end of sequence."""
+
+    size: int  # ids that mean text; a model may have more (sentinels, padding)
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]: ...
+    def decode(self, ids: Sequence[int]) -> str: ...
+    def save(self, folder: Path) -> None: ...
+    @property
+    def fingerprint(self) -> str: ...
+
+
+def cut(ids: Sequence[int], length: int) -> list[int]:
+    """T5's trim: at most length - 1 tokens, and always one end of sequence."""
+    return [*ids[: length - 1], EOS]
+
+
+def until_end(ids: Iterable[int]) -> list[int]:
+    """A generated sequence up to its first end of sequence."""
+    kept: list[int] = []
+    for token in ids:
+        if token == EOS:
+            break
+        kept.append(token)
+    return kept
+
+
+class SentencePiece:
+    """The native library on a `spiece.model`: it reads `</s>` and `<extra_id_0>` in a text as text."""
+
+    def __init__(self, model: bytes) -> None:
+        from sentencepiece import SentencePieceProcessor
+
+        self.model = model
+        self.processor = SentencePieceProcessor(model_proto=model)
+        self.size = self.processor.get_piece_size()
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return self.processor.encode(list(texts), num_threads=1)
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.processor.decode([token if token < self.size else UNK for token in until_end(ids)])
+
+    def save(self, folder: Path) -> None:
+        (folder / SPIECE[0]).write_bytes(self.model)
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.model).hexdigest()[:16]
+
+
+class FastTokenizer:
+    """A `tokenizer.json` without its `spiece.model`.
+
+    Its special tokens stand in the vocabulary itself, where a text that spells one would match; they are
+    renamed to what no normalised text can hold: a NUL, or a plain space (texts carry U+2581 instead).
+    """
+
+    def __init__(self, text: str) -> None:
+        from tokenizers import Tokenizer as Fast
+
+        self.text = text
+        parts = json.loads(text)
+        special = {token["id"] for token in parts.pop("added_tokens", [])} | {PAD, EOS, UNK}
+        vocabulary = parts["model"].get("vocab")
+        if parts["model"].get("type") != "Unigram":
+            raise UsageError("tokenizer.json does not hold a SentencePiece vocabulary: add its spiece.model")
+        for token in special & set(range(len(vocabulary))):
+            vocabulary[token][0] = UNK_TEXT if token == UNK else f"\0{token}"
+        self.size = next((k for k in range(UNK + 1, len(vocabulary)) if k in special), len(vocabulary))
+        self.fast = Fast.from_str(json.dumps({**parts, "added_tokens": [], "post_processor": None}))
+        self.fast.no_padding()
+        self.fast.no_truncation()
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return [encoding.ids for encoding in self.fast.encode_batch(list(texts))]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self.fast.decode([token if token < self.size else UNK for token in until_end(ids) if token != PAD])
+
+    def save(self, folder: Path) -> None:
+        (folder / "tokenizer.json").write_text(self.text, encoding="utf-8")
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(self.text.encode()).hexdigest()[:16]
+
+
+class Bytes:
+    """ByT5's vocabulary: UTF-8 bytes after the three special ids."""
+
+    size = 256 + 3
+    fingerprint = "bytes"
+
+    def encode(self, texts: Sequence[str]) -> list[list[int]]:
+        return [[byte + 3 for byte in text.encode("utf-8")] for text in texts]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return bytes(token - 3 for token in until_end(ids) if 3 <= token < self.size).decode("utf-8", "ignore")
+
+    def save(self, folder: Path) -> None:
+        """Nothing to keep: `tokenizer_class` in the model's config says that it reads bytes."""
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The vocabulary in a model's folder."""
+    for name in SPIECE:
+        if (folder / name).is_file():
+            return SentencePiece((folder / name).read_bytes())
+    if (folder / "tokenizer.json").is_file():
+        return FastTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    raise UsageError(f"no vocabulary in {str(folder)!r}: it needs {SPIECE[0]} or tokenizer.json")
+
+
+def train_tokenizer(texts: Iterable[str], size: int) -> SentencePiece:
+    """A vocabulary learned from the tasks' own text, with T5's special ids; smaller if the text is small."""
+    import sentencepiece
+
+    sentencepiece.set_random_generator_seed(0)
+    written = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(texts),
+        model_writer=written,
+        model_type="unigram",
+        vocab_size=size,
+        hard_vocab_limit=False,
+        character_coverage=1.0,
+        pad_id=PAD,
+        eos_id=EOS,
+        unk_id=UNK,
+        bos_id=-1,
+        num_threads=1,
+        input_sentence_size=50_000,
+        max_sentence_length=100_000,
+        minloglevel=2,
+    )
+    return SentencePiece(written.getvalue())

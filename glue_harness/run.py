@@ -1,0 +1,224 @@
+"""Plan -> Record: trains, scores each task at the step that is best for it, and keeps the evidence."""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Protocol
+
+from glue_harness import __version__, checkpoint
+from glue_harness.answer import answer
+from glue_harness.assemble import Chosen, Setup, assemble, choose_tasks
+from glue_harness.metrics import measure
+from glue_harness.models import count_parameters
+from glue_harness.optim import make_optimizer
+from glue_harness.plan import Plan
+from glue_harness.record import Record, Score
+from glue_harness.registry import Registry, load_tasks
+from glue_harness.selection import best_step
+from glue_harness.stats import interval
+from glue_harness.store import Store
+from glue_harness.task import Prediction, Task
+from glue_harness.train import Hook, State, train
+
+EVALUATIONS = 10  # a run, unless the plan says how often
+LOG_EVERY = 10  # steps between lines of train.jsonl
+COMMON = 5  # invalid answers listed in a record
+
+
+class Watcher(Protocol):
+    """Whoever wants to see a run go by. The command line's draws it."""
+
+    def assembled(self, setup: Setup, record: Record, folder: Path) -> None: ...
+    def stepped(self, setup: Setup, state: State) -> None: ...
+    def scored(self, step: int, task: Task, values: dict[str, float]) -> None: ...
+
+
+def run(
+    plan: Plan,
+    *,
+    results: str | os.PathLike[str] = "results",
+    registry: Registry | None = None,
+    watcher: Watcher | None = None,
+) -> Record:
+    """Carries a plan out. The record on disk is true at every moment, however the run ends."""
+    chosen = choose_tasks(plan, registry or load_tasks())
+    store = Store(results)
+    record = Record(
+        id=store.new_id(plan),
+        plan=plan.to_dict(),
+        digest=plan.digest,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        notes=list(chosen.notes),
+    )
+    store.create(record)
+    began = time.perf_counter()
+    try:
+        _Run(plan, chosen, store, record, watcher).go()
+        record.status = "finished"
+    except BaseException as error:
+        record.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
+        record.error = str(error) or type(error).__name__
+        raise
+    finally:
+        record.seconds = time.perf_counter() - began
+        if record.environment:
+            store.save(record)
+        else:
+            store.discard(record.id)  # it never came to train: leave no trace of a mistyped path
+    return record
+
+
+class _Run:
+    """One run under way: what its hooks share."""
+
+    def __init__(self, plan: Plan, chosen: Chosen, store: Store, record: Record, watcher: Watcher | None) -> None:
+        self.plan, self.chosen, self.store, self.record, self.watcher = plan, chosen, store, record, watcher
+        self.folder = store.run_folder(record.id)
+        self.best: dict[str, int] = {}  # group -> its best step so far
+        self.seconds = Counter({"setup": 0.0, "train": 0.0, "evaluate": 0.0})
+
+    def go(self) -> None:
+        began = time.perf_counter()
+        self.setup = setup = assemble(self.plan, self.chosen)
+        self._describe()
+        optimizer = make_optimizer(self.plan, setup.parameters)
+        self.seconds["setup"] = time.perf_counter() - began
+        began = time.perf_counter()
+        every = self.plan.eval_every or max(1, self.plan.steps // EVALUATIONS)
+        hooks = [Hook(1, self._log), Hook(every, self._evaluate)]
+        train(setup.model, setup.method, setup.parameters, optimizer, setup.feed, self.plan, setup.machine, hooks)
+        self.seconds["train"] = time.perf_counter() - began - self.seconds["evaluate"]
+        if self.plan.eval_limit:
+            self._score_in_full()
+        self.record.timing = dict(self.seconds)
+
+    def _describe(self) -> None:
+        setup, record = self.setup, self.record
+        record.parameters = count_parameters(setup.model.module)
+        record.mix = setup.mix
+        record.data = {
+            task: {role: rows.to_record() for role, rows in roles.items()} for task, roles in setup.rows.items()
+        }
+        record.environment = {**environment(), **setup.machine.describe(), "model": setup.model.origin}
+        self.store.save(record)
+        if self.watcher:
+            self.watcher.assembled(setup, record, self.folder)
+
+    def _log(self, state: State) -> None:
+        if state.step % LOG_EVERY == 0 or state.step in (1, self.plan.steps):
+            facts = {"step": state.step, "loss": state.loss, "lr": state.lr, "gradient_norm": state.gradient_norm}
+            self.store.append_train(self.record.id, {**facts, "examples": state.examples, "tokens": state.tokens})
+        if self.watcher:
+            self.watcher.stepped(self.setup, state)
+
+    def _evaluate(self, state: State) -> None:
+        """Scores every task, keeps the checkpoint if it is the best yet for one of them, saves the record."""
+        began = time.perf_counter()
+        record = self.record
+        improved = []
+        for group, tasks in self.chosen.groups.items():
+            found = {task.name: self._answer(task, self.plan.eval_limit) for task in tasks}
+            for task in tasks:
+                values = measure(task.metrics, found[task.name])
+                record.history.setdefault(task.name, []).append((state.step, values))
+                record.last[task.name] = score(task, found[task.name], state.step)
+                if self.watcher:
+                    self.watcher.scored(state.step, task, values)
+            if self._is_best(group, tasks, state.step):
+                improved.append(group)
+                self._keep(tasks, found, state.step)
+        if improved or state.step == self.plan.steps:
+            checkpoint.save(self.folder, state.step, self.setup.model)
+            self.best.update(dict.fromkeys(improved, state.step))
+            checkpoint.prune(self.folder, {*self.best.values(), state.step})
+        for name, count in state.seen.items():
+            record.mix[name]["seen"] = count
+        self.seconds["evaluate"] += time.perf_counter() - began
+        self.store.save(record)
+
+    def _answer(self, task: Task, limit: int | None = None) -> list[Prediction]:
+        examples = self.setup.scoring[task.name][:limit]
+        return answer(self.setup.model, task, examples, self.plan, self.setup.machine)
+
+    def _is_best(self, group: str, tasks: Sequence[Task], step: int) -> bool:
+        """T5's rule over the group's whole history; an undefined score is never better than a defined one."""
+        best = best_step([self.record.history[task.name] for task in tasks])
+        return (best or step) == step if group in self.best else True
+
+    def _keep(self, tasks: Sequence[Task], found: dict[str, list[Prediction]], step: int) -> None:
+        for task in tasks:
+            self.record.scores[task.name] = score(task, found[task.name], step, with_intervals=True)
+            self.store.write_predictions(self.record.id, task.name, found[task.name])
+
+    def _score_in_full(self) -> None:
+        """The final scores use all examples, whatever was used to choose the steps."""
+        for step in sorted(set(self.best.values())):
+            checkpoint.load(self.folder, step, self.setup.model)
+            for group in (group for group, best in self.best.items() if best == step):
+                tasks = self.chosen.groups[group]
+                self._keep(tasks, {task.name: self._answer(task) for task in tasks}, step)
+
+
+def score(task: Task, predictions: Sequence[Prediction], step: int, with_intervals: bool = False) -> Score:
+    """A task's values with what a reader needs to trust them."""
+    invalid = [p.text for p in predictions if p.label is None]
+    intervals: dict[str, tuple[float, float]] = {}
+    for metric in task.metrics if with_intervals else ():
+        intervals |= interval(metric.tally(predictions))
+    values = measure(task.metrics, predictions)
+    return Score(
+        split=task.splits["validation"],
+        step=step,
+        metrics={key: value if math.isfinite(value) else None for key, value in values.items()},
+        intervals=intervals,
+        n=len(predictions),
+        invalid=len(invalid),
+        common_invalid=Counter(invalid).most_common(COMMON),
+    )
+
+
+def environment() -> dict[str, Any]:
+    """The software and the state of the code that made a number."""
+    packages = ("torch", "transformers", "datasets", "numpy", "sentencepiece")
+    return {
+        "glue": __version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        **{name: _version(name) for name in packages},
+        **_commit(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> dict[str, Any]:
+    """The commit of a checkout and whether it was changed since; nothing in an installed package."""
+    here = Path(__file__).resolve().parent.parent
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=5, check=True
+        ).stdout.strip()
+
+    if not (here / ".git").exists():
+        return {"commit": None, "dirty": None}
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "dirty": None}
