@@ -1,1 +1,64 @@
 """Rows for a task, from the Hub, from a folder or from the demo generator, checked before use."""
+
+from __future__ import annotations
+
+from glue_harness.data import demo, folder, hub
+from glue_harness.data.checks import checked, count_notes, fingerprint
+from glue_harness.data.rows import Read, Rows
+from glue_harness.errors import DataError, UsageError, unknown
+from glue_harness.task import Task
+
+__all__ = ["ROLES", "Rows", "available", "load"]
+
+ROLES = ("train", "validation", "test")
+
+
+def load(task: Task, role: str, where: str, *, revision: str | None = None) -> Rows:
+    """The checked rows of one split. `where` is hub, demo, demo:ROWS or a folder."""
+    split = split_of(task, role)
+    if revision and where != "hub":
+        raise UsageError(f"--revision names a revision on the Hub, but --data is {where!r}: leave one of them out")
+    read = read_rows(task, role, split, where, revision)
+    official = None if is_demo(where) else task.source.rows.get(split)
+    digest = fingerprint(task, checked(task, role, read))
+    notes = (*read.notes, *count_notes(len(read.rows), official))
+    return Rows(read.rows, split, read.origin, official, digest, notes)
+
+
+def split_of(task: Task, role: str) -> str:
+    """The Hub's name of the split that plays a role for a task."""
+    if role not in ROLES:
+        raise unknown("split", role, ROLES)
+    if role in task.splits:
+        return task.splits[role]
+    instead = f"it is scored by {', '.join(task.scored_by)}" if task.scored_by else f"it has {', '.join(task.splits)}"
+    raise DataError(f"task {task.name!r} has no {role} split: {instead}")
+
+
+def read_rows(task: Task, role: str, split: str, where: str, revision: str | None) -> Read:
+    if where == "hub":
+        return hub.read(task, split, revision)
+    if is_demo(where):
+        return demo.read(task, role, split, where)
+    return folder.read(task, split, where)
+
+
+def is_demo(where: str) -> bool:
+    return where.partition(":")[0] == "demo"
+
+
+def available(task: Task, where: str) -> str:
+    """Whether the rows of all splits are at hand, judged by file names only."""
+    if is_demo(where):
+        return "yes" if task.demo else "no generator"
+    if where == "hub":
+        there = {role: hub.is_cached(task.source, split) for role, split in task.splits.items()}
+    else:
+        root = folder.data_folder(where)
+        there = {role: folder.find(task, split, root) is not None for role, split in task.splits.items()}
+    lacking = [role for role, found in there.items() if not found]
+    if not lacking:
+        return "yes"
+    if len(lacking) < len(there):
+        return f"partly: no {', '.join(lacking)}"
+    return "to download" if where == "hub" else "no"

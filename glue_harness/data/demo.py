@@ -1,0 +1,64 @@
+"""Synthetic rows from a task's own generator: the same for everybody, evaluation never seen in training."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from glue_harness.data.checks import CANONICAL, HIDDEN_LABEL
+from glue_harness.data.rows import Read
+from glue_harness.errors import DataError, UsageError
+from glue_harness.task import Row, Task
+
+TRAIN_ROWS = 2000
+LEAST_EVALUATION_ROWS = 100
+DRAWS = (1, 2, 4, 8, 16, 32)  # times the rows that are wanted
+
+
+def train_rows(where: str) -> int:
+    """ROWS of `demo:ROWS`."""
+    _, colon, rows = where.partition(":")
+    if not colon:
+        return TRAIN_ROWS
+    if not (rows.isascii() and rows.isdigit()) or int(rows) == 0:
+        raise UsageError(f"--data {where!r}: the number of rows must be a whole number above 0, as in demo:2000")
+    return int(rows)
+
+
+def read(task: Task, role: str, split: str, where: str) -> Read:
+    """Rows for one split; the labels of a test split are hidden, as on the Hub."""
+    size = train_rows(where)
+    if task.demo is None:
+        raise UsageError(f"task {task.name!r} has no demo generator: use --data hub or --data DIR")
+    if role == "train":
+        return Read(draw(task, split, size), "demo")
+    train = draw(task, task.splits.get("train", "train"), size)
+    rows = unseen(task, split, max(LEAST_EVALUATION_ROWS, size // 10), train)
+    if role == "test" and "label" in task.needs:
+        hidden = float(HIDDEN_LABEL) if task.kind == "regress" else HIDDEN_LABEL
+        rows = [{**row, "label": hidden} for row in rows]
+    return Read(rows, "demo")
+
+
+def draw(task: Task, split: str, n: int, factor: int = 1) -> list[dict[str, Any]]:
+    """`factor * n` rows. Tasks that share a Hub configuration (MNLI and its scorers) share the seed."""
+    return task.demo(Random(f"{task.source.config or task.name}/{split}/{n}"), factor * n)
+
+
+def unseen(task: Task, split: str, n: int, train: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`n` rows whose inputs are not in `train`.
+
+    A draw with too few is repeated as a larger one, not filled up: `idx` and groups must stay those of one draw.
+    """
+    seen = {inputs_of(task, row) for row in train}
+    for factor in DRAWS:
+        rows = [row for row in draw(task, split, n, factor) if inputs_of(task, row) not in seen]
+        if len(rows) >= n:
+            return rows[:n]
+    raise DataError(
+        f"the demo of {task.name!r} has no {n:,} rows beside {len(train):,} for training: use fewer, as in --data demo"
+    )
+
+
+def inputs_of(task: Task, row: Row) -> str:
+    return CANONICAL.encode([row.get(column) for column in task.columns if column not in ("idx", "label")])

@@ -1,0 +1,108 @@
+"""Rows from the Hugging Face Hub, at a pinned revision. What is in the local cache needs no network."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from glue_harness.data.rows import ArrowRows, Read
+from glue_harness.data.saved import read_arrow
+from glue_harness.errors import DataError
+from glue_harness.task import Row, Source, Task
+
+PROBE_SECONDS = 10
+CONVERTED = "refs/convert/parquet"  # the Hub's own conversion of data sets that need a script
+
+
+class NeedsScript(Exception):
+    """A revision that can only be read by running code from the Hub."""
+
+
+def read(task: Task, split: str, revision: str | None) -> Read:
+    """The split at the revision asked for, or else the one its task pins: from the cache, or downloaded.
+
+    `load_dataset` alone would not do: without network it retries for half a minute, and then silently takes
+    whatever revision was cached last.
+    """
+    source = task.source
+    wanted = revision or source.revision
+    if wanted and (files := cached_files(source, split, wanted)):
+        return found(source, wanted, read_arrow(files))
+    try:
+        commit = commit_of(source, wanted)
+    except DataError:
+        files = [] if revision else cached_files(source, split, "*")
+        if not files:
+            raise
+        commit = files[0].parent.name
+        note = f"the Hub was not reached: the newest cached revision, {commit}, stands in for {wanted or 'the newest'}"
+        return found(source, commit, read_arrow(files), note)
+    try:
+        return found(source, commit, download(source, split, commit))
+    except NeedsScript:
+        commit = commit_of(source, CONVERTED)
+        note = f"revision {wanted} needs a script, which is never run: read from {CONVERTED} ({commit})"
+        return found(source, commit, download(source, split, commit), note)
+
+
+def found(source: Source, commit: str, rows: Sequence[Row], *notes: str) -> Read:
+    return Read(rows, " ".join(("hub", f"{source.hub}@{commit[:7]}", source.config or "")).rstrip(), notes)
+
+
+def is_cached(source: Source, split: str) -> bool:
+    return bool(cached_files(source, split, source.revision or "*"))
+
+
+def cached_files(source: Source, split: str, revision: str) -> list[Path]:
+    """The Arrow files that `datasets` keeps of a split, of the newest revision that matches."""
+    owner, _, name = source.hub.rpartition("/")
+    folder = cache_folder() / f"{owner}___{name.lower()}"
+    commits = sorted(folder.glob(f"{source.config or 'default'}/*/{revision}"), key=lambda path: path.stat().st_mtime)
+    for commit in reversed(commits):
+        if files := [*commit.glob(f"*-{split}.arrow"), *sorted(commit.glob(f"*-{split}-*-of-*.arrow"))]:
+            return files
+    return []
+
+
+def cache_folder() -> Path:
+    """Where `datasets` keeps its Arrow files, found without importing it."""
+    general = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
+    home = Path(os.environ.get("HF_HOME", general))
+    return Path(os.environ.get("HF_DATASETS_CACHE", home / "datasets")).expanduser()
+
+
+def commit_of(source: Source, revision: str | None) -> str:
+    """The commit that a revision names. One request with one timeout: this is where a missing network shows."""
+    from huggingface_hub import HfApi
+
+    if os.environ.get("HF_DATASETS_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
+        raise DataError(unreachable(source, "HF_DATASETS_OFFLINE is set"))
+    try:
+        return HfApi().dataset_info(source.hub, revision=revision, timeout=PROBE_SECONDS).sha
+    except Exception as error:  # its HTTP client, its own errors and OSError have nothing else in common
+        raise DataError(unreachable(source, f"{type(error).__name__}: {first_line(error)}")) from error
+
+
+def download(source: Source, split: str, commit: str) -> Sequence[Row]:
+    import datasets
+
+    if Path(source.hub).is_dir():
+        raise DataError(f"folder {source.hub!r} here hides the Hub's data set of that name: run glue from elsewhere")
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()
+    try:
+        return ArrowRows(datasets.load_dataset(source.hub, source.config, split=split, revision=commit).data.table)
+    except Exception as error:  # of the network, the disk, the format, in the types of as many libraries
+        if "scripts are no longer supported" in str(error):
+            raise NeedsScript from error
+        raise DataError(unreachable(source, f"{type(error).__name__}: {first_line(error)}")) from error
+
+
+def unreachable(source: Source, reason: str) -> str:
+    return f"cannot get {source.hub!r} from the Hub ({reason}): without network use --demo or --data DIR"
+
+
+def first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]

@@ -1,0 +1,93 @@
+"""Official text files, read exactly: tab-separated without any quoting, and JSON lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from glue_harness.errors import DataError
+from glue_harness.task import File
+
+BOM = b"\xef\xbb\xbf"
+
+
+def text_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Line numbers and texts of a UTF-8 file; blank lines are skipped.
+
+    Only a newline ends a line: `str.splitlines` would also cut at U+2028 and others, which rows contain.
+    """
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise DataError(f"cannot read {path}: {error.strerror}") from None
+    offset = 0
+    with file:
+        for number, line in enumerate(file, 1):
+            start = len(BOM) if number == 1 and line.startswith(BOM) else 0
+            try:
+                text = line[start:].removesuffix(b"\n").removesuffix(b"\r").decode()
+            except UnicodeDecodeError as error:
+                place = offset + start + error.start
+                raise DataError(
+                    f"{path}, line {number}: byte {place} of the file is not UTF-8: convert it, or download it again"
+                ) from None
+            offset += len(line)
+            if text:
+                yield number, text
+
+
+def read_tsv(path: Path, file: File, official: int | None) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+    """Rows with the columns that `file` names, all texts, and `idx`, the number of the row.
+
+    Some official files hold a few broken rows. They are dropped, with a note, only if the others are exactly as
+    many as there should be: anything else is a damaged file.
+    """
+    lines = text_lines(path)
+    number, first = next(lines, (1, ""))
+    if not first:
+        raise DataError(f"{path} is empty: download it again")
+    header = first.split("\t")
+    positions = [(column, position_of(name, header, file, path)) for column, name in file.columns.items()]
+    rows = [] if file.header else [{"idx": 0, **{column: header[k] for column, k in positions}}]
+    width, start, broken = len(header), len(rows), []
+    for idx, (number, line) in enumerate(lines, start):
+        cells = line.split("\t")
+        if len(cells) == width:
+            rows.append({"idx": idx, **{column: cells[k] for column, k in positions}})
+        else:
+            broken.append(f"line {number}: expected {width} columns, found {len(cells)}")
+    if broken and len(rows) != official:
+        raise DataError(f"{path}, {broken[0]}: the row is truncated or broken, download the file again")
+    return rows, tuple(f"broken row dropped: {path.name}, {where}" for where in broken)
+
+
+def position_of(name: str | int, header: list[str], file: File, path: Path) -> int:
+    """Where a column stands; `header` is the first row in a file that has no header."""
+    if isinstance(name, int) and name < len(header):
+        return name
+    if isinstance(name, int):
+        raise DataError(
+            f"{path}, line 1: expected at least {name + 1} columns, found {len(header)}: is it another file?"
+        )
+    if name not in header:
+        raise DataError(f"{path}, line 1: column {name!r} is missing, found: {', '.join(header)}: is it another file?")
+    return header.index(name)
+
+
+def json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line numbers and objects of a file of JSON lines."""
+    for number, line in text_lines(path):
+        yield number, json_object(line, f"{path}, line {number}")
+
+
+def json_object(line: str, where: str) -> dict[str, Any]:
+    """The object that a line of JSON holds."""
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{where}: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{where}: not a JSON object: {line[:60]}")
+    return value

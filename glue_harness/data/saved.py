@@ -1,0 +1,72 @@
+"""Rows in the Hub's schema from files: saved by `datasets`, parquet, JSON lines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glue_harness.data.lines import json_records
+from glue_harness.data.rows import ArrowRows
+from glue_harness.errors import DataError
+from glue_harness.task import Row
+
+if TYPE_CHECKING:
+    import pyarrow
+
+Reader = Callable[[Sequence[Path]], Sequence[Row]]
+
+
+def readers(split: str) -> dict[str, Reader]:
+    """The files that may hold a split in a task's folder, and who reads them."""
+    return {
+        f"{split}/state.json": read_saved,
+        f"{split}.parquet": read_parquet,
+        f"{split}-*-of-*.parquet": read_parquet,
+        f"data/{split}-*-of-*.parquet": read_parquet,
+        f"{split}.jsonl": read_jsonl,
+    }
+
+
+def read_saved(files: Sequence[Path]) -> Sequence[Row]:
+    """A split that `save_to_disk` wrote; its state.json lists the data files."""
+    (state,) = files
+    try:
+        names = [entry["filename"] for entry in json.loads(state.read_text(encoding="utf-8"))["_data_files"]]
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise DataError(f"{state} is not what save_to_disk writes: {error}: save the data again") from None
+    return read_arrow([state.parent / name for name in names])
+
+
+def read_arrow(files: Sequence[Path]) -> Sequence[Row]:
+    """Arrow streams as `datasets` writes them, left on disk and mapped into memory."""
+    import pyarrow
+
+    return ArrowRows(_joined(files, lambda file: pyarrow.ipc.open_stream(pyarrow.memory_map(str(file))).read_all()))
+
+
+def read_parquet(files: Sequence[Path]) -> Sequence[Row]:
+    from pyarrow.parquet import ParquetFile
+
+    return ArrowRows(_joined(files, lambda file: ParquetFile(file).read()))
+
+
+def read_jsonl(files: Sequence[Path]) -> Sequence[Row]:
+    return [record for file in files for _, record in json_records(file)]
+
+
+def _joined(files: Sequence[Path], read: Callable[[Path], pyarrow.Table]) -> pyarrow.Table:
+    import pyarrow
+
+    tables = []
+    for file in files:
+        try:
+            tables.append(read(file))
+        except (OSError, pyarrow.ArrowException) as error:
+            reason = str(error).partition("\n")[0]
+            raise DataError(f"{file} cannot be read: {reason}: save or download it again") from None
+    try:
+        return pyarrow.concat_tables(tables)
+    except pyarrow.ArrowException:
+        raise DataError(f"{files[0].parent}: the parts have different columns: save or download them again") from None
