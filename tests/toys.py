@@ -1,0 +1,53 @@
+"""Toys that several tests share: a small task, its rows, a vocabulary and a model of 30,000 parameters."""
+
+from __future__ import annotations
+
+from functools import cache
+from random import Random
+
+import torch
+from transformers import T5Config, T5ForConditionalGeneration
+
+from glue_harness.build import classify
+from glue_harness.device import Machine
+from glue_harness.metrics import accuracy
+from glue_harness.models.t5 import T5
+from glue_harness.models.tokenizer import SentencePiece, train_tokenizer
+from glue_harness.plan import Plan
+from glue_harness.task import Example, Source, Task
+
+WORDS = "red blue green small large cat dog bird sits runs sleeps here there today".split()
+LABELS = ("good", "goods", "not_good", "bad one", "bad two")  # shared beginnings, and one inside another
+CPU = Machine(torch.device("cpu"), "fp32")
+
+
+def toy_task(name: str = "toy", labels: tuple[str, ...] = LABELS) -> Task:
+    return classify(name, prefix="toy", fields=("text",), labels=labels, source=Source("none"), metrics=(accuracy,))
+
+
+def toy_examples(n: int, task: Task | None = None, seed: int = 0) -> list[Example]:
+    task, random = task or toy_task(), Random(seed)
+    rows = [
+        {"text": " ".join(random.choices(WORDS, k=random.randint(1, 12))), "label": random.randrange(len(task.labels))}
+        for _ in range(n)
+    ]
+    return [example for number, row in enumerate(rows) for example in task.examples(row, number)]
+
+
+@cache
+def vocabulary() -> SentencePiece:
+    texts = [text for example in toy_examples(300) for text in (example.inputs, example.target)]
+    return train_tokenizer(texts, 120)
+
+
+def toy_plan(**changes) -> Plan:
+    values = {"tasks": ("toy",), "model": "toy", "device": "cpu", "precision": "fp32", "max_answer": 12}
+    return Plan(**{**values, **changes})
+
+
+def toy_model(seed: int = 0, plan: Plan | None = None, dropout: float = 0.0, **shape) -> T5:
+    torch.manual_seed(seed)
+    size = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, **shape}
+    config = T5Config(vocab_size=vocabulary().size + 5, decoder_start_token_id=0, dropout_rate=dropout, **size)
+    module = T5ForConditionalGeneration._from_config(config, attn_implementation="sdpa")
+    return T5(module.eval(), vocabulary(), {}, plan or toy_plan())
