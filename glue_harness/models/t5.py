@@ -86,7 +86,8 @@ class T5:
         hidden = self._decoder(shifted, memory, batch.mask)
         labelled = batch.targets >= 0  # the head runs on label positions only
         logits = functional.linear(hidden[labelled], self.module.lm_head.weight)
-        total = functional.cross_entropy(logits.float(), batch.targets[labelled], reduction="sum")
+        exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        total = functional.cross_entropy(exact, batch.targets[labelled], reduction="sum")
         return Loss(total, int(labelled.sum()))
 
     @torch.no_grad()

@@ -1,0 +1,146 @@
+"""The loop: loss, accumulation, optimisers, schedules, hooks and what a seed fixes."""
+
+import copy
+
+import pytest
+import torch
+from toys import CPU, toy_examples, toy_model, toy_plan
+
+from glue_harness.batching import WINDOW, Feed
+from glue_harness.errors import GlueError, UsageError
+from glue_harness.methods import load_method
+from glue_harness.optim import Adafactor, learning_rate, make_optimizer
+from glue_harness.sampler import Sampler
+from glue_harness.train import Hook, State, accumulate, train
+
+
+def feed_of(model, batch=8, micro=None, n=100, seed=0) -> Feed:
+    return Feed(model, {"toy": toy_examples(n)}, Sampler(seed, [n], [1.0]), batch, micro)
+
+
+def trained(hooks=(), dropout=0.1, micro=None, **changes):
+    plan = toy_plan(**{"steps": 6, "batch_size": 8, "lr": 1e-3, **changes})
+    model = toy_model(seed=plan.seed, plan=plan, dropout=dropout)
+    method = load_method("full")
+    parameters = method.prepare(model, plan)
+    optimizer = make_optimizer(plan, parameters)
+    feed = feed_of(model, plan.batch_size, micro, seed=plan.seed)
+    state = train(model, method, parameters, optimizer, feed, plan, CPU, hooks)
+    return model, state
+
+
+def weights(model) -> dict[str, torch.Tensor]:
+    return model.module.state_dict()
+
+
+def test_loss_equals_transformers_own():
+    model = toy_model()
+    batch = model.collate(model.encode(toy_examples(8)), CPU.device)
+    loss = model.loss(batch)
+    expected = model.module(input_ids=batch.inputs, attention_mask=batch.mask.long(), labels=batch.targets).loss
+    assert loss.tokens == int((batch.targets >= 0).sum())
+    torch.testing.assert_close(loss.total / loss.tokens, expected)
+
+
+def test_gradient_does_not_depend_on_accumulation():
+    gradients = {}
+    for micro in (16, 5, 1):
+        model = toy_model()
+        model.module.double()
+        loss = accumulate(model, feed_of(model, 16, micro).update(0), CPU)
+        gradients[micro] = (loss, {name: p.grad for name, p in model.module.named_parameters() if p.grad is not None})
+    for micro in (5, 1):
+        assert gradients[micro][0] == pytest.approx(gradients[16][0], abs=1e-10)
+        for name, gradient in gradients[16][1].items():
+            torch.testing.assert_close(gradients[micro][1][name], gradient, rtol=0, atol=1e-10)
+
+
+def test_same_plan_and_seed_give_the_same_bits():
+    first, second, other = trained()[0], trained()[0], trained(seed=1)[0]
+    assert all(torch.equal(a, b) for a, b in zip(weights(first).values(), weights(second).values(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(weights(first).values(), weights(other).values(), strict=True))
+
+
+def test_training_learns():
+    losses = []
+    trained([Hook(1, lambda state: losses.append(state.loss))], steps=80, dropout=0.0, lr=3e-3)
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+
+
+def test_hooks_run_when_due_and_at_the_end():
+    steps: list[int] = []
+    _, state = trained([Hook(4, lambda state: steps.append(state.step))])
+    assert steps == [4, 6]
+    assert state.examples == 48
+    assert state.seen == {"toy": 48}
+
+
+def test_nonfinite_loss_names_step_and_examples():
+    with pytest.raises(
+        GlueError, match=r"loss \S+ \(gradient norm \S+\) at step \d on toy/\d+, .*: try a smaller --lr"
+    ):
+        trained(lr=1e30, clip=None, steps=20, optimizer="adamw")
+
+
+def test_schedules():
+    linear = learning_rate(toy_plan(lr=1.0, steps=10, warmup=2, schedule="linear"))
+    assert [linear(step) for step in (0, 1, 2, 6, 9)] == [0.5, 1.0, 1.0, 0.5, 0.125]
+    constant = learning_rate(toy_plan(lr=1.0, steps=10, warmup=2, schedule="constant"))
+    assert [constant(step) for step in (0, 1, 2, 9)] == [0.5, 1.0, 1.0, 1.0]
+
+
+def test_adafactor_equals_transformers_where_both_factor():
+    """The reference factors every matrix; T5 and we only those with two dimensions of 128 or more."""
+    from transformers.optimization import Adafactor as Reference
+
+    torch.manual_seed(0)
+    ours = torch.nn.ParameterList([torch.nn.Parameter(torch.randn(s)) for s in ((128, 130), (200,), (150, 256))])
+    theirs = copy.deepcopy(ours)
+    optimizers = (
+        Adafactor(ours, lr=1e-3),
+        Reference(theirs, lr=1e-3, relative_step=False, scale_parameter=True, warmup_init=False),
+    )
+    for _ in range(5):
+        for mine, other in zip(ours, theirs, strict=True):
+            mine.grad = torch.randn_like(mine)
+            other.grad = mine.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-7)
+
+
+def test_adafactor_keeps_full_moments_of_small_matrices():
+    parameter = torch.nn.Parameter(torch.ones(127, 4096))
+    optimizer = Adafactor([parameter], lr=1e-3)
+    parameter.grad = torch.randn_like(parameter)
+    optimizer.step()
+    assert optimizer.state[parameter]["moment"].shape == parameter.shape
+
+
+def test_batches_are_functions_of_seed_and_step():
+    model = toy_model()
+    forward, backward = feed_of(model), feed_of(model)
+    steps = [0, 1, WINDOW, 2 * WINDOW + 3]
+    ahead = {step: forward.update(step).ids for step in steps}
+    assert ahead == {step: backward.update(step).ids for step in reversed(steps)}
+
+
+def test_a_window_holds_exactly_the_sampled_examples_with_little_padding():
+    model, batch = toy_model(), 8
+    feed = feed_of(model, batch)
+    updates = [feed.update(step) for step in range(WINDOW)]
+    _, rows = Sampler(0, [100], [1.0]).draws(0, WINDOW * batch)
+    assert sorted(name for u in updates for name in u.ids) == sorted(f"toy/{row}" for row in rows.tolist())
+    useful = sum(e.length for u in updates for part in u.passes for e in part)
+    assert useful / sum(u.padded for u in updates) > 0.9
+
+
+def test_unknown_method_is_named():
+    with pytest.raises(UsageError, match=r"unknown method 'ful': did you mean full\?"):
+        load_method("ful")
+
+
+def test_state_starts_empty():
+    assert State().step == 0
+    assert not State().seen
