@@ -3,36 +3,29 @@
 from random import Random
 
 from glue_harness.build import classify
-from glue_harness.data.lexicon import scene
+from glue_harness.data.lexicon import balanced_rows, inference
+from glue_harness.glue import source
 from glue_harness.metrics import accuracy
-from glue_harness.task import Source, tsv
 
 LABELS = ("entailment", "neutral", "contradiction")
-TSV = {"premise": "sentence1", "hypothesis": "sentence2"}
-SOURCE = Source(
-    hub="nyu-mll/glue",
-    config="mnli",
-    revision="bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c",
-    rows={
-        "train": 392_702,
-        "validation_matched": 9_815,
-        "validation_mismatched": 9_832,
-        "test_matched": 9_796,
-        "test_mismatched": 9_847,
-    },
-    folder="MNLI",
-    files={
-        "train": tsv("train.tsv", **TSV, label="gold_label"),
-        "validation_matched": tsv("dev_matched.tsv", **TSV, label="gold_label"),
-        "validation_mismatched": tsv("dev_mismatched.tsv", **TSV, label="gold_label"),
-        "test_matched": tsv("test_matched.tsv", **TSV),
-        "test_mismatched": tsv("test_mismatched.tsv", **TSV),
-    },
+SOURCE = source(
+    "mnli",
+    "MNLI",
+    {"premise": "sentence1", "hypothesis": "sentence2", "label": "gold_label"},
+    train=392_702,
+    validation_matched=9_815,
+    validation_mismatched=9_832,
+    test_matched=9_796,
+    test_mismatched=9_847,
 )
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    raise NotImplementedError
+    def pair(label: int) -> dict:
+        premise, hypothesis = inference(random, label)
+        return {"premise": premise, "hypothesis": hypothesis}
+
+    return balanced_rows(random, n, range(len(LABELS)), pair)
 
 
 COMMON = {

@@ -1,4 +1,80 @@
-"""Words and sentence templates that the tasks' demo generators share."""
+"""Words that the tasks' demo generators share, and how they make rows: few, plain, clearly synthetic."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any, TypeVar
+
+Label = TypeVar("Label", int, float)
+
+ENTAILMENT, NEUTRAL, CONTRADICTION = range(3)  # MNLI's label ids
+TRIES = 20  # for a row that was not drawn before, until a repetition is accepted
 
 
-def scene() -> None: ...
+def words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+# All nouns take -s, all actions take -ing and -ed: grammar stays a matter of suffixes.
+PEOPLE = words("boy girl teacher doctor farmer singer baker pilot painter student")
+ANIMALS = words("dog cat horse cow bird rabbit duck goat")
+NOUNS = PEOPLE + ANIMALS
+ACTIONS = words("wait play walk rest jump work shout laugh")
+PLACES = words("park garden kitchen street field house school forest market barn")
+DAYS = words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
+TIMES = words("today tonight again now daily")
+NUMBERS = words("two three four five six")
+OPPOSITES = {
+    "big": "small",
+    "old": "young",
+    "happy": "sad",
+    "tall": "short",
+    "rich": "poor",
+    "clean": "dirty",
+    "calm": "angry",
+    "strong": "weak",
+    "slow": "fast",
+}
+OPPOSITES |= {second: first for first, second in OPPOSITES.items()}
+ADJECTIVES = tuple(OPPOSITES)
+DETAILS = ("after lunch", "before dinner", "with a friend", "because of the rain", "for an hour", "for the first time")
+
+
+def balanced_rows(
+    random: Random, n: int, labels: Sequence[Label], make: Callable[[Label], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """`n` rows in random order, every label equally often, distinct as long as `make` finds new ones."""
+    order = [labels[k % len(labels)] for k in range(n)]
+    random.shuffle(order)
+    seen: set[tuple[Any, ...]] = set()
+    rows = []
+    for idx, label in enumerate(order):
+        fields = new_fields(lambda label=label: make(label), seen)
+        rows.append({**fields, "label": label, "idx": idx})
+    return rows
+
+
+def new_fields(make: Callable[[], dict[str, Any]], seen: set[tuple[Any, ...]]) -> dict[str, Any]:
+    for _ in range(TRIES):
+        fields = make()
+        if tuple(fields.values()) not in seen:
+            break
+    seen.add(tuple(fields.values()))
+    return fields
+
+
+def inference(random: Random, relation: int) -> tuple[str, str]:
+    """A premise, and a hypothesis that is more general, adds a detail, or cannot be true as well."""
+    adjective, noun, action, place = (random.choice(choices) for choices in (ADJECTIVES, NOUNS, ACTIONS, PLACES))
+    kind = "person" if noun in PEOPLE else "animal"
+    hypotheses = {
+        ENTAILMENT: (f"Some {kind} is {action}ing.", f"There is some {kind} in the {place}."),
+        NEUTRAL: tuple(f"The {noun} is {action}ing {detail}." for detail in DETAILS),
+        CONTRADICTION: (
+            f"The {noun} is {OPPOSITES[adjective]}.",
+            f"The {noun} is not {action}ing.",
+            f"There is no {noun} in the {place}.",
+        ),
+    }
+    return f"The {adjective} {noun} is {action}ing in the {place}.", random.choice(hypotheses[relation])

@@ -1,0 +1,40 @@
+"""AX, GLUE's diagnostic sentences: answered by a model of MNLI, scored on the official server only."""
+
+from random import Random
+
+from glue_harness.build import classify
+from glue_harness.data.lexicon import balanced_rows, inference
+from glue_harness.glue import source
+from glue_harness.task import tsv
+
+LABELS = ("entailment", "neutral", "contradiction")
+
+
+def demo(random: Random, n: int) -> list[dict]:
+    def pair(label: int) -> dict:
+        premise, hypothesis = inference(random, label)
+        return {"premise": premise, "hypothesis": hypothesis}
+
+    return balanced_rows(random, n, range(len(LABELS)), pair)
+
+
+AX = classify(
+    "ax",
+    title="AX",
+    suite="glue",
+    part="extra",
+    place=10,
+    prefix="mnli",
+    fields=("hypothesis", "premise"),
+    labels=LABELS,
+    metrics=(),
+    splits={"test": "test"},
+    source=source(
+        "ax",
+        "AX",
+        files={"test": tsv("test.tsv", "AX.tsv", "diagnostic.tsv", premise="sentence1", hypothesis="sentence2")},
+        test=1_104,
+    ),
+    demo=demo,
+    aliases=("glue_ax_v002", "glue/ax"),
+)

@@ -1,0 +1,38 @@
+"""RTE: does the first sentence entail the second?"""
+
+from random import Random
+
+from glue_harness.build import classify
+from glue_harness.data.lexicon import CONTRADICTION, ENTAILMENT, NEUTRAL, balanced_rows, inference
+from glue_harness.glue import source
+from glue_harness.metrics import accuracy
+
+
+def demo(random: Random, n: int) -> list[dict]:
+    def pair(label: int) -> dict:
+        relation = random.choice((NEUTRAL, CONTRADICTION)) if label else ENTAILMENT
+        premise, hypothesis = inference(random, relation)
+        return {"sentence1": premise, "sentence2": hypothesis}
+
+    return balanced_rows(random, n, (0, 1), pair)
+
+
+RTE = classify(
+    "rte",
+    title="RTE",
+    suite="glue",
+    place=8,
+    fields=("sentence1", "sentence2"),
+    labels=("entailment", "not_entailment"),
+    metrics=(accuracy,),
+    source=source(
+        "rte",
+        "RTE",
+        {"sentence1": "sentence1", "sentence2": "sentence2", "label": "label"},
+        train=2_490,
+        validation=277,
+        test=3_000,
+    ),
+    demo=demo,
+    aliases=("glue_rte_v002", "glue/rte"),
+)

@@ -1,0 +1,45 @@
+"""SST-2: is the film review positive?"""
+
+from random import Random
+
+from glue_harness.build import classify
+from glue_harness.data.lexicon import balanced_rows, words
+from glue_harness.glue import source
+from glue_harness.metrics import accuracy
+
+ASPECTS = words("score pace story plot cast ending script dialogue music acting")
+PRAISE = words("good great funny charming moving clever brilliant fresh warm sharp")
+BLAME = words("bad dull boring awful tedious silly clumsy stale weak flat")
+DEGREES = words("very really quite truly simply rather")
+ORIGINS = words("french german italian indian new old short long local foreign")
+FILMS = words("film movie drama comedy thriller western")
+
+
+def demo(random: Random, n: int) -> list[dict]:
+    """An aspect of a film is praised or blamed, one time in four by denying the opposite."""
+
+    def review(label: int) -> dict:
+        about = f"the {random.choice(ASPECTS)} of this {random.choice(ORIGINS)} {random.choice(FILMS)}"
+        if random.random() < 0.25:
+            verdict = f"not {random.choice(BLAME if label else PRAISE)}"
+        else:
+            verdict = f"{random.choice(DEGREES)} {random.choice(PRAISE if label else BLAME)}"
+        return {"sentence": f"{about} is {verdict} . "}
+
+    return balanced_rows(random, n, (0, 1), review)
+
+
+SST2 = classify(
+    "sst2",
+    title="SST-2",
+    suite="glue",
+    place=2,
+    fields=("sentence",),
+    labels=("negative", "positive"),
+    metrics=(accuracy,),
+    source=source(
+        "sst2", "SST-2", {"sentence": "sentence", "label": "label"}, train=67_349, validation=872, test=1_821
+    ),
+    demo=demo,
+    aliases=("glue_sst2_v002", "glue/sst2"),
+)

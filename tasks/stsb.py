@@ -1,0 +1,66 @@
+"""STS-B: how similar are two sentences, from 0 to 5? T5 writes the number, rounded to fifths."""
+
+import struct
+from random import Random
+
+from glue_harness.build import regress
+from glue_harness.data.lexicon import ACTIONS, ADJECTIVES, NOUNS, PLACES, TIMES, balanced_rows
+from glue_harness.errors import RowError
+from glue_harness.glue import source
+from glue_harness.metrics import pearson, spearman
+
+FIFTHS = tuple(f"{k / 5:.1f}" for k in range(26))
+HIDDEN_SCORE = -1
+# What a sentence says instead of each content word that it does not share: adjective, noun, action, place, time.
+VAGUE = (("certain",), ("someone", "something"), ("busy",), ("somewhere",), ("sometime",))
+
+
+def write_score(score: float) -> str:
+    """The nearest fifth, half to even, computed in 32 bits as T5 does: 0.1 is `0.0`, not `0.2`."""
+    if score != HIDDEN_SCORE and not 0 <= score <= 5:
+        raise RowError(f"label {score!r} is not allowed: 0 to 5, -1=hidden")
+    return f"{round(float32(float32(score) * 5)) / 5:.1f}"
+
+
+def float32(number: float) -> float:
+    return struct.unpack("f", struct.pack("f", number))[0]
+
+
+def demo(random: Random, n: int) -> list[dict]:
+    """The score is the number of content words that both sentences have; the others turn vague."""
+
+    def pair(score: float) -> dict:
+        full = [random.choice(choices) for choices in (ADJECTIVES, NOUNS, ACTIONS, PLACES, TIMES)]
+        shared = random.sample(range(5), int(score))
+        partly = [full[k] if k in shared else random.choice(VAGUE[k]) for k in range(5)]
+        return {"sentence1": sentence(*full), "sentence2": sentence(*partly)}
+
+    return balanced_rows(random, n, (0.0, 1.0, 2.0, 3.0, 4.0, 5.0), pair)
+
+
+def sentence(adjective: str, noun: str, action: str, place: str, time: str) -> str:
+    verb = action if action == "busy" else f"{action}ing"
+    where = place if place == "somewhere" else f"in the {place}"
+    return f"The {adjective} {noun} is {verb} {where} {time} ."
+
+
+STSB = regress(
+    "stsb",
+    title="STS-B",
+    suite="glue",
+    place=4,
+    fields=("sentence1", "sentence2"),
+    write=write_score,
+    choices=FIFTHS,
+    metrics=(pearson, spearman),
+    source=source(
+        "stsb",
+        "STS-B",
+        {"sentence1": "sentence1", "sentence2": "sentence2", "label": "score"},
+        train=5_749,
+        validation=1_500,
+        test=1_379,
+    ),
+    demo=demo,
+    aliases=("glue_stsb_v002", "glue/stsb"),
+)
