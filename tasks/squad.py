@@ -1,0 +1,149 @@
+"""SQuAD v1.1: answer a question from a paragraph, or, as `squad_trivia`, from memory alone."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from random import Random
+from typing import Any
+
+from glue_harness.build import generate, text_of
+from glue_harness.errors import RowError
+from glue_harness.metrics import squad
+from glue_harness.task import Gold, Row, Source, Task, Text, jsonl
+
+PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # the 32 signs of ASCII
+SPACES = re.compile(r"[\t\n\f\r ]+")  # T5's regular expressions know no other white space
+
+
+def adapt(record: Row) -> Iterable[Row]:
+    """The official file is one object that holds every article; a line in the Hub's schema stays as it is."""
+    if "data" not in record:
+        yield record
+        return
+    for article in record["data"]:
+        for paragraph in article["paragraphs"]:
+            for question in paragraph["qas"]:
+                answers = [answer["text"] for answer in question["answers"]]
+                yield {**question, "context": paragraph["context"], "answers": {"text": answers}}
+
+
+SOURCE = Source(
+    hub="rajpurkar/squad",
+    config="plain_text",
+    rows={"train": 87_599, "validation": 10_570},
+    folder="SQuAD",
+    files={
+        "train": jsonl("train-v1.1.json", "train.jsonl"),
+        "validation": jsonl("dev-v1.1.json", "validation.jsonl"),
+    },
+    adapt=adapt,
+)
+
+
+def padded(text: str) -> str:
+    """Every sign stands alone, so that an answer is made of whole words of its context. Never stripped."""
+    return collapsed(PUNCTUATION.sub(r" \1 ", text))
+
+
+def collapsed(text: str) -> str:
+    return SPACES.sub(" ", text)
+
+
+def padded_answers(row: Row) -> list[str]:
+    answers = row.get("answers")
+    texts = answers.get("text") if isinstance(answers, Mapping) else None
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise RowError(f"column 'answers' must hold at least one answer as text, not {answers!r}")
+    return [padded(text) for text in texts]
+
+
+def encode(row: Row) -> list[Text]:
+    question, context = padded(text_of(row, "question")), padded(text_of(row, "context"))
+    answers = padded_answers(row)
+    return [Text(collapsed(f"question: {question} context: {context}"), answers[0], {"answers": answers})]
+
+
+def encode_trivia(row: Row) -> list[Text]:
+    answers = padded_answers(row)
+    inputs = collapsed(f"squad trivia question: {padded(text_of(row, 'question'))}")
+    return [Text(inputs, answers[0], {"answers": answers})]
+
+
+def gold(target: str, info: Mapping[str, Any]) -> Gold:
+    if not info.get("answers"):
+        raise RowError("SQuAD is scored against all accepted answers: they must stand in example.answers")
+    return Gold(tuple(info["answers"]))
+
+
+PEOPLE = ("Ada", "Bruno", "Clara", "Dario", "Edith", "Felix", "Greta", "Hugo", "Ines", "Jonas", "Klara", "Luis")
+THINGS = ("a kite", "a lamp", "a map", "a violin", "bread", "chess pieces", "honey", "old coins", "red paint", "stamps")
+PLACES = ("Bergen", "Cork", "Dakar", "Fez", "Lima", "Oslo", "Porto", "Quito", "Riga", "Turin")
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+CAPITALS = {"Chile": "Santiago", "Egypt": "Cairo", "Japan": "Tokyo", "Kenya": "Nairobi", "Norway": "Oslo"}
+CAPITALS |= {"Peru": "Lima", "Poland": "Warsaw", "Portugal": "Lisbon", "Senegal": "Dakar", "Spain": "Madrid"}
+OPENINGS = ("Quick question", "Hello", "Once more", "Tell us", "For ten points", "Next one", "Please answer")
+
+
+def demo(random: Random, n: int) -> list[dict]:
+    """A sentence says who bought what, where and when; the question asks for one of them."""
+    return [demo_row(random) for _ in range(n)]
+
+
+def demo_row(random: Random) -> dict[str, Any]:
+    who, what, where, when = (random.choice(words) for words in (PEOPLE, THINGS, PLACES, DAYS))
+    context = f"{who} bought {what} in {where} on {when}."
+    question, answer = random.choice([
+        (f"Who bought {what}?", who),
+        (f"What did {who} buy?", what),
+        (f"Where did {who} buy {what}?", where),
+        (f"When did {who} buy {what}?", when),
+    ])  # fmt: skip
+    return {"question": question, "context": context, "answers": in_context(answer, context)}
+
+
+def demo_trivia(random: Random, n: int) -> list[dict]:
+    """Facts that never change, asked in many ways: what was learned must be remembered."""
+    rows = []
+    for _ in range(n):
+        country, capital = random.choice(list(CAPITALS.items()))
+        asked = random.choice((f"what is the capital of {country}", f"which city governs {country}"))
+        question = f"{random.choice(OPENINGS)}, {random.choice(PEOPLE)} and {random.choice(PEOPLE)}: {asked}?"
+        rows.append({"question": question, "context": "", "answers": {"text": [capital], "answer_start": [0]}})
+    return rows
+
+
+def in_context(answer: str, context: str) -> dict[str, list]:
+    return {"text": [answer], "answer_start": [context.index(answer)]}
+
+
+def reader(name: str, columns: Sequence[str], encode: Callable[[Row], list[Text]], **details: Any) -> Task:
+    return generate(
+        name,
+        columns=columns,
+        encode=encode,
+        source=SOURCE,
+        metrics=(squad,),
+        gold=gold,
+        splits={"train": "train", "validation": "validation"},
+        suite="qa",
+        **details,
+    )
+
+
+SQUAD = reader(
+    "squad",
+    ("question", "context", "answers"),
+    encode,
+    demo=demo,
+    title="SQuAD",
+    place=1,
+    aliases=("squad_v010_allanswers",),
+)
+TRIVIA = reader(
+    "squad_trivia",
+    ("question", "answers"),
+    encode_trivia,
+    demo=demo_trivia,
+    title="SQuAD (closed book)",
+    part="extra",
+    aliases=("squad_v010_context_free",),
+)
