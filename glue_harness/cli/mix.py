@@ -1,0 +1,237 @@
+"""`glue mix`: what a run would see of each task, before an hour is spent."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from glue_harness.cli.options import json_option, pair, plan_option, split_names, task_folders_option
+from glue_harness.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from glue_harness.mixing import Rates
+    from glue_harness.plan import Plan
+    from glue_harness.registry import Registry
+    from glue_harness.task import Task
+
+MOST = 10**15  # examples of a task: beyond any data set, and exact as a float
+ORIGIN = "examples: official row counts, nothing was read; with --data DIR, what the rows become is counted"
+
+
+class Mix(NamedTuple):
+    plan: Plan
+    sizes: Mapping[str, float | None]
+    rates: Rates
+    notes: tuple[str, ...] = ()
+
+
+@click.command()
+@click.option("-t", "--task", "names", multiple=True, metavar="NAME", help="Task or suite; repeat or use commas.")
+@click.option(
+    "--mixture",
+    "mixtures",
+    multiple=True,
+    metavar="NAME[=WEIGHT]",
+    help="T5's own mixture, such as t5:glue, t5:all, t5:all_equal; several, or tasks, make a mixture of mixtures.",
+)
+@click.option(
+    "--sizes",
+    "file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help='Training examples as JSON, {"cola": 8551, ...}: needs no data, and no limit holds unless given.',
+)
+@plan_option("data", "Counts come from here; hub: the official ones, nothing is read.")
+@plan_option("mixing", "proportional, temperature, equal or custom.")
+@plan_option("limit", "K: examples of one task that count at most; with --sizes, 0 means no limit.")
+@plan_option("temperature", "T: flattens the mix when above 1.")
+@click.option("--scale", type=float, metavar="S", help="With --sizes: multiplies every size before the limit.")
+@click.option("--rate", "rates", multiple=True, metavar="TASK=X", help="A task's rate, for --mixing custom.")
+@plan_option("steps", "Optimiser updates of the planned run.")
+@plan_option("batch_size", "Examples per update.")
+@task_folders_option
+@json_option
+def command(
+    names: tuple[str, ...],
+    mixtures: tuple[str, ...],
+    file: Path | None,
+    scale: float | None,
+    rates: tuple[str, ...],
+    task_folders: tuple[str, ...],
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Show how often each task would be drawn, and how many examples and epochs that makes.
+
+    \b
+    glue mix --task glue --mixing temperature --temperature 2 --limit 65536
+    glue mix --task cola,rte --mixing custom --rate cola=1 --rate rte=3 --steps 500
+    glue mix --mixture t5:all_proportional --limit 524288
+    glue mix --sizes sizes.json --mixing temperature --temperature 4 --json
+    """
+    from glue_harness.console import note
+    from glue_harness.registry import load_tasks
+
+    given = {key: value for key, value in options.items() if value is not None}
+    if rates:
+        given["rates"] = dict(pair(text, "--rate") for text in rates)
+    sizes = read_sizes(file) if file else {}
+    if names and (mixtures or file):
+        raise UsageError("--task takes its sizes and rates from the tasks: leave out --mixture and --sizes")
+    if scale is not None and (mixtures or not file):
+        raise UsageError("--scale goes with --sizes and a mixing: a run has no scale")
+    if mixtures:
+        mix = of_mixtures(mixtures, given, sizes, load_tasks(task_folders))
+    elif file:
+        mix = of_sizes(sizes, given, 1.0 if scale is None else scale)
+    elif names:
+        mix = of_tasks(tuple(split_names(names)), given, load_tasks(task_folders))
+    else:
+        raise UsageError("nothing to mix: name tasks with --task, a mixture with --mixture, or give --sizes FILE")
+    if not mixtures and mix.plan.mixing in ("equal", "custom") and (given.get("limit") or scale not in (None, 1)):
+        raise UsageError(f"--mixing {mix.plan.mixing} does not look at sizes: leave out --limit and --scale")
+    planned = not file or not given.keys().isdisjoint(("steps", "batch_size"))
+    (print_json if as_json else print_table)(mix, planned)
+    for text in mix.notes:
+        note(text)
+
+
+def of_sizes(sizes: Mapping[str, float], given: dict[str, Any], scale: float) -> Mix:
+    """T5's formula by itself: no run, so no default limit, and a temperature goes with any size-based mixing."""
+    from glue_harness.mixing import rates
+
+    if "data" in given:
+        raise UsageError("--data and --sizes both say how many examples there are: leave one out")
+    plan = plan_of(tuple(sizes), unlimited(given))
+    return Mix(plan, sizes, rates(plan.mixing, sizes, plan.limit, plan.temperature, scale, plan.rates))
+
+
+def of_tasks(names: tuple[str, ...], given: dict[str, Any], registry: Registry) -> Mix:
+    """The mix of a run with these settings."""
+    from glue_harness.mixing import rates
+    from glue_harness.plan import plan_from
+
+    plan = plan_from({"tasks": names, **given})
+    selected = registry.select(names)
+    sizes = {task.name: training_size(task, plan) for task in selected if "train" in task.splits}
+    found = rates(plan.mixing, sizes, plan.limit, plan.temperature, custom=plan.rates)
+    notes = [f"{task.name} has no train split: it is only scored" for task in selected if task.name not in sizes]
+    for suite in names:
+        left_out = set(registry.suites.get(f"{suite}-all", ())) - {task.name for task in selected}
+        if suite in registry.suites and left_out:
+            left = ", ".join(sorted(left_out))
+            notes.append(f"{suite} leaves out {left}, as T5 does: neither trained on nor in the average")
+    return Mix(plan, sizes, found, (*notes, origin(plan)))
+
+
+def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[str, float], registry: Registry) -> Mix:
+    """T5's mixtures. As there, what has no train split drops out after the rates are computed."""
+    from glue_harness.mixing import SizeRate
+    from glue_harness.mixtures import NAMES, SHORT, SIZES, mixture, rates
+
+    if not given.keys().isdisjoint(("mixing", "rates")):
+        raise UsageError("a mixture has its own rates: leave out --mixing and --rate")
+    tasks = {**registry.tasks, **{alias: registry.tasks[name] for alias, name in registry.aliases.items()}}
+    weights = dict(pair(text, "--mixture") if "=" in text else (text, 1.0) for text in texts)
+    for name in weights:
+        if name not in NAMES and name not in tasks:
+            raise unknown("mixture or task", name, [*SHORT, *NAMES, *registry.tasks])
+    members = mixture(texts[0]) if texts[0] in NAMES and len(texts) == 1 else weights
+    plan = plan_of(tuple(members), unlimited(given) if sizes else given)
+    size_rate = SizeRate(plan.limit, plan.temperature)
+
+    @cache
+    def size(name: str) -> float | None:
+        if name in sizes or name not in tasks:
+            return sizes.get(name, SIZES.get(name))
+        return training_size(tasks[name], plan) if "train" in tasks[name].splits else 0
+
+    def rate_of(name: str) -> float:
+        n = size(name)
+        if n is None:
+            raise UsageError(f"how many training examples has {name!r}? Say it in --sizes FILE")
+        return size_rate(n)
+
+    found = {name: rate if size(name) != 0 else 0.0 for name, rate in rates(members, rate_of).items()}
+    return Mix(plan, {name: size(name) for name in found}, found, () if sizes else (origin(plan),))
+
+
+def unlimited(given: dict[str, Any]) -> dict[str, Any]:
+    """T5's function has no limit unless it is given, and takes 0 for none."""
+    return {**given, "limit": given.get("limit") or None}
+
+
+def plan_of(names: tuple[str, ...], given: dict[str, Any]) -> Plan:
+    """The plan that checks these settings. Proportional mixing and temperature mixing are one formula."""
+    from glue_harness.plan import plan_from
+
+    if given.get("mixing", "proportional") == "proportional":
+        given = {**given, "mixing": "temperature"}
+    return plan_from({"tasks": names, **given})
+
+
+def training_size(task: Task, plan: Plan) -> int:
+    """Training examples: the official rows of the Hub, counted after encoding in data that is here."""
+    if plan.data == "hub":
+        official = task.source.rows.get(task.splits["train"])
+        if official is None:
+            raise UsageError(f"task {task.name!r} states no official number of rows: use --data DIR")
+        return official
+    from glue_harness.data import load
+
+    return sum(len(task.encode(row)) for row in load(task, "train", plan.data, revision=plan.revision))
+
+
+def origin(plan: Plan) -> str:
+    return ORIGIN if plan.data == "hub" else f"examples: counted in --data {plan.data}"
+
+
+def read_sizes(file: Path) -> dict[str, float]:
+    """Task -> training examples, from a JSON file."""
+    where = f"--sizes {str(file)!r}"
+    try:
+        sizes = json.loads(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {where}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{where} is not JSON: {error}") from None
+    if not isinstance(sizes, dict) or not sizes:
+        raise UsageError(f'{where} must hold an object such as {{"cola": 8551, "rte": 2490}}')
+    for task, n in sizes.items():
+        if isinstance(n, bool) or not isinstance(n, int | float) or not 0 <= n <= MOST:
+            raise UsageError(f"{where}: {task!r} must be a number of examples from 0 to {MOST:.0e}, not {str(n)[:40]}")
+    return sizes
+
+
+def print_json(mix: Mix, planned: bool) -> None:
+    from glue_harness.mixing import shares
+    from glue_harness.store import json_text
+
+    found = shares(mix.sizes, mix.rates, mix.plan.steps * mix.plan.batch_size)
+    columns = {"rates": "rate", "probabilities": "probability"}
+    if planned:
+        columns |= {"examples": "examples", "epochs": "epochs"}
+    values = {key: {task: getattr(share, name) for task, share in found.items()} for key, name in columns.items()}
+    click.echo(json_text(values))
+
+
+def print_table(mix: Mix, planned: bool) -> None:
+    from glue_harness.console import show, table
+    from glue_harness.mixing import shares
+
+    plan = mix.plan
+    columns = ["task", "examples", "rate", "share", "drawn", "epochs"][: 6 if planned else 4]
+    title = f"{plan.steps:,} steps of {plan.batch_size:,} examples" if planned else ""
+    rows = []
+    for task, share in shares(mix.sizes, mix.rates, plan.steps * plan.batch_size).items():
+        size = "-" if share.rows is None else f"{share.rows:,}"
+        epochs = "-" if share.epochs is None else f"{share.epochs:.2f}"
+        trained = (f"{share.rate:,.6g}", f"{share.probability:.2%}", f"{share.examples:,.0f}", epochs)
+        rows.append([task, size, *(trained if share.rate else ("only scored", "-", "-", "-"))][: len(columns)])
+    show(table(columns, rows, title=title, right=columns[1:]))
