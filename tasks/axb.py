@@ -3,18 +3,18 @@
 from random import Random
 
 from glue_harness.build import classify
-from glue_harness.data.lexicon_superglue import balanced, entailment_pair
+from glue_harness.data.lexicon import balanced_rows
+from glue_harness.data.lexicon_superglue import entailment_pair
 from glue_harness.superglue import flat, source
 
 LABELS = ("entailment", "not_entailment")
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    rows = []
-    for number, label in enumerate(balanced(random, n, (0, 1))):
-        premise, hypothesis = entailment_pair(random, entailed=label == 0)
-        rows.append({"sentence1": premise, "sentence2": hypothesis, "idx": number, "label": label})
-    return rows
+    def pair(label: int) -> dict:
+        return dict(zip(("sentence1", "sentence2"), entailment_pair(random, label), strict=True))
+
+    return balanced_rows(random, n, range(len(LABELS)), pair)
 
 
 AXB = classify(

@@ -3,19 +3,20 @@
 from random import Random
 
 from glue_harness.build import classify
-from glue_harness.data.lexicon_superglue import balanced, pronoun_scene
+from glue_harness.data.lexicon import balanced_rows
+from glue_harness.data.lexicon_superglue import pronoun_scene
 from glue_harness.superglue import flat, source
 
 LABELS = ("entailment", "not_entailment")
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    rows = []
-    for number, label in enumerate(balanced(random, n, (0, 1))):
-        scene = pronoun_scene(random)
-        name = scene.names[scene.referent if label == 0 else 1 - scene.referent]
-        rows.append({"premise": scene.text, "hypothesis": f"{name} had lost it.", "idx": number, "label": label})
-    return rows
+    def pair(label: int) -> dict:
+        referent = random.randrange(2)
+        text, names, _ = pronoun_scene(random, referent)
+        return {"premise": text, "hypothesis": f"{names[referent ^ label]} had lost it."}
+
+    return balanced_rows(random, n, range(len(LABELS)), pair)
 
 
 AXG = classify(

@@ -3,7 +3,8 @@
 from random import Random
 
 from glue_harness.build import classify
-from glue_harness.data.lexicon_superglue import ANIMALS, DAYS, PEOPLE, PLACES, QUALITIES, balanced
+from glue_harness.data.lexicon import ANIMALS, DAYS, PLACES, balanced_rows
+from glue_harness.data.lexicon_superglue import NAMES, QUALITIES
 from glue_harness.metrics import accuracy
 from glue_harness.superglue import BOOLEANS, flat, source
 
@@ -11,14 +12,13 @@ CUES = (("never", "not"), ("often", "again"))  # by label
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    rows = []
-    for number, label in enumerate(balanced(random, n, (0, 1))):
-        name, animal, place = random.choice(PEOPLE), random.choice(ANIMALS), random.choice(PLACES)
+    def question(label: int) -> dict:
+        name, animal, place = random.choice(NAMES), random.choice(ANIMALS), random.choice(PLACES)
         keeps = f"{name} keeps a {random.choice(QUALITIES)} {animal}."
         seen = f"On {random.choice(DAYS)} it was {random.choice(CUES[label])} seen in the {place}."
-        question = f"was the {animal} seen in the {place}"
-        rows.append({"question": question, "passage": f"{animal} -- {keeps} {seen}", "idx": number, "label": label})
-    return rows
+        return {"question": f"was the {animal} seen in the {place}", "passage": f"{animal} -- {keeps} {seen}"}
+
+    return balanced_rows(random, n, range(len(BOOLEANS)), question)
 
 
 BOOLQ = classify(

@@ -3,7 +3,8 @@
 from random import Random
 
 from glue_harness.build import classify
-from glue_harness.data.lexicon_superglue import ANIMALS, DAYS, PEOPLE, PLACES, balanced
+from glue_harness.data.lexicon import ANIMALS, DAYS, PLACES, balanced_rows
+from glue_harness.data.lexicon_superglue import NAMES
 from glue_harness.metrics import accuracy, mean_3class_f1
 from glue_harness.superglue import flat, source
 
@@ -16,12 +17,12 @@ ATTITUDES = (
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    rows = []
-    for number, label in enumerate(balanced(random, n, (0, 1, 2))):
+    def pair(label: int) -> dict:
         claim = f"the {random.choice(ANIMALS)} was in the {random.choice(PLACES)}"
-        premise = f"On {random.choice(DAYS)} {random.choice(PEOPLE)} {random.choice(ATTITUDES[label])} {claim}."
-        rows.append({"premise": premise, "hypothesis": claim, "idx": number, "label": label})
-    return rows
+        premise = f"On {random.choice(DAYS)} {random.choice(NAMES)} {random.choice(ATTITUDES[label])} {claim}."
+        return {"premise": premise, "hypothesis": claim}
+
+    return balanced_rows(random, n, range(len(LABELS)), pair)
 
 
 CB = classify(

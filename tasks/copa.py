@@ -3,34 +3,34 @@
 from random import Random
 
 from glue_harness.build import classify
-from glue_harness.data.lexicon_superglue import DAYS, PEOPLE, PLACES, balanced
+from glue_harness.data.lexicon import DAYS, PLACES, balanced_rows
+from glue_harness.data.lexicon_superglue import NAMES
 from glue_harness.metrics import accuracy
 from glue_harness.superglue import flat, source
 
 FIELDS = ("choice1", "choice2", "premise", "question")
 LABELS = ("choice1", "choice2")
-STATES = {  # premise -> what may have caused it, what may come of it
-    "cold": {"cause": "stood in the snow", "effect": "lit a fire"},
-    "happy": {"cause": "won a prize", "effect": "sang a song"},
-    "hungry": {"cause": "skipped lunch", "effect": "ate some bread"},
-    "late": {"cause": "missed the train", "effect": "began to run"},
-    "tired": {"cause": "worked all night", "effect": "went to bed"},
-    "wet": {"cause": "walked in the rain", "effect": "hung up the coat"},
+QUESTIONS = ("cause", "effect")
+STATES = {  # what may come before and after each
+    "cold": ("stood in the snow", "lit a fire"),
+    "happy": ("won a prize", "sang a song"),
+    "hungry": ("skipped lunch", "ate some bread"),
+    "late": ("missed the train", "began to run"),
+    "tired": ("worked all night", "went to bed"),
+    "wet": ("walked in the rain", "hung up the coat"),
 }
-ABSURD = ("drank a cloud", "married a bridge", "melted the alphabet", "painted the wind", "swallowed the moon")
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    rows = []
-    for number, label in enumerate(balanced(random, n, (0, 1))):
-        name, question = random.choice(PEOPLE), random.choice(("cause", "effect"))
-        state, follows = random.choice(list(STATES.items()))
-        choices = [f"{name} {random.choice(ABSURD)}."] * 2
-        choices[label] = f"{name} {follows[question]}."
+    """The first choice always comes before the premise and the second after it, so that the question decides."""
+
+    def alternative(label: int) -> dict:
+        name, (state, (before, after)) = random.choice(NAMES), random.choice(list(STATES.items()))
         premise = f"On {random.choice(DAYS)} {name} was {state} in the {random.choice(PLACES)}."
-        values = (*choices, premise, question)
-        rows.append({**dict(zip(FIELDS, values, strict=True)), "idx": number, "label": label})
-    return rows
+        values = f"{name} {before}.", f"{name} {after}.", premise, QUESTIONS[label]
+        return dict(zip(FIELDS, values, strict=True))
+
+    return balanced_rows(random, n, range(len(LABELS)), alternative)
 
 
 COPA = classify(

@@ -3,6 +3,7 @@
 from random import Random
 
 from glue_harness.build import generate, label_name, text_of
+from glue_harness.data.lexicon import balanced_rows
 from glue_harness.data.lexicon_superglue import pronoun_scene
 from glue_harness.metrics import accuracy
 from glue_harness.superglue import texts_of
@@ -17,11 +18,11 @@ def encode(row: Row) -> list[Text]:
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    scenes = [pronoun_scene(random) for _ in range(n)]
-    return [
-        {"sentence": text, "pronoun": pronoun, "candidates": list(names), "label": referent}
-        for text, names, pronoun, referent in scenes
-    ]
+    def sentence(label: int) -> dict:
+        text, names, pronoun = pronoun_scene(random, referent=label)
+        return {"sentence": text, "pronoun": pronoun, "candidates": names}
+
+    return balanced_rows(random, n, (0, 1), sentence)
 
 
 DPR = generate(

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from random import Random
 
 from glue_harness.build import classify
-from glue_harness.data.lexicon_superglue import DAYS, PEOPLE, PLACES, QUALITIES, THINGS
+from glue_harness.data.lexicon import DAYS, PLACES
+from glue_harness.data.lexicon_superglue import NAMES, QUALITIES, THINGS
 from glue_harness.metrics import exact_match, f1
 from glue_harness.superglue import BOOLEANS, official_label, part, source
 from glue_harness.task import Row
@@ -43,7 +44,7 @@ def demo(random: Random, n: int) -> list[dict]:
 
 def questionnaire(random: Random, number: int) -> list[dict]:
     """A paragraph, its question and its answers, right and wrong in turn so that any cut stays balanced."""
-    name, place = random.choice(PEOPLE), random.choice(PLACES)
+    name, place = random.choice(NAMES), random.choice(PLACES)
     bought = [f"a {quality} {random.choice(THINGS)}" for quality in random.sample(QUALITIES, 2)]
     missing = [f"a bag of {nothing}" for nothing in random.sample(NOTHINGS, 2)]
     sentences = (

@@ -6,7 +6,8 @@ from random import Random
 from typing import Any
 
 from glue_harness.build import generate, text_of
-from glue_harness.data.lexicon_superglue import CITIES, DAYS, PEOPLE, QUALITIES, THINGS
+from glue_harness.data.lexicon import DAYS
+from glue_harness.data.lexicon_superglue import CITIES, NAMES, QUALITIES, THINGS
 from glue_harness.metrics import squad
 from glue_harness.superglue import part, source, texts_of, whole_number
 from glue_harness.task import HIDDEN, Gold, Row, Text
@@ -57,7 +58,7 @@ def demo(random: Random, n: int) -> list[dict]:
 
 def race(random: Random, number: int) -> dict:
     """A report with one person in it, whom the query asks for, and two cities."""
-    winner, cities = random.choice(PEOPLE), random.sample(CITIES, 2)
+    winner, cities = random.choice(NAMES), random.sample(CITIES, 2)
     prize = f"The prize was a {random.choice(QUALITIES)} {random.choice(THINGS)}"
     passage = f"{winner} from {cities[0]} won the race in {cities[1]} on {random.choice(DAYS)}{HIGHLIGHT}{prize}"
     entities = [winner, *cities]

@@ -3,7 +3,8 @@
 from random import Random
 
 from glue_harness.build import classify
-from glue_harness.data.lexicon_superglue import DAYS, PEOPLE, balanced
+from glue_harness.data.lexicon import DAYS, balanced_rows
+from glue_harness.data.lexicon_superglue import NAMES
 from glue_harness.metrics import accuracy
 from glue_harness.superglue import BOOLEANS, flat, source
 
@@ -28,16 +29,17 @@ OTHER = {
 
 def demo(random: Random, n: int) -> list[dict]:
     """The first sentence always has the usual sense, so that the second alone decides."""
-    rows = []
-    for number, label in enumerate(balanced(random, n, (0, 1))):
+
+    def pair(label: int) -> dict:
         word = random.choice(list(USUAL))
         usual = random.sample(USUAL[word], 2)
         phrases = usual[0], usual[1] if label else random.choice(OTHER[word])
-        first, second = (f"On {random.choice(DAYS)} {random.choice(PEOPLE)} {phrase}." for phrase in phrases)
+        first, second = (f"On {random.choice(DAYS)} {random.choice(NAMES)} {phrase}." for phrase in phrases)
         start1, start2 = first.rindex(word), second.rindex(word)
         values = word, first, second, start1, start2, start1 + len(word), start2 + len(word)
-        rows.append({**dict(zip(COLUMNS, values, strict=True)), "idx": number, "label": label})
-    return rows
+        return dict(zip(COLUMNS, values, strict=True))
+
+    return balanced_rows(random, n, range(len(BOOLEANS)), pair)
 
 
 WIC = classify(
