@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import statistics
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -111,11 +111,14 @@ def columns_of(registry: Registry, suite: str) -> tuple[Column, ...]:
     columns = []
     for trained in (registry.tasks[name] for name in registry.suites[suite]):
         for task in registry.scorers(trained) if trained.part != "companion" else ():
-            title = task.title or task.name
-            for key in task.keys:
-                label = title if len(task.keys) == 1 else f"{title} {SHORT.get(key, key)}"
-                columns.append(Column(task.name, key, trained.title or trained.name, label))
+            group, title = trained.title or trained.name, task.title or task.name
+            columns += [Column(task.name, key, group, label(title, key, task.keys)) for key in task.keys]
     return tuple(columns)
+
+
+def label(title: str, key: str, keys: Collection[str]) -> str:
+    """The heading for one of a task's values."""
+    return title if len(keys) == 1 else f"{title} {SHORT.get(key, key)}"
 
 
 def stat(values: Sequence[float], interval: Sequence[float | None] = (None, None)) -> Stat:
@@ -126,6 +129,10 @@ def stat(values: Sequence[float], interval: Sequence[float | None] = (None, None
     deviation = statistics.stdev(values)
     half = T_975[min(len(values) - 1, len(T_975)) - 1] * deviation / len(values) ** 0.5
     return Stat(mean, deviation, mean - half, mean + half)
+
+
+def metrics_of(record: Record) -> dict[str, dict[str, float | None]]:
+    return {task: score.metrics for task, score in record.scores.items()}
 
 
 def fingerprints(record: Record, task: str) -> Mapping[str, object]:
@@ -169,7 +176,7 @@ def _ranked(rows: Sequence[Row]) -> list[Row]:
 def _row(records: Sequence[Record], columns: Sequence[Column], registry: Registry, suite: str) -> Row:
     """One plan's seeds."""
     plan, latest = plan_from(records[0].plan), max(records, key=lambda record: record.started)
-    scores = [{task: _defined(score.metrics) for task, score in record.scores.items()} for record in records]
+    scores = [metrics_of(record) for record in records]
     averages = [suite_average(registry, suite, of_seed) for of_seed in scores]
     values = {}
     for column in columns:
@@ -195,10 +202,6 @@ def _row(records: Sequence[Record], columns: Sequence[Column], registry: Registr
         date=latest.started[:10],
         commit=_commit(latest),
     )
-
-
-def _defined(metrics: Mapping[str, float | None]) -> dict[str, float]:
-    return {key: value for key, value in metrics.items() if value is not None}
 
 
 def _data(plan: Plan, records: Sequence[Record]) -> str:

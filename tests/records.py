@@ -1,5 +1,6 @@
 """Made-up runs for tests of boards and comparisons."""
 
+from glue_harness.cli import main
 from glue_harness.plan import Plan
 from glue_harness.record import Record, Score
 from glue_harness.store import Store
@@ -55,3 +56,18 @@ def finished(
     )
     store.create(record)
     return record
+
+
+def runner(capsys):
+    """A function that runs the command line and gives its exit code, stdout and stderr."""
+
+    def call(*arguments):
+        code = 0
+        try:
+            main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
