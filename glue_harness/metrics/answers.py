@@ -53,7 +53,7 @@ def answered(task: Task, target: str, text: str, info: Mapping[str, Any], id: st
     except KeyError as error:
         raise RowError(f"'example' has no {error}, which scoring {task.name} needs") from None
     except (TypeError, ValueError, AttributeError) as error:
-        raise RowError(f"not an answer to {task.name}: {error}") from None
+        raise RowError(f"it does not fit task {task.name}: {error}") from None
 
 
 def is_hidden(example: Example) -> bool:

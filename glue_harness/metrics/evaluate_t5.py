@@ -37,6 +37,7 @@ class T5(evaluate.Metric):
         super().add_batch(predictions=predictions, references=[json.dumps(r) for r in references], **inputs)
 
     def add(self, *, prediction: Any = None, reference: Any = None, **inputs: Any) -> None:
+        """One answer; `evaluate` needs this docstring, to which it appends the inputs."""
         super().add(prediction=prediction, reference=json.dumps(reference), **inputs)
 
     def _compute(self, predictions: list[str], references: list[str]) -> dict[str, float]:
