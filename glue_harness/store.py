@@ -91,6 +91,8 @@ class Store:
             raise UsageError(f"no run in {str(self.folder)!r}: make one with glue run, or name a folder with --results")
         if name == LATEST:
             return records[-1]
+        if not name:
+            raise UsageError("a run without a name: write its id, a part of it, or latest")
         found = [r for r in records if r.id.startswith(name)] or [r for r in records if name in r.id]
         if len(found) > 1:
             matches = ", ".join(record.id for record in found[-5:])

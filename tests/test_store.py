@@ -200,6 +200,12 @@ def test_a_part_of_several_ids_is_refused(store):
     assert second.id in str(raised.value)
 
 
+def test_no_name_is_no_run(store):
+    made(store)
+    with pytest.raises(UsageError, match=r"^a run without a name: "):
+        store.find("")
+
+
 def test_an_empty_store_says_what_to_do(store):
     with pytest.raises(UsageError, match=r"^no run in '.*results': make one with glue run, "):
         store.find("latest")

@@ -21,7 +21,12 @@ USUAL = ("csv", "md")
 
 @click.command()
 @click.option("--suite", default="glue", show_default=True, help="Suite of tasks, for example superglue.")
-@click.option("--format", "chosen", multiple=True, help="csv, md, html, or json (to stdout).  [default: csv, md]")
+@click.option(
+    "--format",
+    "chosen",
+    multiple=True,
+    help="json (to stdout), csv, md, or any other file of formats/.  [default: csv, md]",
+)
 @click.option("--published", is_flag=True, help="Show the rows of T5's Table 16 below, unranked.")
 @click.option(
     "--out",
