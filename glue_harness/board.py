@@ -226,27 +226,25 @@ def _commit(record: Record) -> str:
 
 def _with_published(board: Board, published: Published, registry: Registry) -> Board:
     """The board with the paper's rows below its own: they take no part in the ranking."""
-    by_name = {(column.task, column.key): column for column in board.columns}
+    columns = {(column.task, column.key): column for column in board.columns}
 
-    def stats(result: Result) -> dict[Column, Stat]:
+    def row(result: Result) -> Row:
         named = {(registry.aliases.get(task, task), key): (task, key) for task, key in result.values}
-        return {
-            by_name[ours]: Stat(result.values[theirs], result.deviations.get(theirs))
-            for ours, theirs in named.items()
-            if ours in by_name
-        }
-
-    rows = [
-        Row(
+        suite = board.suite.removesuffix("-all")  # what it adds is in no average
+        average = result.averages.get(suite)
+        return Row(
             source=f"published: {published.short}",
             model=published.model,
             method=result.configuration,
-            average=Stat(result.averages[board.suite], result.average_deviations.get(board.suite)),
-            values=stats(result),
+            average=None if average is None else Stat(average, result.average_deviations.get(suite)),
+            values={
+                columns[ours]: Stat(result.values[theirs], result.deviations.get(theirs))
+                for ours, theirs in named.items()
+                if ours in columns
+            },
             data="real",
             seeds=result.runs,
         )
-        for result in published.results
-        if board.suite in result.averages
-    ]
+
+    rows = [made for made in map(row, published.results) if made.values]
     return replace(board, rows=(*board.rows, *rows), notes=(published.source, *published.notes) if rows else ())

@@ -209,6 +209,13 @@ def test_published_averages_recompute_from_their_values(suite):
         assert row.average.mean == printed[row.method]
 
 
+def test_suites_without_an_average_have_published_values_too():
+    real, _ = boards(Store("nowhere"), "translation", with_published=True)
+    baseline = real.rows[0]
+    assert baseline.average is None
+    assert [value.mean for value in baseline.values.values()] == [26.98, 39.82, 27.65]
+
+
 def test_the_adapter_row_is_that_of_table_16_not_the_misprint():
     rows = {result.configuration: result for result in load_published().results}
     assert rows["Adapter d=2048"].averages == {"glue": 82.62, "superglue": 68.61}
