@@ -74,9 +74,9 @@ def gold(target: str, info: Mapping[str, Any]) -> Gold:
     return Gold(tuple(info["answers"]))
 
 
-PEOPLE = ("Ada", "Bruno", "Clara", "Dario", "Edith", "Felix", "Greta", "Hugo", "Ines", "Jonas", "Klara", "Luis")
-THINGS = ("a kite", "a lamp", "a map", "a violin", "bread", "chess pieces", "honey", "old coins", "red paint", "stamps")
-PLACES = ("Bergen", "Cork", "Dakar", "Fez", "Lima", "Oslo", "Porto", "Quito", "Riga", "Turin")
+PEOPLE = ("Ada", "Bruno", "Clara", "Dario", "Edith", "Felix", "Greta", "Hugo")
+THINGS = ("a kite", "a lamp", "a map", "a violin", "bread", "honey", "old coins", "stamps")
+PLACES = ("Bergen", "Cork", "Fez", "Lima", "Oslo", "Porto", "Riga", "Turin")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 CAPITALS = {"Chile": "Santiago", "Egypt": "Cairo", "Japan": "Tokyo", "Kenya": "Nairobi", "Norway": "Oslo"}
 CAPITALS |= {"Peru": "Lima", "Poland": "Warsaw", "Portugal": "Lisbon", "Senegal": "Dakar", "Spain": "Madrid"}

@@ -81,11 +81,17 @@ def command(
     given = {key: value for key, value in options.items() if value is not None}
     if rates:
         given["rates"] = dict(pair(text, "--rate") for text in rates)
-    sizes = read_sizes(file) if file else {}
     if names and (mixtures or file):
         raise UsageError("--task takes its sizes and rates from the tasks: leave out --mixture and --sizes")
+    if file and "data" in given:
+        raise UsageError("--data and --sizes both say how many examples there are: leave one out")
     if scale is not None and (mixtures or not file):
         raise UsageError("--scale goes with --sizes and a mixing: a run has no scale")
+    if mixtures and not given.keys().isdisjoint(("mixing", "rates")):
+        raise UsageError("a mixture has its own rates: leave out --mixing and --rate")
+    if given.get("mixing") in ("equal", "custom") and (given.get("limit") or scale not in (None, 1)):
+        raise UsageError(f"--mixing {given['mixing']} does not look at sizes: leave out --limit and --scale")
+    sizes = read_sizes(file) if file else {}
     if mixtures:
         mix = of_mixtures(mixtures, given, sizes, load_tasks(task_folders))
     elif file:
@@ -94,8 +100,6 @@ def command(
         mix = of_tasks(tuple(split_names(names)), given, load_tasks(task_folders))
     else:
         raise UsageError("nothing to mix: name tasks with --task, a mixture with --mixture, or give --sizes FILE")
-    if not mixtures and mix.plan.mixing in ("equal", "custom") and (given.get("limit") or scale not in (None, 1)):
-        raise UsageError(f"--mixing {mix.plan.mixing} does not look at sizes: leave out --limit and --scale")
     planned = not file or not given.keys().isdisjoint(("steps", "batch_size"))
     (print_json if as_json else print_table)(mix, planned)
     for text in mix.notes:
@@ -106,8 +110,6 @@ def of_sizes(sizes: Mapping[str, float], given: dict[str, Any], scale: float) ->
     """T5's formula by itself: no run, so no default limit, and a temperature goes with any size-based mixing."""
     from glue_harness.mixing import rates
 
-    if "data" in given:
-        raise UsageError("--data and --sizes both say how many examples there are: leave one out")
     plan = plan_of(tuple(sizes), unlimited(given))
     return Mix(plan, sizes, rates(plan.mixing, sizes, plan.limit, plan.temperature, scale, plan.rates))
 
@@ -135,8 +137,6 @@ def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[st
     from glue_harness.mixing import SizeRate
     from glue_harness.mixtures import NAMES, SHORT, SIZES, mixture, rates
 
-    if not given.keys().isdisjoint(("mixing", "rates")):
-        raise UsageError("a mixture has its own rates: leave out --mixing and --rate")
     tasks = {**registry.tasks, **{alias: registry.tasks[name] for alias, name in registry.aliases.items()}}
     weights = dict(pair(text, "--mixture") if "=" in text else (text, 1.0) for text in texts)
     for name in weights:
