@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from glue_harness.metrics.units import by_unit
+from glue_harness.metrics.units import Values, by_unit, unit_of
 from glue_harness.task import Prediction, Tally
 
 INVALID = -1.0
@@ -23,12 +23,16 @@ def spearman(predictions: Sequence[Prediction]) -> Tally:
 def _tally(key: str, predictions: Sequence[Prediction], scale: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Tally:
     targets = np.array([p.example.label for p in predictions], dtype=float)
     answers = np.array([INVALID if p.label is None else p.label for p in predictions], dtype=float)
+    units = [*by_unit(predictions)]
+    place = {unit: k for k, unit in enumerate(units)}
+    places = [place[unit_of(p)] for p in predictions]
 
-    def score(weights: np.ndarray) -> dict[str, np.ndarray]:
+    def score(weights: np.ndarray) -> Values:
+        weights = weights[:, places]
         pair = [standardised(scale(values, weights), weights) for values in (targets, answers)]
         return {key: 100 * np.clip(np.einsum("du,du,du->d", weights, *pair), -1, 1)}
 
-    return Tally([*by_unit(predictions)], score)
+    return Tally(units, score)
 
 
 def ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
