@@ -8,6 +8,7 @@ from glue_harness.glue import source
 from glue_harness.task import tsv
 
 LABELS = ("entailment", "neutral", "contradiction")
+COLUMNS = {"premise": "sentence1", "hypothesis": "sentence2"}
 
 
 def demo(random: Random, n: int) -> list[dict]:
@@ -31,8 +32,8 @@ AX = classify(
     splits={"test": "test"},
     source=source(
         "ax",
-        "AX",
-        files={"test": tsv("test.tsv", "AX.tsv", "diagnostic.tsv", premise="sentence1", hypothesis="sentence2")},
+        ".",  # its own folder goes by two names
+        files={"test": tsv("AX/test.tsv", "AX/AX.tsv", "diagnostic/diagnostic.tsv", **COLUMNS)},
         test=1_104,
     ),
     demo=demo,
