@@ -1,12 +1,93 @@
-"""`glue tasks`: what can be run."""
+"""`glue tasks`: what can be run, and whether its data is here."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
 
 import click
 
+from glue_harness.cli.options import data_option, json_option, task_folders_option
+from glue_harness.task import Task
+
+COLUMNS = ("task", "suite", "kind", "train", "validation", "metrics", "data here")
+
 
 @click.command()
-def command() -> None:
-    """List the tasks."""
+@click.option("--suite", help="Only the tasks of this suite.")
+@data_option()
+@task_folders_option
+@json_option
+def command(suite: str | None, data: str, task_folders: tuple[str, ...], as_json: bool) -> None:
+    """List the tasks: rows of the official splits, metrics, and whether the data is here.
+
+    Dimmed tasks belong to no average: they are trained or scored on request.
+    """
     from glue_harness.registry import load_tasks
 
-    for name in load_tasks().tasks:
-        click.echo(name)
+    registry = load_tasks(task_folders)
+    tasks = in_table_order(registry.tasks.values(), suite)
+    facts = [facts_of(task, data) for task in tasks]
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+    else:
+        show_table(facts)
+    report_broken(registry.broken)
+
+
+def in_table_order(tasks: Iterable[Task], suite: str | None) -> list[Task]:
+    """Suite by suite in the order of the official table; what has no suite comes last."""
+    from glue_harness.errors import unknown
+
+    tasks = list(tasks)
+    suites = {task.suite for task in tasks}
+    if suite and suite not in suites:
+        raise unknown("suite", suite, suites)
+    chosen = [task for task in tasks if suite in (None, task.suite)]
+    return sorted(chosen, key=lambda task: (task.suite == "custom", task.suite, task.part == "extra", task.place))
+
+
+def facts_of(task: Task, data: str) -> dict[str, Any]:
+    from glue_harness.data import available
+
+    return {
+        "task": task.name,
+        "title": task.title,
+        "suite": task.suite,
+        "part": task.part,
+        "kind": task.kind,
+        "rows": {role: task.source.rows.get(split) for role, split in task.splits.items()},
+        "metrics": list(task.keys),
+        "scored_by": list(task.scored_by),
+        "aliases": list(task.aliases),
+        "data": available(task, data),
+    }
+
+
+def show_table(facts: list[dict[str, Any]]) -> None:
+    from rich.text import Text
+
+    from glue_harness.console import printable, show, table
+
+    rows = []
+    for fact in facts:
+        counts = (row_count(fact["rows"], role) for role in ("train", "validation"))
+        scored = ", ".join(fact["metrics"]) or "none"
+        cells = (fact["task"], fact["suite"], fact["kind"], *counts, scored, fact["data"])
+        style = "dim" if fact["part"] == "extra" else ""
+        rows.append([Text(printable(cell), style=style) for cell in cells])
+    show(table(COLUMNS, rows, right=("train", "validation")))
+
+
+def row_count(rows: dict[str, int | None], role: str) -> str:
+    if role not in rows:
+        return "-"
+    return "?" if rows[role] is None else f"{rows[role]:,}"
+
+
+def report_broken(broken: dict[str, str]) -> None:
+    from glue_harness.console import note
+
+    for file, reason in broken.items():
+        note(f"not loaded: {file}: {reason}", style="red")

@@ -13,6 +13,7 @@ from glue_harness.errors import DataError
 from glue_harness.task import Row, Source, Task
 
 PROBE_SECONDS = 10
+OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
 CONVERTED = "refs/convert/parquet"  # the Hub's own conversion of data sets that need a script
 
 
@@ -75,10 +76,11 @@ def cache_folder() -> Path:
 
 def commit_of(source: Source, revision: str | None) -> str:
     """The commit that a revision names. One request with one timeout: this is where a missing network shows."""
+    for name in OFFLINE:
+        if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"):
+            raise DataError(unreachable(source, f"{name} is set"))
     from huggingface_hub import HfApi
 
-    if os.environ.get("HF_DATASETS_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
-        raise DataError(unreachable(source, "HF_DATASETS_OFFLINE is set"))
     try:
         return HfApi().dataset_info(source.hub, revision=revision, timeout=PROBE_SECONDS).sha
     except Exception as error:  # its HTTP client, its own errors and OSError have nothing else in common
@@ -101,7 +103,7 @@ def download(source: Source, split: str, commit: str) -> Sequence[Row]:
 
 
 def unreachable(source: Source, reason: str) -> str:
-    return f"cannot get {source.hub!r} from the Hub ({reason}): without network use --demo or --data DIR"
+    return f"cannot get {source.hub!r} from the Hub ({reason}): without network use --data demo or --data DIR"
 
 
 def first_line(error: Exception) -> str:

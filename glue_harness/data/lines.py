@@ -82,12 +82,12 @@ def json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, json_object(line, f"{path}, line {number}")
 
 
-def json_object(line: str, where: str) -> dict[str, Any]:
+def json_object(line: str | bytes, where: str) -> dict[str, Any]:
     """The object that a line of JSON holds."""
     try:
         value = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise DataError(f"{where}: not JSON: {error}") from None
     if not isinstance(value, dict):
-        raise DataError(f"{where}: not a JSON object: {line[:60]}")
+        raise DataError(f"{where}: a JSON {type(value).__name__}, not an object")
     return value
