@@ -9,10 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from glue_harness.errors import DataError
+from glue_harness.metrics.units import Values
 from glue_harness.task import Tally
 
 CHUNK = 2_000_000  # weights held in memory at once
-Values = dict[str, np.ndarray]  # key -> [draws]
 
 
 class Difference(NamedTuple):
