@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import click
@@ -107,7 +108,7 @@ def refuse_failures(task: Task, failed: int, total: int) -> None:
 
 
 def show_task(task: Task, data: str | None, role: str | None, n: int, as_json: bool) -> None:
-    """The task's facts, then the first rows of a split. Without network in mind, the demo is the default."""
+    """The task's facts, then the first rows of a split. The demo is the default: it needs no network."""
     from glue_harness.data import load
 
     asked = data or role
@@ -115,7 +116,7 @@ def show_task(task: Task, data: str | None, role: str | None, n: int, as_json: b
     sample = [encoded(task, row) for row in islice(rows or (), n)]
     if as_json:
         pairs = [{"row": result.row, "texts": result.to_json()} for result in sample]
-        click.echo(json.dumps({**facts_of(task), "data": rows and rows.to_record(), "rows": pairs}, indent=2))
+        click.echo(json.dumps({**facts_of(task), "data": rows and rows.to_record(), "sample": pairs}, indent=2))
     else:
         show_facts(task)
         show_sample(rows, sample, synthetic=not data)
@@ -137,22 +138,18 @@ def show_sample(rows: Rows | None, sample: Sequence[Encoded], *, synthetic: bool
 
 
 def facts_of(task: Task) -> dict[str, Any]:
+    from glue_harness.cli.tasks import summary
+
     source = task.source
+    folder = Path(source.folder)
     return {
-        "task": task.name,
-        "title": task.title,
-        "suite": task.suite,
-        "part": task.part,
-        "kind": task.kind,
+        **summary(task),
         "fields": list(task.columns),
         "labels": list(task.labels),
-        "metrics": list(task.keys),
-        "scored_by": list(task.scored_by),
-        "aliases": list(task.aliases),
-        "splits": {role: {"split": split, "rows": source.rows.get(split)} for role, split in task.splits.items()},
+        "splits": dict(task.splits),
         "hub": {"id": source.hub, "config": source.config, "revision": source.revision},
-        "folder": {split: [f"{source.folder}/{name}" for name in file.names] for split, file in source.files.items()},
-        "file": task.file and str(task.file),
+        "files": {split: [(folder / name).as_posix() for name in file.names] for split, file in source.files.items()},
+        "task_file": task.file and str(task.file),
     }
 
 
@@ -165,11 +162,7 @@ def show_facts(task: Task) -> None:
 
 def fact_texts(task: Task) -> dict[str, str]:
     source, facts = task.source, facts_of(task)
-    splits = (
-        role + (f" ({fact['split']})" if fact["split"] != role else "") + (f" {fact['rows']:,}" if fact["rows"] else "")
-        for role, fact in facts["splits"].items()
-    )
-    files = (" or ".join(facts["folder"][split]) for split in task.splits.values() if split in facts["folder"])
+    files = (" or ".join(facts["files"][split]) for split in task.splits.values() if split in facts["files"])
     revision = f"at {source.revision[:7]}" if source.revision else "at its newest revision"
     return {
         "suite": f"{task.suite}, {task.part}",
@@ -179,11 +172,16 @@ def fact_texts(task: Task) -> dict[str, str]:
         "metrics": ", ".join(task.keys) or "none",
         "scored as": ", ".join(task.scored_by),
         "also called": ", ".join(task.aliases),
-        "rows": ", ".join(splits),
+        "rows": ", ".join(split_text(role, split, source.rows.get(split)) for role, split in task.splits.items()),
         "Hub": " ".join(filter(None, (source.hub, source.config, revision))),
-        "folder": ", ".join(files),
-        "task file": facts["file"] or "",
+        "files": ", ".join(files),
+        "task file": facts["task_file"] or "",
     }
+
+
+def split_text(role: str, split: str, rows: int | None) -> str:
+    name = role if role == split else f"{role} ({split})"
+    return f"{name} {rows:,}" if rows else name
 
 
 def show_row(number: int, result: Encoded) -> None:

@@ -24,11 +24,12 @@ def command(suite: str | None, data: str, task_folders: tuple[str, ...], as_json
 
     Dimmed tasks belong to no average: they are trained or scored on request.
     """
+    from glue_harness.data import available
     from glue_harness.registry import load_tasks
 
     registry = load_tasks(task_folders)
     tasks = in_table_order(registry.tasks.values(), suite)
-    facts = [facts_of(task, data) for task in tasks]
+    facts = [{**summary(task), "data": available(task, data)} for task in tasks]
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
@@ -48,9 +49,8 @@ def in_table_order(tasks: Iterable[Task], suite: str | None) -> list[Task]:
     return sorted(chosen, key=lambda task: (task.suite == "custom", task.suite, task.part == "extra", task.place))
 
 
-def facts_of(task: Task, data: str) -> dict[str, Any]:
-    from glue_harness.data import available
-
+def summary(task: Task) -> dict[str, Any]:
+    """What is worth saying of every task, in words of JSON."""
     return {
         "task": task.name,
         "title": task.title,
@@ -61,7 +61,6 @@ def facts_of(task: Task, data: str) -> dict[str, Any]:
         "metrics": list(task.keys),
         "scored_by": list(task.scored_by),
         "aliases": list(task.aliases),
-        "data": available(task, data),
     }
 
 
