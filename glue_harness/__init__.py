@@ -6,7 +6,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["Plan", "Record", "load_tasks", "run"]
-HOMES = {"Plan": "plan", "Record": "record", "load_tasks": "registry", "run": "run"}
+HOMES = {"Plan": "plan", "Record": "record", "load_tasks": "registry", "run": "runner"}
 
 
 def __getattr__(name: str) -> Any:

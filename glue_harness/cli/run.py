@@ -110,7 +110,7 @@ def _pair(text: str, option: str, kind: type) -> tuple[str, Any]:
 
 def _run(plan: Plan, registry: Registry, results: Path, quiet: bool, as_json: bool) -> None:
     from glue_harness.cli.progress import Progress, show_scores
-    from glue_harness.run import run
+    from glue_harness.runner import run
     from glue_harness.store import json_text
 
     with Progress(quiet) as progress:

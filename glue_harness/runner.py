@@ -26,7 +26,7 @@ from glue_harness.record import Record, Score
 from glue_harness.registry import Registry, load_tasks
 from glue_harness.selection import best_step
 from glue_harness.stats import interval
-from glue_harness.store import Store
+from glue_harness.store import Store, write_atomic
 from glue_harness.task import Prediction, Task
 from glue_harness.train import Hook, State, train
 
@@ -111,6 +111,7 @@ class _Run:
         }
         record.environment = {**environment(), **setup.machine.describe(), "model": setup.model.origin}
         self.store.save(record)
+        write_atomic(self.folder / "plan.toml", self.plan.to_toml())
         if self.watcher:
             self.watcher.assembled(setup, record, self.folder)
 
