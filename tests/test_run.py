@@ -144,7 +144,7 @@ def test_missing_data_names_every_task(tmp_path):
 def test_an_unusable_results_folder_is_refused_before_anything_is_read(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr("glue_harness.assemble.load_rows", lambda *_: pytest.fail("data was read"))
-    with pytest.raises(GlueError, match="results folder .* cannot be written"):
+    with pytest.raises(GlueError, match=r"results folder .* cannot be written"):
         run(tiny("rte"), results=tmp_path / "file")
 
 
