@@ -69,6 +69,11 @@ class Registry:
         """The tasks whose validation data scores this one: itself, unless it names others."""
         return [self.tasks[name] for name in task.scored_by] or [task]
 
+    def trainer(self, task: Task) -> Task:
+        """The task that trains the model for this one: itself, unless it is only scored or only answered."""
+        scored = (other.name for other in self.tasks.values() if task.name in other.scored_by)
+        return self.task(task.answered_by or next(scored, task.name))
+
     def _is_broken(self, name: str) -> bool:
         return any(Path(file).stem == name for file in self.broken)
 

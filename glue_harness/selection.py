@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
+from glue_harness.record import Score
 from glue_harness.registry import Registry
 from glue_harness.task import Task
 
@@ -33,6 +34,12 @@ def best_step(histories: Iterable[History]) -> int | None:
     """The step at which the mean over all defined values is highest, the earliest if several are."""
     tables = [by_step(history) for history in histories]
     return highest({step: mean_at(tables, step) for table in tables for step in table})
+
+
+def answering_step(registry: Registry, scores: Mapping[str, Score], task: Task) -> int | None:
+    """The step whose checkpoint answers a task in a run with these scores; None if the run trained nothing for it."""
+    scorers = (task, *registry.scorers(registry.trainer(task)))
+    return next((scores[scorer.name].step for scorer in scorers if scorer.name in scores), None)
 
 
 def best_average(registry: Registry, suite: str, histories: Mapping[str, History]) -> tuple[int, float] | None:

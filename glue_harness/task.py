@@ -47,6 +47,16 @@ class Source:
     adapt: Callable[[Row], Iterable[Row]] | None = None  # official record -> rows in the Hub's schema
 
 
+@dataclass(frozen=True)
+class Submission:
+    """A task's file in the zip that its suite's official server scores."""
+
+    file: str  # .tsv or .jsonl
+    words: tuple[str | int, ...] = ()  # what it calls each label; none: the answer itself, a number or a text
+    # Names in a row's idx, each with the way to it from the record that encloses it; none: idx is a number.
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
 class Text(NamedTuple):
     """What `encode` makes of a row: T5's pair of strings and what scoring needs beside it."""
 
@@ -129,6 +139,11 @@ class Task:
     part: str = "member"  # of its suite: member, companion (trained, not averaged) or extra (on request)
     place: int = 99  # column order on the suite's official table
     scored_by: tuple[str, ...] = ()  # tasks that score what this one trains (MNLI: matched, mismatched)
+    answered_by: str | None = None  # the task whose model answers this one, which trains none (AX: MNLI)
+    submission: Submission | None = None
+    unanswered: Mapping[str, Any] = field(  # what a row holds that asks only: no answer, and numbers that nobody needs
+        default_factory=lambda: {"label": -1}
+    )
     aliases: tuple[str, ...] = ()  # T5's registry name first
     file: Path | None = None  # set by the registry
 

@@ -5,7 +5,7 @@ from random import Random
 from glue_harness.build import classify
 from glue_harness.data.lexicon import balanced_rows, inference
 from glue_harness.glue import source
-from glue_harness.task import tsv
+from glue_harness.task import Submission, tsv
 
 LABELS = ("entailment", "neutral", "contradiction")
 COLUMNS = {"premise": "sentence1", "hypothesis": "sentence2"}
@@ -36,6 +36,8 @@ AX = classify(
         files={"test": tsv("AX/test.tsv", "AX/AX.tsv", "diagnostic/diagnostic.tsv", **COLUMNS)},
         test=1_104,
     ),
+    answered_by="mnli",
+    submission=Submission("AX.tsv", words=LABELS),
     demo=demo,
     aliases=("glue_ax_v002", "glue/ax"),
 )

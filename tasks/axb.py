@@ -6,6 +6,7 @@ from glue_harness.build import classify
 from glue_harness.data.lexicon import balanced_rows
 from glue_harness.data.lexicon_superglue import entailment_pair
 from glue_harness.superglue import flat, source
+from glue_harness.task import Submission
 
 LABELS = ("entailment", "not_entailment")
 
@@ -25,6 +26,8 @@ AXB = classify(
     source=source("axb", "AX-b", flat("sentence1", "sentence2", labels=LABELS), test=1_104),
     metrics=(),
     splits={"test": "test"},
+    answered_by="superglue_rte",
+    submission=Submission("AX-b.jsonl", words=LABELS),
     demo=demo,
     title="AX-b",
     suite="superglue",

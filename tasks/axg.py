@@ -6,6 +6,7 @@ from glue_harness.build import classify
 from glue_harness.data.lexicon import balanced_rows
 from glue_harness.data.lexicon_superglue import pronoun_scene
 from glue_harness.superglue import flat, source
+from glue_harness.task import Submission
 
 LABELS = ("entailment", "not_entailment")
 
@@ -27,6 +28,8 @@ AXG = classify(
     source=source("axg", "AX-g", flat("premise", "hypothesis", labels=LABELS), test=356),
     metrics=(),
     splits={"test": "test"},
+    answered_by="superglue_rte",
+    submission=Submission("AX-g.jsonl", words=LABELS),
     demo=demo,
     title="AX-g",
     suite="superglue",

@@ -7,6 +7,7 @@ from glue_harness.data.lexicon import ANIMALS, DAYS, PLACES, balanced_rows
 from glue_harness.data.lexicon_superglue import NAMES, QUALITIES
 from glue_harness.metrics import accuracy
 from glue_harness.superglue import BOOLEANS, flat, source
+from glue_harness.task import Submission
 
 CUES = (("never", "not"), ("often", "again"))  # by label
 
@@ -34,6 +35,7 @@ BOOLQ = classify(
         test=3_245,
     ),
     metrics=(accuracy,),
+    submission=Submission("BoolQ.jsonl", words=("false", "true")),
     demo=demo,
     title="BoolQ",
     suite="superglue",

@@ -7,6 +7,7 @@ from glue_harness.data.lexicon import ANIMALS, DAYS, PLACES, balanced_rows
 from glue_harness.data.lexicon_superglue import NAMES
 from glue_harness.metrics import accuracy, mean_3class_f1
 from glue_harness.superglue import flat, source
+from glue_harness.task import Submission
 
 LABELS = ("entailment", "contradiction", "neutral")  # not MNLI's order
 ATTITUDES = (
@@ -31,6 +32,7 @@ CB = classify(
     labels=LABELS,
     source=source("cb", "CB", flat("premise", "hypothesis", labels=LABELS), train=250, validation=56, test=250),
     metrics=(mean_3class_f1, accuracy),
+    submission=Submission("CB.jsonl", words=LABELS),
     demo=demo,
     title="CB",
     suite="superglue",

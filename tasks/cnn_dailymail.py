@@ -47,6 +47,7 @@ CNN_DAILYMAIL = generate(
         files={split: jsonl(f"{split}.jsonl") for split in ("train", "validation", "test")},
     ),
     metrics=(rouge,),
+    unanswered={"highlights": ""},
     demo=demo,
     title="CNN/DM",
     suite="summarization",

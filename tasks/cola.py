@@ -6,7 +6,7 @@ from glue_harness.build import classify
 from glue_harness.data.lexicon import ACTIONS, ADJECTIVES, NOUNS, PLACES, balanced_rows
 from glue_harness.glue import source
 from glue_harness.metrics import matthews
-from glue_harness.task import tsv
+from glue_harness.task import Submission, tsv
 
 SINGULAR = ("this", "one", "every")
 PLURAL = ("these", "two", "many")
@@ -45,6 +45,7 @@ COLA = classify(
         validation=1_043,
         test=1_063,
     ),
+    submission=Submission("CoLA.tsv", words=(0, 1)),
     demo=demo,
     aliases=("glue_cola_v002", "glue/cola"),
 )

@@ -7,6 +7,7 @@ from glue_harness.data.lexicon import DAYS, PLACES, balanced_rows
 from glue_harness.data.lexicon_superglue import NAMES
 from glue_harness.metrics import accuracy
 from glue_harness.superglue import flat, source
+from glue_harness.task import Submission
 
 FIELDS = ("choice1", "choice2", "premise", "question")
 LABELS = ("choice1", "choice2")
@@ -39,6 +40,7 @@ COPA = classify(
     labels=LABELS,
     source=source("copa", "COPA", flat(*FIELDS, labels=LABELS), train=400, validation=100, test=500),
     metrics=(accuracy,),
+    submission=Submission("COPA.jsonl", words=(0, 1)),
     demo=demo,
     title="COPA",
     suite="superglue",

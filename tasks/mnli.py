@@ -6,6 +6,7 @@ from glue_harness.build import classify
 from glue_harness.data.lexicon import balanced_rows, inference
 from glue_harness.glue import source
 from glue_harness.metrics import accuracy
+from glue_harness.task import Submission
 
 LABELS = ("entailment", "neutral", "contradiction")
 SOURCE = source(
@@ -54,6 +55,7 @@ MATCHED = classify(
     place=6,
     part="extra",
     splits={"validation": "validation_matched", "test": "test_matched"},
+    submission=Submission("MNLI-m.tsv", words=LABELS),
     aliases=("glue_mnli_matched_v002", "glue/mnli_matched"),
 )
 MISMATCHED = classify(
@@ -63,5 +65,6 @@ MISMATCHED = classify(
     place=6,
     part="extra",
     splits={"validation": "validation_mismatched", "test": "test_mismatched"},
+    submission=Submission("MNLI-mm.tsv", words=LABELS),
     aliases=("glue_mnli_mismatched_v002", "glue/mnli_mismatched"),
 )

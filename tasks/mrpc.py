@@ -6,6 +6,7 @@ from glue_harness.build import classify
 from glue_harness.data.lexicon import ADJECTIVES, DAYS, PEOPLE, PLACES, balanced_rows
 from glue_harness.glue import source
 from glue_harness.metrics import accuracy, f1
+from glue_harness.task import Submission
 
 SYNONYMS = {"bought": "purchased", "opened": "started", "closed": "shut", "repaired": "fixed", "built": "constructed"}
 DENIALS = ("never", "almost", "nearly")
@@ -42,6 +43,7 @@ MRPC = classify(
         validation=408,
         test=1_725,
     ),
+    submission=Submission("MRPC.tsv", words=(0, 1)),
     demo=demo,
     aliases=("glue_mrpc_v002", "glue/mrpc"),
 )

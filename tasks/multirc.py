@@ -9,10 +9,13 @@ from glue_harness.data.lexicon import DAYS, PLACES
 from glue_harness.data.lexicon_superglue import NAMES, QUALITIES, THINGS
 from glue_harness.metrics import exact_match, f1
 from glue_harness.superglue import BOOLEANS, official_label, part, source
-from glue_harness.task import Row
+from glue_harness.task import Row, Submission
 
 NOTHINGS = ("darkness", "fog", "laughter", "silence", "smoke", "thunder")
 ANSWERS = 4  # to each question of the demo
+
+# What idx numbers, and where each of them lies in an official record.
+LEVELS = {"paragraph": (), "question": ("passage", "questions"), "answer": ("answers",)}
 
 
 def adapt(record: Row) -> Iterable[Row]:
@@ -74,6 +77,8 @@ MULTIRC = classify(
     group=lambda info: part(info, "idx", "question"),
     source=source("multirc", "MultiRC", adapt, train=27_243, validation=4_848, test=9_693),
     metrics=(f1, exact_match),
+    submission=Submission("MultiRC.jsonl", words=(0, 1), levels=LEVELS),
+    unanswered={"label": -1, "idx": dict.fromkeys(LEVELS, 0)},
     demo=demo,
     title="MultiRC",
     suite="superglue",

@@ -6,7 +6,9 @@ from glue_harness.build import classify
 from glue_harness.data.lexicon import ACTIONS, ADJECTIVES, DAYS, NUMBERS, PEOPLE, PLACES, balanced_rows
 from glue_harness.glue import source
 from glue_harness.metrics import accuracy
+from glue_harness.task import Submission
 
+LABELS = ("entailment", "not_entailment")
 ANSWERS = {  # question word -> how a sentence answers it
     "Where": tuple(f"near the {place}" for place in PLACES),
     "When": tuple(f"on {day}" for day in DAYS),
@@ -36,7 +38,7 @@ QNLI = classify(
     suite="glue",
     place=7,
     fields=("question", "sentence"),
-    labels=("entailment", "not_entailment"),
+    labels=LABELS,
     metrics=(accuracy,),
     source=source(
         "qnli",
@@ -46,6 +48,7 @@ QNLI = classify(
         validation=5_463,
         test=5_463,
     ),
+    submission=Submission("QNLI.tsv", words=LABELS),
     demo=demo,
     aliases=("glue_qnli_v002", "glue/qnli"),
 )

@@ -6,6 +6,7 @@ from glue_harness.build import classify
 from glue_harness.data.lexicon import balanced_rows, words
 from glue_harness.glue import source
 from glue_harness.metrics import accuracy, f1
+from glue_harness.task import Submission
 
 VERBS = words("learn teach play understand study practise enjoy improve")
 TOPICS = words("chess piano physics painting cooking spanish tennis singing history writing")
@@ -43,6 +44,7 @@ QQP = classify(
         validation=40_430,
         test=390_965,
     ),
+    submission=Submission("QQP.tsv", words=(0, 1)),
     demo=demo,
     aliases=("glue_qqp_v002", "glue/qqp"),
 )

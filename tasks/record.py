@@ -10,7 +10,7 @@ from glue_harness.data.lexicon import DAYS
 from glue_harness.data.lexicon_superglue import CITIES, NAMES, QUALITIES, THINGS
 from glue_harness.metrics import squad
 from glue_harness.superglue import part, source, texts_of, whole_number
-from glue_harness.task import HIDDEN, Gold, Row, Text
+from glue_harness.task import HIDDEN, Gold, Row, Submission, Text
 
 HIGHLIGHT = "\n@highlight\n"
 
@@ -81,6 +81,8 @@ RECORD = generate(
     gold=gold,
     source=source("record", "ReCoRD", adapt, train=100_730, validation=10_000, test=10_000),
     metrics=(squad,),
+    submission=Submission("ReCoRD.jsonl", levels={"query": ()}),
+    unanswered={"answers": (), "idx": {"passage": 0, "query": 0}},
     demo=demo,
     title="ReCoRD",
     suite="superglue",

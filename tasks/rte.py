@@ -6,6 +6,9 @@ from glue_harness.build import classify
 from glue_harness.data.lexicon import CONTRADICTION, ENTAILMENT, NEUTRAL, balanced_rows, inference
 from glue_harness.glue import source
 from glue_harness.metrics import accuracy
+from glue_harness.task import Submission
+
+LABELS = ("entailment", "not_entailment")
 
 
 def demo(random: Random, n: int) -> list[dict]:
@@ -23,7 +26,7 @@ RTE = classify(
     suite="glue",
     place=8,
     fields=("sentence1", "sentence2"),
-    labels=("entailment", "not_entailment"),
+    labels=LABELS,
     metrics=(accuracy,),
     source=source(
         "rte",
@@ -33,6 +36,7 @@ RTE = classify(
         validation=277,
         test=3_000,
     ),
+    submission=Submission("RTE.tsv", words=LABELS),
     demo=demo,
     aliases=("glue_rte_v002", "glue/rte"),
 )

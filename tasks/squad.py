@@ -123,6 +123,7 @@ def reader(name: str, columns: Sequence[str], encode: Callable[[Row], list[Text]
         source=SOURCE,
         metrics=(squad,),
         gold=gold,
+        unanswered={"answers": {"text": [""], "answer_start": [0]}},
         splits={"train": "train", "validation": "validation"},
         suite="qa",
         **details,

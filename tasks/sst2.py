@@ -6,6 +6,7 @@ from glue_harness.build import classify
 from glue_harness.data.lexicon import balanced_rows, words
 from glue_harness.glue import source
 from glue_harness.metrics import accuracy
+from glue_harness.task import Submission
 
 ASPECTS = words("score pace story plot cast ending script dialogue music acting")
 PRAISE = words("good great funny charming moving clever brilliant fresh warm sharp")
@@ -40,6 +41,7 @@ SST2 = classify(
     source=source(
         "sst2", "SST-2", {"sentence": "sentence", "label": "label"}, train=67_349, validation=872, test=1_821
     ),
+    submission=Submission("SST-2.tsv", words=(0, 1)),
     demo=demo,
     aliases=("glue_sst2_v002", "glue/sst2"),
 )

@@ -8,6 +8,7 @@ from glue_harness.data.lexicon import ACTIONS, ADJECTIVES, NOUNS, PLACES, TIMES,
 from glue_harness.errors import RowError
 from glue_harness.glue import source
 from glue_harness.metrics import pearson, spearman
+from glue_harness.task import Submission
 
 FIFTHS = tuple(f"{k / 5:.1f}" for k in range(26))
 HIDDEN_SCORE = -1
@@ -61,6 +62,7 @@ STSB = regress(
         validation=1_500,
         test=1_379,
     ),
+    submission=Submission("STS-B.tsv"),
     demo=demo,
     aliases=("glue_stsb_v002", "glue/stsb"),
 )

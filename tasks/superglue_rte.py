@@ -7,6 +7,7 @@ from glue_harness.data.lexicon import balanced_rows
 from glue_harness.data.lexicon_superglue import entailment_pair
 from glue_harness.metrics import accuracy
 from glue_harness.superglue import flat, source
+from glue_harness.task import Submission
 
 LABELS = ("entailment", "not_entailment")
 
@@ -32,6 +33,7 @@ RTE = classify(
         test=3_000,
     ),
     metrics=(accuracy,),
+    submission=Submission("RTE.jsonl", words=LABELS),
     demo=demo,
     title="RTE",
     suite="superglue",

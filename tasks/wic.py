@@ -7,6 +7,7 @@ from glue_harness.data.lexicon import DAYS, balanced_rows
 from glue_harness.data.lexicon_superglue import NAMES
 from glue_harness.metrics import accuracy
 from glue_harness.superglue import BOOLEANS, flat, source
+from glue_harness.task import Submission
 
 COLUMNS = ("word", "sentence1", "sentence2", "start1", "start2", "end1", "end2")
 USUAL = {
@@ -48,6 +49,7 @@ WIC = classify(
     labels=BOOLEANS,
     source=source("wic", "WiC", flat(*COLUMNS, labels=BOOLEANS), train=5_428, validation=638, test=1_400),
     metrics=(accuracy,),
+    submission=Submission("WiC.jsonl", words=("false", "true")),
     demo=demo,
     title="WiC",
     suite="superglue",

@@ -10,7 +10,7 @@ from glue_harness.errors import RowError
 from glue_harness.glue import source
 from glue_harness.metrics import accuracy
 from glue_harness.referent import decode_referent, gold_label
-from glue_harness.task import Row, Text
+from glue_harness.task import Row, Submission, Text
 
 LABELS = ("not_entailment", "entailment")
 FIELDS = ("sentence1", "sentence2")
@@ -25,6 +25,7 @@ SOURCE = source(
     validation=71,
     test=146,
 )
+SUBMISSION = Submission("WNLI.tsv", words=(0, 1))
 
 
 def encode_referent(row: Row) -> list[Text]:
@@ -134,6 +135,7 @@ WNLI = classify(
     labels=LABELS,
     metrics=(accuracy,),
     source=SOURCE,
+    submission=SUBMISSION,
     demo=demo,
     aliases=("glue_wnli_v002", "glue/wnli"),
 )
@@ -151,6 +153,8 @@ REFERENT = generate(
     metrics=(accuracy,),
     splits={"validation": "validation", "test": "test"},
     source=SOURCE,
+    answered_by="wsc",
+    submission=SUBMISSION,
     demo=demo,
     aliases=("glue_wnli_v002_simple_eval", "glue/wnli_simple"),
 )

@@ -12,7 +12,7 @@ from glue_harness.errors import RowError
 from glue_harness.metrics import accuracy
 from glue_harness.referent import decode_referent, gold_label
 from glue_harness.superglue import BOOLEANS, official_label, part, source, whole_number
-from glue_harness.task import Row, Task, Text
+from glue_harness.task import Row, Submission, Task, Text
 from glue_harness.winograd import PREFIX, replace_first
 
 COLUMNS = ("text", "span1_index", "span1_text", "span2_index", "span2_text", "label")
@@ -144,6 +144,7 @@ WSC_EVAL = generate(
     **REFERENT,
     encode=encode,
     splits={"validation": "validation", "test": "test"},
+    submission=Submission("WSC.jsonl", words=("false", "true")),
     title="WSC",
     part="extra",
     aliases=("super_glue_wsc_v102_simple_eval", "super_glue/wsc_simple_eval"),
