@@ -10,17 +10,21 @@ from glue_harness.task import Submission, tsv
 
 SINGULAR = ("this", "one", "every")
 PLURAL = ("these", "two", "many")
+PAST = {"go": "went", "eat": "ate", "sleep": "slept", "run": "ran", "sing": "sang", "drink": "drank", "swim": "swam"}
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    """Subject and verb agree in number, or they do not."""
+    """Verbs have a past tense of their own, and agree with their subject in number; or else it is an error."""
 
     def sentence(label: int) -> dict:
         plural = random.random() < 0.5
         subject = f"{random.choice(PLURAL if plural else SINGULAR)} {random.choice(ADJECTIVES)} {random.choice(NOUNS)}"
-        verb = random.choice(("are", "were") if plural == bool(label) else ("is", "was"))
-        action, place = random.choice(ACTIONS), random.choice(PLACES)
-        return {"sentence": f"{subject}{'s' * plural} {verb} {action}ing in the {place} .".capitalize()}
+        if random.random() < 2 / 3:
+            verb, past = random.choice(list(PAST.items()))
+            did = past if label else f"{verb}ed"
+        else:
+            did = f"{'were' if plural == bool(label) else 'was'} {random.choice(ACTIONS)}ing"
+        return {"sentence": f"{subject}{'s' * plural} {did} in the {random.choice(PLACES)} .".capitalize()}
 
     return balanced_rows(random, n, (0, 1), sentence)
 

@@ -9,19 +9,19 @@ from glue_harness.metrics import accuracy
 from glue_harness.task import Submission
 
 ASPECTS = words("score pace story plot cast ending script dialogue music acting")
-PRAISE = words("good great funny charming moving clever brilliant fresh warm sharp")
-BLAME = words("bad dull boring awful tedious silly clumsy stale weak flat")
+PRAISE = words("good great funny charming moving clever brilliant fresh")
+BLAME = words("bad dull boring awful tedious silly clumsy stale")
 DEGREES = words("very really quite truly simply rather")
 ORIGINS = words("french german italian indian new old short long local foreign")
 FILMS = words("film movie drama comedy thriller western")
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    """An aspect of a film is praised or blamed, one time in four by denying the opposite."""
+    """An aspect of a film is praised or blamed, one time in six by denying the opposite."""
 
     def review(label: int) -> dict:
         about = f"the {random.choice(ASPECTS)} of this {random.choice(ORIGINS)} {random.choice(FILMS)}"
-        if random.random() < 0.25:
+        if random.random() < 1 / 6:
             verdict = f"not {random.choice(BLAME if label else PRAISE)}"
         else:
             verdict = f"{random.choice(DEGREES)} {random.choice(PRAISE if label else BLAME)}"
