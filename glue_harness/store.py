@@ -145,13 +145,13 @@ class Store:
         return self.run_folder(run_id) / "predictions" / f"{task_name}.jsonl"
 
 
-def write_atomic(path: Path, text: str) -> None:
+def write_atomic(path: Path, content: str | bytes) -> None:
     """Replaces a file in one step that survives a power cut; on failure the earlier file is intact."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(draft, "x", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with open(draft, "xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)

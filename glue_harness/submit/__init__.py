@@ -1,0 +1,179 @@
+"""Official submissions: which run answers which file, and how the files and their zip are written."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import groupby, pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from glue_harness.errors import DataError, UsageError, unknown
+from glue_harness.record import Record
+from glue_harness.registry import Registry
+from glue_harness.selection import answering_step
+from glue_harness.store import write_atomic
+from glue_harness.superglue import part
+from glue_harness.task import Row, Task
+
+HEADER = "index\tprediction"
+STAMP = (1980, 1, 1, 0, 0, 0)  # of every file in a zip: the same answers make the same bytes
+Cell = str | int | float  # an answer as the server reads it
+Numbers = tuple[int, ...]  # where an answer belongs: its index, after those of the records around it
+
+
+class Part(NamedTuple):
+    """One file of a zip, and the run and step that answer it; no run if none of those named can."""
+
+    file: str
+    task: Task
+    record: Record | None = None
+    step: int = 0
+
+
+def submittable(registry: Registry) -> list[str]:
+    """The suites that have an official server."""
+    return sorted({task.suite for task in registry.tasks.values() if task.submission})
+
+
+def official_files(registry: Registry, suite: str) -> dict[str, list[Task]]:
+    """The files of a suite's zip in table order, each with the tasks that can answer it, the preferred one first."""
+    if suite not in (known := submittable(registry)):
+        raise unknown("suite with an official server", suite, known)
+    files: dict[str, list[Task]] = {}
+    for task in sorted(registry.tasks.values(), key=lambda task: task.place):
+        if task.suite == suite and task.submission:
+            files.setdefault(task.submission.file, []).append(task)
+    return files
+
+
+def suite_of(registry: Registry, records: Sequence[Record]) -> str:
+    """The suite that the runs learned, if it is one only."""
+    tasks = [registry.tasks[name] for record in records for name in record.scores if name in registry.tasks]
+    found = sorted({task.suite for task in tasks} & set(submittable(registry)))
+    if len(found) != 1:
+        learned = " and ".join(found) or "neither"
+        raise UsageError(f"the runs learned {learned} of {', '.join(submittable(registry))}: say which with --suite")
+    return found[0]
+
+
+def parts(registry: Registry, suite: str, records: Sequence[Record]) -> list[Part]:
+    """Who answers each file: the first run named that can, by the task that the file prefers."""
+
+    def answered(file: str, tasks: Sequence[Task]) -> Part:
+        for task in tasks:
+            for record in records:
+                if (step := answering_step(registry, record.scores, task)) is not None:
+                    return Part(file, task, record, step)
+        return Part(file, tasks[0])
+
+    return [answered(file, tasks) for file, tasks in official_files(registry, suite).items()]
+
+
+def cell(task: Task, label: Any) -> Cell | None:
+    """What the server is told for a label; None if that is no answer."""
+    if label is None or (isinstance(label, float) and math.isnan(label)):
+        return None
+    if task.submission.words:
+        return task.submission.words[label]
+    if task.kind == "regress":
+        low, high = scale(task)
+        return round(min(max(label, low), high), 3)
+    return label
+
+
+def scale(task: Task) -> tuple[float, float]:
+    """The lowest and the highest number that answers a task of numbers."""
+    numbers = [float(choice) for choice in task.choices]
+    return min(numbers), max(numbers)
+
+
+def majority(task: Task, rows: Iterable[Row]) -> Cell:
+    """The most frequent right answer of labelled rows."""
+    labels = Counter(
+        label
+        for row in rows
+        for label in ([row["label"]] if "label" in row else [text.target for text in task.encode(row)])
+    )
+    return cell(task, labels.most_common(1)[0][0])
+
+
+def numbers_of(task: Task, rows: Sequence[Row], official: int | None) -> list[Numbers]:
+    """Where each row's answer belongs. Rows of an official split must be that split, none missing."""
+    levels = task.submission.levels
+    found = []
+    for position, row in enumerate(rows):
+        named = [part(row, "idx", name) for name in levels] if levels else [row.get("idx", position)]
+        numbers = tuple(whole(value) for value in named)
+        if None in numbers:
+            raise DataError(f"{task.name}: test row {position + 1} has idx {row['idx']!r}, which is not a number")
+        found.append(numbers)
+    if official and (faults := number_faults(sorted(found), official)):
+        raise DataError(f"{task.name}: the test rows are not the official ones: {faults[0]}; download them again")
+    return found
+
+
+def whole(value: Any) -> int | None:
+    """A whole number, also as text: some official files quote theirs."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+        return int(value)
+    return value if type(value) is int and value >= 0 else None
+
+
+def number_faults(found: Sequence[Numbers], official: int) -> list[str]:
+    """What is wrong with the indices of a file, in the order in which they stand there."""
+    faults = []
+    last = [numbers[-1] for numbers in found]
+    times = Counter(last)
+    if len(found) != official:
+        faults.append(f"{len(found):,} answers, not {official:,}")
+    faults += counted("index stands twice", [number for number, n in times.items() if n > 1])
+    faults += counted("index is missing", [number for number in range(official) if number not in times])
+    faults += counted("index is not one of the test split's", [number for number in times if number >= official])
+    for level in zip(*(numbers[:-1] for numbers in found), strict=True):
+        gaps = sorted(set(range(len(set(level)))) - set(level))
+        faults += counted("enclosing idx is missing", gaps)
+    after = [later[-1] for earlier, later in pairwise(found) if later < earlier]
+    return faults + counted("index is out of order", after)
+
+
+def counted(what: str, found: Sequence[Any], remark: str = "") -> list[str]:
+    """Faults of one kind in one line: how many, and the first."""
+    more = f" and {len(found) - 1:,} more" if len(found) > 1 else ""
+    return [f"{what}: {found[0]}{more}{remark}"] if found else []
+
+
+def file_text(task: Task, answers: Iterable[tuple[Numbers, Cell]]) -> str:
+    """The official file of a task, in the order of its numbers."""
+    answers = sorted(answers, key=lambda answer: answer[0])
+    if task.submission.file.endswith(".tsv"):
+        return "".join(f"{line}\n" for line in (HEADER, *(f"{number}\t{said}" for (number,), said in answers)))
+    ways = list(task.submission.levels.values()) or [()]
+    return "".join(f"{json.dumps(record)}\n" for record in records(answers, ways[1:]))
+
+
+def records(answers: Iterable[tuple[Numbers, Cell]], ways: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
+    """Answers as records; those that belong to one record lie inside it, `ways[0]` down from it."""
+    for number, group in groupby(answers, key=lambda answer: answer[0][0]):
+        if not ways:
+            yield from ({"idx": number, "label": said} for _, said in group)
+            continue
+        inside: Any = list(records([(numbers[1:], said) for numbers, said in group], ways[1:]))
+        for name in reversed(ways[0]):
+            inside = {name: inside}
+        yield {"idx": number, **inside}
+
+
+def write_zip(path: Path, texts: Mapping[str, str]) -> None:
+    """The zip of a submission, complete or not there at all."""
+    buffer = io.BytesIO()
+    with ZipFile(buffer, "w") as archive:
+        for name, text in texts.items():
+            entry = ZipInfo(name, STAMP)
+            entry.compress_type, entry.create_system, entry.external_attr = ZIP_DEFLATED, 3, 0o644 << 16
+            archive.writestr(entry, text)
+    write_atomic(path, buffer.getvalue())

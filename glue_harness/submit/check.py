@@ -1,0 +1,176 @@
+"""What is wrong with a submission, whoever made it. A zip is not trusted: reading it is bounded."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+from glue_harness.build import parse_number
+from glue_harness.data.lines import json_object
+from glue_harness.errors import DataError, RowError, UsageError
+from glue_harness.registry import Registry
+from glue_harness.submit import HEADER, Numbers, counted, number_faults, official_files, scale, submittable, whole
+from glue_harness.superglue import part
+from glue_harness.task import Row, Task
+
+LARGEST = 16 * 2**20  # bytes of one file unpacked; the longest official file, QQP's, has a fourth of that
+MOST_LINES = 1_000_000
+MOST_FILES = 1000
+EITHER_CASE = ("true", "false")  # the benchmark's own tools wrote `true` for BoolQ and `True` for WSC
+LONGEST = 60  # characters shown of what is wrong
+ENTRY = re.compile(r"\d+\t[^\t]*")
+
+
+class Entry(NamedTuple):
+    """One answer as it stands in a file."""
+
+    line: int
+    numbers: tuple[Any, ...]
+    label: Any
+
+
+def check(path: Path, registry: Registry, suite: str | None = None) -> list[str]:
+    """Every fault of a zip, each in one line; none if the official server would take it."""
+    try:
+        with ZipFile(path) as archive:
+            return list(zip_faults(archive, registry, suite))
+    except (BadZipFile, NotImplementedError, ValueError):
+        return ["it is not a zip file, or a truncated one"]
+    except OSError as error:
+        raise UsageError(f"cannot read {str(path)!r}: {error.strerror or error}") from None
+
+
+def zip_faults(archive: ZipFile, registry: Registry, suite: str | None) -> Iterator[str]:
+    entries = archive.infolist()
+    if len(entries) > MOST_FILES:
+        yield f"it holds {len(entries):,} entries: not looked into"
+        return
+    names = {PurePosixPath(entry.filename).name for entry in entries}
+    known = {name: official_files(registry, name) for name in ([suite] if suite else submittable(registry))}
+    suite = max(known, key=lambda name: len(names & known[name].keys()))
+    if not names & known[suite].keys():
+        yield f"it holds no file of {' or '.join(known)}"
+        return
+    times = Counter(entry.filename for entry in entries)
+    yield from (f"{name}: in the zip {n} times" for name, n in times.items() if n > 1)
+    for entry in {entry.filename: entry for entry in entries}.values():
+        yield from place_faults(entry, known[suite])
+    for file, (task, *_) in known[suite].items():
+        yield from (f"{file}: {fault}" for fault in entry_faults(archive, task, times))
+
+
+def place_faults(entry: ZipInfo, official: dict[str, list[Task]]) -> Iterator[str]:
+    """An entry that should not be there, or not there."""
+    name = entry.filename
+    if entry.is_dir():
+        yield f"{name}: a folder: the files belong at the top of the zip"
+    elif "/" in name and PurePosixPath(name).name in official:
+        yield f"{name}: in a folder: it belongs at the top of the zip"
+    elif name not in official:
+        yield f"{name}: not a file of this submission"
+
+
+def entry_faults(archive: ZipFile, task: Task, times: Counter[str]) -> list[str]:
+    file = task.submission.file
+    if file not in times:
+        return ["missing"]
+    try:
+        with archive.open(file) as packed:
+            content = packed.read(LARGEST + 1)
+    except (BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
+        return [f"cannot be unpacked: {error}"]
+    if len(content) > LARGEST:
+        return [f"unpacks to more than {LARGEST // 2**20} MiB: not read"]
+    if content.count(b"\n") > MOST_LINES:
+        return [f"more than {MOST_LINES:,} lines: not read"]
+    try:
+        return text_faults(task, content.decode())
+    except UnicodeDecodeError as error:
+        return [f"not UTF-8: byte {error.start}"]
+
+
+def text_faults(task: Task, text: str) -> list[str]:
+    """The faults of one file."""
+    read = tsv_entries if task.submission.file.endswith(".tsv") else json_entries
+    entries, faults = read(task, text)
+    unnumbered = [entry.line for entry in entries if None in map(whole, entry.numbers)]
+    faults += counted("index is not a number, line", unnumbered)
+    numbers: list[Numbers] = [
+        tuple(map(whole, entry.numbers)) for entry in entries if entry.line not in set(unnumbered)
+    ]
+    official = task.source.rows.get(task.splits["test"])
+    return faults + number_faults(numbers, official or len(numbers)) + label_faults(task, entries)
+
+
+def tsv_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
+    first, *lines = (line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+    faults = [] if first == HEADER else [f"the header is {shortened(first)}, not {HEADER!r}"]
+    start = 2
+    if ENTRY.fullmatch(first):
+        lines, start = [first, *lines], 1
+    cells = [(number, line.split("\t")) for number, line in enumerate(lines, start)]
+    faults += counted("not two columns, line", [number for number, cut in cells if len(cut) != 2])
+    return [Entry(number, (cut[0],), cut[1]) for number, cut in cells if len(cut) == 2], faults
+
+
+def json_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
+    ways = list(task.submission.levels.values()) or [()]
+    entries, broken = [], []
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            record = json_object(line, f"line {number}")
+            entries += [Entry(number, numbers, label) for numbers, label in inside(record, ways[1:])]
+        except (DataError, RowError) as error:
+            broken.append(str(error).removeprefix(f"line {number}: ") + f" (line {number})")
+    return entries, counted("not an answer", broken)
+
+
+def inside(record: Row, ways: Sequence[tuple[str, ...]], around: tuple[Any, ...] = ()) -> Iterator[tuple[Any, Any]]:
+    """The answers inside a record: their numbers, those of the records around them first, and their labels."""
+    numbers = (*around, part(record, "idx"))
+    if not ways:
+        yield numbers, part(record, "label")
+        return
+    members = part(record, *ways[0])
+    if not isinstance(members, list):
+        raise RowError(f"{'.'.join(ways[0])!r} is not a list")
+    for member in members:
+        yield from inside(member, ways[1:], numbers)
+
+
+def label_faults(task: Task, entries: Sequence[Entry]) -> list[str]:
+    wrong = [entry for entry in entries if not is_allowed(task, entry.label)]
+    if task.kind == "regress":
+        low, high = scale(task)
+        allowed = f"a number from {low:g} to {high:g}"
+    else:
+        allowed = ", ".join(map(str, task.submission.words)) or "a text"
+    where = f" (line {wrong[0].line}); allowed: {allowed}" if wrong else ""
+    return counted("answer is not allowed", [shortened(entry.label) for entry in wrong], where)
+
+
+def is_allowed(task: Task, label: Any) -> bool:
+    if task.kind == "regress":
+        number = parse_number(str(label))
+        low, high = scale(task)
+        return number is not None and low <= number <= high
+    if not task.submission.words:
+        return isinstance(label, str) and label.strip() != ""
+    words = task.submission.words
+    if task.submission.file.endswith(".tsv"):
+        return label in map(str, words)
+    if isinstance(label, str) and label.lower() in EITHER_CASE:
+        label = label.lower()
+    return any(type(label) is type(word) and label == word for word in words)
+
+
+def shortened(label: Any) -> str:
+    text = repr(label)
+    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
