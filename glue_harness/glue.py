@@ -25,11 +25,15 @@ def source(
         rows=rows,
         folder=folder,
         files=files or {split: split_file(split, columns or {}) for split in rows},
+        hidden=tuple(split for split in rows if is_test(split)),
     )
 
 
 def split_file(split: str, columns: Mapping[str, str]) -> File:
     """The official file of a Hub split; those of the test splits have no label."""
-    hidden = split.startswith("test")
-    named = {column: there for column, there in columns.items() if not (hidden and column == "label")}
+    named = {column: there for column, there in columns.items() if not (is_test(split) and column == "label")}
     return tsv(f"{split.replace('validation', 'dev')}.tsv", **named)
+
+
+def is_test(split: str) -> bool:
+    return split.startswith("test")

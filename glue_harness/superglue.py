@@ -12,7 +12,7 @@ BOOLEANS = ("False", "True")
 Adapt = Callable[[Row], Iterable[Row]]
 
 
-def source(config: str, folder: str, adapt: Adapt, **rows: int) -> Source:
+def source(config: str, folder: str, adapt: Adapt, hidden: tuple[str, ...] = ("test",), **rows: int) -> Source:
     """One task's part of SuperGLUE; `rows` names its Hub splits and their official sizes."""
     names = {"train": ("train.jsonl",), "validation": ("val.jsonl",), "test": ("test.jsonl", f"{folder}.jsonl")}
     return Source(
@@ -23,6 +23,7 @@ def source(config: str, folder: str, adapt: Adapt, **rows: int) -> Source:
         folder=folder,
         files={split: jsonl(*names[split]) for split in rows},
         adapt=adapt,
+        hidden=hidden,
     )
 
 

@@ -45,6 +45,16 @@ class Source:
     folder: str = ""  # the task's folder in the official download
     files: Mapping[str, File] = field(default_factory=dict)  # Hub split -> file in that folder
     adapt: Callable[[Row], Iterable[Row]] | None = None  # official record -> rows in the Hub's schema
+    hidden: tuple[str, ...] = ()  # Hub splits whose answers are not public
+
+
+@dataclass(frozen=True)
+class Cue:
+    """What a task's real rows show of themselves: rows that show the opposite are not what they claim to be."""
+
+    says: str
+    strength: Callable[[Sequence[Row]], float]  # standard errors in its favour
+    labelled: bool  # whether it reads labels
 
 
 @dataclass(frozen=True)
@@ -134,6 +144,7 @@ class Task:
     labels: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()  # the closed set of answers, if every row has the same one
     demo: Callable[[Random, int], list[dict[str, Any]]] | None = None  # n synthetic rows, labelled
+    cues: tuple[Cue, ...] = ()  # of real rows: demo rows need not show them
     title: str = ""  # the name that leaderboards print
     suite: str = "custom"
     part: str = "member"  # of its suite: member, companion (trained, not averaged) or extra (on request)

@@ -23,7 +23,7 @@ AXB = classify(
     prefix="rte",
     fields={"hypothesis": "sentence2", "premise": "sentence1"},
     labels=LABELS,
-    source=source("axb", "AX-b", flat("sentence1", "sentence2", labels=LABELS), test=1_104),
+    source=source("axb", "AX-b", flat("sentence1", "sentence2", labels=LABELS), hidden=(), test=1_104),
     metrics=(),
     splits={"test": "test"},
     answered_by="superglue_rte",

@@ -25,7 +25,7 @@ AXG = classify(
     prefix="rte",
     fields=("hypothesis", "premise"),
     labels=LABELS,
-    source=source("axg", "AX-g", flat("premise", "hypothesis", labels=LABELS), test=356),
+    source=source("axg", "AX-g", flat("premise", "hypothesis", labels=LABELS), hidden=(), test=356),
     metrics=(),
     splits={"test": "test"},
     answered_by="superglue_rte",

@@ -3,6 +3,7 @@
 from random import Random
 
 from glue_harness.build import classify
+from glue_harness.cues import longer, mostly
 from glue_harness.data.lexicon import ANIMALS, DAYS, PLACES, balanced_rows
 from glue_harness.data.lexicon_superglue import NAMES, QUALITIES
 from glue_harness.metrics import accuracy
@@ -37,6 +38,10 @@ BOOLQ = classify(
     metrics=(accuracy,),
     submission=Submission("BoolQ.jsonl", words=("false", "true")),
     demo=demo,
+    cues=(
+        mostly(lambda row: row["label"] == 1, "most answers are yes", labelled=True),
+        longer("passage", "question"),
+    ),
     title="BoolQ",
     suite="superglue",
     place=1,

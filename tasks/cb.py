@@ -3,6 +3,7 @@
 from random import Random
 
 from glue_harness.build import classify
+from glue_harness.cues import longer, marks, negated
 from glue_harness.data.lexicon import ANIMALS, DAYS, PLACES, balanced_rows
 from glue_harness.data.lexicon_superglue import NAMES
 from glue_harness.metrics import accuracy, mean_3class_f1
@@ -34,6 +35,10 @@ CB = classify(
     metrics=(mean_3class_f1, accuracy),
     submission=Submission("CB.jsonl", words=LABELS),
     demo=demo,
+    cues=(
+        marks(1, negated("premise"), "a negation in the premise marks contradiction"),
+        longer("premise", "hypothesis"),
+    ),
     title="CB",
     suite="superglue",
     place=2,

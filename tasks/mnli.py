@@ -3,6 +3,7 @@
 from random import Random
 
 from glue_harness.build import classify
+from glue_harness.cues import copied, longer, marks, negated
 from glue_harness.data.lexicon import balanced_rows, inference
 from glue_harness.glue import source
 from glue_harness.metrics import accuracy
@@ -36,6 +37,11 @@ COMMON = {
     "source": SOURCE,
     "metrics": (accuracy,),
     "demo": demo,
+    "cues": (
+        marks(2, negated("hypothesis"), "negations mark contradiction"),
+        marks(0, copied("hypothesis", "premise"), "what is copied from the premise is entailed"),
+        longer("premise", "hypothesis"),
+    ),
     "suite": "glue",
 }
 

@@ -3,6 +3,7 @@
 from random import Random
 
 from glue_harness.build import classify
+from glue_harness.cues import marks, shared
 from glue_harness.data.lexicon import ADJECTIVES, DAYS, PEOPLE, PLACES, balanced_rows
 from glue_harness.glue import source
 from glue_harness.metrics import accuracy, f1
@@ -45,5 +46,6 @@ MRPC = classify(
     ),
     submission=Submission("MRPC.tsv", words=(0, 1)),
     demo=demo,
+    cues=(marks(1, shared("sentence1", "sentence2"), "equivalent sentences share words"),),
     aliases=("glue_mrpc_v002", "glue/mrpc"),
 )

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from random import Random
 
 from glue_harness.build import classify
+from glue_harness.cues import asks, copied, longer, marks
 from glue_harness.data.lexicon import DAYS, PLACES
 from glue_harness.data.lexicon_superglue import NAMES, QUALITIES, THINGS
 from glue_harness.metrics import exact_match, f1
@@ -80,6 +81,11 @@ MULTIRC = classify(
     submission=Submission("MultiRC.jsonl", words=(0, 1), levels=LEVELS),
     unanswered={"label": -1, "idx": dict.fromkeys(LEVELS, 0)},
     demo=demo,
+    cues=(
+        marks(1, copied("answer", "paragraph"), "answers copied from the paragraph are right"),
+        asks("question"),
+        longer("paragraph", "question"),
+    ),
     title="MultiRC",
     suite="superglue",
     place=4,

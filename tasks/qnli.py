@@ -3,6 +3,7 @@
 from random import Random
 
 from glue_harness.build import classify
+from glue_harness.cues import asks, copied, longer, marks
 from glue_harness.data.lexicon import ACTIONS, ADJECTIVES, DAYS, NUMBERS, PEOPLE, PLACES, balanced_rows
 from glue_harness.glue import source
 from glue_harness.metrics import accuracy
@@ -50,5 +51,10 @@ QNLI = classify(
     ),
     submission=Submission("QNLI.tsv", words=LABELS),
     demo=demo,
+    cues=(
+        marks(0, copied("question", "sentence"), "a sentence with the question's words answers it"),
+        asks("question"),
+        longer("sentence", "question"),
+    ),
     aliases=("glue_qnli_v002", "glue/qnli"),
 )

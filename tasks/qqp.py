@@ -3,6 +3,7 @@
 from random import Random
 
 from glue_harness.build import classify
+from glue_harness.cues import asks, marks, shared
 from glue_harness.data.lexicon import balanced_rows, words
 from glue_harness.glue import source
 from glue_harness.metrics import accuracy, f1
@@ -46,5 +47,10 @@ QQP = classify(
     ),
     submission=Submission("QQP.tsv", words=(0, 1)),
     demo=demo,
+    cues=(
+        marks(1, shared("question1", "question2", letters=5), "duplicates share long words"),
+        asks("question1"),
+        asks("question2"),
+    ),
     aliases=("glue_qqp_v002", "glue/qqp"),
 )

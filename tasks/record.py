@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 from glue_harness.build import generate, text_of
+from glue_harness.cues import longer
 from glue_harness.data.lexicon import DAYS
 from glue_harness.data.lexicon_superglue import CITIES, NAMES, QUALITIES, THINGS
 from glue_harness.metrics import squad
@@ -84,6 +85,7 @@ RECORD = generate(
     submission=Submission("ReCoRD.jsonl", levels={"query": ()}),
     unanswered={"answers": (), "idx": {"passage": 0, "query": 0}},
     demo=demo,
+    cues=(longer("passage", "query"),),
     title="ReCoRD",
     suite="superglue",
     place=5,

@@ -3,6 +3,7 @@
 from random import Random
 
 from glue_harness.build import classify
+from glue_harness.cues import copied, longer, marks
 from glue_harness.data.lexicon import CONTRADICTION, ENTAILMENT, NEUTRAL, balanced_rows, inference
 from glue_harness.glue import source
 from glue_harness.metrics import accuracy
@@ -38,5 +39,9 @@ RTE = classify(
     ),
     submission=Submission("RTE.tsv", words=LABELS),
     demo=demo,
+    cues=(
+        marks(0, copied("sentence2", "sentence1"), "what is copied from 'sentence1' is entailed"),
+        longer("sentence1", "sentence2"),
+    ),
     aliases=("glue_rte_v002", "glue/rte"),
 )

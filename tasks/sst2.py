@@ -3,10 +3,11 @@
 from random import Random
 
 from glue_harness.build import classify
+from glue_harness.cues import marks, words_of
 from glue_harness.data.lexicon import balanced_rows, words
 from glue_harness.glue import source
 from glue_harness.metrics import accuracy
-from glue_harness.task import Submission
+from glue_harness.task import Row, Submission
 
 ASPECTS = words("score pace story plot cast ending script dialogue music acting")
 PRAISE = words("good great funny charming moving clever brilliant fresh")
@@ -30,6 +31,11 @@ def demo(random: Random, n: int) -> list[dict]:
     return balanced_rows(random, n, (0, 1), review)
 
 
+def praise(row: Row) -> int:
+    said = words_of(row["sentence"])
+    return sum(word in PRAISE for word in said) - sum(word in BLAME for word in said)
+
+
 SST2 = classify(
     "sst2",
     title="SST-2",
@@ -43,5 +49,6 @@ SST2 = classify(
     ),
     submission=Submission("SST-2.tsv", words=(0, 1)),
     demo=demo,
+    cues=(marks(1, praise, "words of praise mark positive"),),
     aliases=("glue_sst2_v002", "glue/sst2"),
 )

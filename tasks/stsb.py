@@ -4,6 +4,7 @@ import struct
 from random import Random
 
 from glue_harness.build import regress
+from glue_harness.cues import grows, mostly, shared
 from glue_harness.data.lexicon import ACTIONS, ADJECTIVES, NOUNS, PLACES, TIMES, balanced_rows
 from glue_harness.errors import RowError
 from glue_harness.glue import source
@@ -64,5 +65,10 @@ STSB = regress(
     ),
     submission=Submission("STS-B.tsv"),
     demo=demo,
+    cues=(
+        grows(shared("sentence1", "sentence2"), "similar sentences share words"),
+        mostly(lambda row: row["label"] > 1, "most scores are above 1", labelled=True),
+        mostly(lambda row: "?" not in row["sentence1"], "'sentence1' is mostly no question"),
+    ),
     aliases=("glue_stsb_v002", "glue/stsb"),
 )

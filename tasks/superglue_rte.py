@@ -3,6 +3,7 @@
 from random import Random
 
 from glue_harness.build import classify
+from glue_harness.cues import copied, longer, marks
 from glue_harness.data.lexicon import balanced_rows
 from glue_harness.data.lexicon_superglue import entailment_pair
 from glue_harness.metrics import accuracy
@@ -35,6 +36,10 @@ RTE = classify(
     metrics=(accuracy,),
     submission=Submission("RTE.jsonl", words=LABELS),
     demo=demo,
+    cues=(
+        marks(0, copied("hypothesis", "premise"), "what is copied from the premise is entailed"),
+        longer("premise", "hypothesis"),
+    ),
     title="RTE",
     suite="superglue",
     place=6,

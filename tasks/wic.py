@@ -3,6 +3,7 @@
 from random import Random
 
 from glue_harness.build import classify
+from glue_harness.cues import copied, longer, marks
 from glue_harness.data.lexicon import DAYS, balanced_rows
 from glue_harness.data.lexicon_superglue import NAMES
 from glue_harness.metrics import accuracy
@@ -51,6 +52,10 @@ WIC = classify(
     metrics=(accuracy,),
     submission=Submission("WiC.jsonl", words=("false", "true")),
     demo=demo,
+    cues=(
+        marks(1, copied("sentence1", "sentence2"), "a word between the same neighbours means the same"),
+        longer("sentence1", "word"),
+    ),
     title="WiC",
     suite="superglue",
     place=7,

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from random import Random
 
 from glue_harness.build import classify, generate, label_name, text_of
+from glue_harness.cues import longer
 from glue_harness.data.lexicon import ADJECTIVES, PLACES, balanced_rows, words
 from glue_harness.errors import RowError
 from glue_harness.glue import source
@@ -114,7 +115,7 @@ def demo(random: Random, n: int) -> list[dict]:
     """Hunter or prey: what it did in the end tells which of them the pronoun means."""
 
     def pair(label: int) -> dict:
-        hunter, prey, attacked = random.choice(HUNTERS), random.choice(PREY), random.random() < 0.5
+        hunter, prey, attacked = random.choice(HUNTERS), random.choice(PREY), random.random() < 0.25
         deed = f"{random.choice(ATTACKS if attacked else ESCAPES)} in the {random.choice(PLACES)}."
         named = hunter if attacked == bool(label) else prey
         story = (
@@ -137,6 +138,7 @@ WNLI = classify(
     source=SOURCE,
     submission=SUBMISSION,
     demo=demo,
+    cues=(longer(*FIELDS),),
     aliases=("glue_wnli_v002", "glue/wnli"),
 )
 REFERENT = generate(
