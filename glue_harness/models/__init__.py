@@ -65,6 +65,9 @@ class Model(Protocol):
     def choose(self, batch: Any, choices: Sequence[Sequence[str]]) -> list[Answer]:
         """The greedy answer among each example's choices."""
 
+    def shares(self, batch: Any, choices: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+        """The part that each choice has of the probability of all of an example's choices."""
+
     def agrees(self, batch: Any, texts: Sequence[str]) -> list[bool]:
         """Whether free greedy decoding would give exactly this text."""
 

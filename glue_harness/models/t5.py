@@ -120,12 +120,19 @@ class T5:
     @torch.no_grad()
     def agrees(self, batch: Batch, texts: Sequence[str]) -> list[bool]:
         """The full vocabulary's best token must be the text's own at every position, its end included."""
-        sequences = [[*ids, EOS] for ids in self.tokenizer.encode(texts)]
-        wanted = _padded(sequences, -100).to(batch.inputs.device)
-        given = _padded([[self.start, *s[:-1]] for s in sequences], PAD).to(wanted.device)
-        hidden = self._decoder(given, self._memory(batch), batch.mask)
-        best = functional.linear(hidden, self.module.lm_head.weight).argmax(-1)
-        return ((best == wanted) | (wanted < 0)).all(dim=1).tolist()
+        logits, wanted = self._forced(batch, texts)
+        return ((logits.argmax(-1) == wanted) | (wanted < 0)).all(dim=1).tolist()
+
+    @torch.no_grad()
+    def shares(self, batch: Batch, choices: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+        """One choice of every example at a time, so that the encoder's output is never copied."""
+        width = max(map(len, choices))
+        filled = [[*own, *own[:1] * (width - len(own))] for own in choices]
+        logs = torch.stack([self._log_likelihood(batch, texts) for texts in zip(*filled, strict=True)], dim=1)
+        return [
+            dict(zip(own, row[: len(own)].softmax(-1).tolist(), strict=True))
+            for own, row in zip(choices, logs, strict=True)
+        ]
 
     @torch.no_grad()
     def generate(self, batch: Batch, length: int) -> list[Answer]:
@@ -173,6 +180,18 @@ class T5:
             input_ids=ids, encoder_hidden_states=memory, encoder_attention_mask=mask, use_cache=False
         ).last_hidden_state
         return hidden * self.scale
+
+    def _forced(self, batch: Batch, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+        """The head's output at every token of given answers, and these tokens; -100 where an answer has ended."""
+        sequences = [[*ids, EOS] for ids in self.tokenizer.encode(texts)]
+        wanted = _padded(sequences, -100).to(batch.inputs.device)
+        given = _padded([[self.start, *s[:-1]] for s in sequences], PAD).to(wanted.device)
+        hidden = self._decoder(given, self._memory(batch), batch.mask)
+        return functional.linear(hidden, self.module.lm_head.weight), wanted
+
+    def _log_likelihood(self, batch: Batch, texts: Sequence[str]) -> Tensor:
+        logits, wanted = self._forced(batch, texts)
+        return -functional.cross_entropy(logits.float().transpose(1, 2), wanted, reduction="none").sum(dim=1)
 
     def _trie(self, choices: tuple[str, ...]) -> Node:
         if choices not in self._tries:
