@@ -51,14 +51,19 @@ def available(task: Task, where: str) -> str:
     """Whether the rows of all splits are at hand, judged by file names only."""
     if is_demo(where):
         return "yes" if task.demo else "no generator"
-    if where == "hub":
-        there = {role: hub.is_cached(task.source, split) for role, split in task.splits.items()}
-    else:
-        root = folder.data_folder(where)
-        there = {role: folder.find(task, split, root) is not None for role, split in task.splits.items()}
+    there = {role: is_here(task, split, where) for role, split in task.splits.items()}
     lacking = [role for role, found in there.items() if not found]
     if not lacking:
         return "yes"
     if len(lacking) < len(there):
         return f"partly: no {', '.join(lacking)}"
     return "to download" if where == "hub" else "no"
+
+
+def is_here(task: Task, split: str, where: str) -> bool:
+    """Whether a split can be read without network, judged by file names only."""
+    if is_demo(where):
+        return task.demo is not None
+    if where == "hub":
+        return hub.is_cached(task.source, split)
+    return folder.find(task, split, folder.data_folder(where)) is not None
