@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from glue_harness.models import Model
 from glue_harness.sampler import Sampler
 from glue_harness.task import Example
 
-WINDOW = 16  # updates whose examples are sorted together by length, so that a batch needs little padding
+PASS_COST = 512  # a pass costs about as much as so many tokens, whatever is in it
+CUTS = (1, 2, 4, 8)  # passes that an update may be cut into
 
 
 @dataclass(frozen=True)
 class Update:
-    """The examples of one optimiser step, in tokens, cut into passes."""
+    """The examples of one optimiser step, in tokens, cut into passes of similar length."""
 
     passes: list[list[Any]]
     tokens: int  # of all targets: what the loss is divided by
@@ -27,49 +26,54 @@ class Update:
 
 
 class Feed:
-    """Draws examples under the mixing, tokenises each once, and groups them by length."""
+    """Draws examples under the mixing and tokenises each once.
+
+    An update holds just the examples that were drawn: grouping a window of updates by length instead would
+    save padding too, but fills each with one task, and models then need twice the steps.
+    """
 
     def __init__(
-        self, model: Model, examples: dict[str, Sequence[Example]], sampler: Sampler, batch: int, micro: int | None
+        self, model: Model, examples: Mapping[str, Sequence[Example]], sampler: Sampler, batch: int, micro: int | None
     ) -> None:
-        self.model, self.sampler, self.batch, self.micro = model, sampler, batch, micro or batch
+        self.model, self.sampler, self.batch, self.micro = model, sampler, batch, micro
         self.names = list(examples)
         self.examples = list(examples.values())
         self.encoded: list[dict[int, Any]] = [{} for _ in self.names]
-        self._window: tuple[int, list[list[tuple[int, int]]]] = (-1, [])
 
     def update(self, step: int) -> Update:
         """The examples of step `step`, counted from 0."""
-        window, place = divmod(step, WINDOW)
-        if self._window[0] != window:
-            self._window = (window, self._group(window))
-        draws = self._window[1][place]
+        tasks, rows = self.sampler.draws(step * self.batch, (step + 1) * self.batch)
+        draws = list(zip(tasks.tolist(), rows.tolist(), strict=True))
+        self._encode(draws)
         encoded = [self.encoded[task][row] for task, row in draws]
-        passes = [encoded[k : k + self.micro] for k in range(0, len(encoded), self.micro)]
-        tasks = [self.names[task] for task, _ in draws]
+        passes = passes_by_length(encoded, self.micro)
+        names = [self.names[task] for task, _ in draws]
         return Update(
             passes=passes,
             tokens=self.model.target_tokens(encoded),
-            padded=sum(len(p) * max(e.length for e in p) for p in passes),
+            padded=padded_tokens(passes),
             ids=[f"{self.names[task]}/{self.examples[task][row].id}" for task, row in draws],
-            counts={name: tasks.count(name) for name in sorted(set(tasks))},
+            counts={name: names.count(name) for name in sorted(set(names))},
         )
-
-    def _group(self, window: int) -> list[list[tuple[int, int]]]:
-        """A window's draws sorted by length and cut into batches, the batches in random order."""
-        size = WINDOW * self.batch
-        tasks, rows = self.sampler.draws(window * size, (window + 1) * size)
-        draws = list(zip(tasks.tolist(), rows.tolist(), strict=True))
-        self._encode(draws)
-        draws.sort(key=lambda draw: self.encoded[draw[0]][draw[1]].length)
-        order = np.random.Generator(np.random.Philox(key=[self.sampler.seed, window])).permutation(WINDOW)
-        return [draws[k * self.batch : (k + 1) * self.batch] for k in order]
 
     def _encode(self, draws: Sequence[tuple[int, int]]) -> None:
         for task in {task for task, _ in draws}:
             new = sorted({row for t, row in draws if t == task} - self.encoded[task].keys())
             encoded = self.model.encode([self.examples[task][row] for row in new])
             self.encoded[task].update(zip(new, encoded, strict=True))
+
+
+def passes_by_length(encoded: Sequence[Any], most: int | None) -> list[list[Any]]:
+    """Cuts an update, sorted by length, into the number of passes that costs least; none above `most` examples."""
+    ordered = sorted(encoded, key=lambda e: e.length)
+    sizes = {-(-len(ordered) // cuts) for cuts in CUTS}
+    allowed = [size for size in sizes if most is None or size <= most] or [most]
+    options = [[ordered[k : k + size] for k in range(0, len(ordered), size)] for size in sorted(allowed, reverse=True)]
+    return min(options, key=lambda passes: padded_tokens(passes) + PASS_COST * len(passes))
+
+
+def padded_tokens(passes: Sequence[Sequence[Any]]) -> int:
+    return sum(len(part) * max(e.length for e in part) for part in passes)
 
 
 def by_length(encoded: Sequence[Any], budget: int) -> list[list[int]]:

@@ -40,7 +40,7 @@ class Watcher(Protocol):
 
     def assembled(self, setup: Setup, record: Record, folder: Path) -> None: ...
     def stepped(self, setup: Setup, state: State) -> None: ...
-    def scored(self, step: int, task: Task, values: dict[str, float]) -> None: ...
+    def scored(self, step: int, values: dict[str, dict[str, float]]) -> None: ...
 
 
 def run(
@@ -133,8 +133,6 @@ class _Run:
                 values = measure(task.metrics, found[task.name])
                 record.history.setdefault(task.name, []).append((state.step, values))
                 record.last[task.name] = score(task, found[task.name], state.step)
-                if self.watcher:
-                    self.watcher.scored(state.step, task, values)
             if self._is_best(group, tasks, state.step):
                 improved.append(group)
                 self._keep(tasks, found, state.step)
@@ -146,6 +144,10 @@ class _Run:
             record.mix[name]["seen"] = count
         self.seconds["evaluate"] += time.perf_counter() - began
         self.store.save(record)
+        if self.watcher:
+            self.watcher.scored(
+                state.step, {task.name: record.history[task.name][-1][1] for task in self.chosen.scored}
+            )
 
     def _answer(self, task: Task, limit: int | None = None) -> list[Prediction]:
         examples = self.setup.scoring[task.name][:limit]

@@ -1,12 +1,13 @@
 """The loop: loss, accumulation, optimisers, schedules, hooks and what a seed fixes."""
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 import torch
 from toys import CPU, toy_examples, toy_model, toy_plan
 
-from glue_harness.batching import WINDOW, Feed
+from glue_harness.batching import Feed, padded_tokens, passes_by_length
 from glue_harness.errors import GlueError, UsageError
 from glue_harness.methods import load_method
 from glue_harness.optim import Adafactor, learning_rate, make_optimizer
@@ -121,19 +122,24 @@ def test_adafactor_keeps_full_moments_of_small_matrices():
 def test_batches_are_functions_of_seed_and_step():
     model = toy_model()
     forward, backward = feed_of(model), feed_of(model)
-    steps = [0, 1, WINDOW, 2 * WINDOW + 3]
+    steps = [0, 1, 16, 35]
     ahead = {step: forward.update(step).ids for step in steps}
     assert ahead == {step: backward.update(step).ids for step in reversed(steps)}
 
 
-def test_a_window_holds_exactly_the_sampled_examples_with_little_padding():
-    model, batch = toy_model(), 8
-    feed = feed_of(model, batch)
-    updates = [feed.update(step) for step in range(WINDOW)]
-    _, rows = Sampler(0, [100], [1.0]).draws(0, WINDOW * batch)
-    assert sorted(name for u in updates for name in u.ids) == sorted(f"toy/{row}" for row in rows.tolist())
-    useful = sum(e.length for u in updates for part in u.passes for e in part)
-    assert useful / sum(u.padded for u in updates) > 0.9
+def test_an_update_holds_exactly_the_sampled_examples():
+    update = feed_of(toy_model(), batch=8).update(3)
+    _, rows = Sampler(0, [100], [1.0]).draws(24, 32)
+    assert update.ids == [f"toy/{row}" for row in rows.tolist()]
+
+
+def test_passes_are_cut_by_length_when_it_pays():
+    short, long = [SimpleNamespace(length=10)] * 24, [SimpleNamespace(length=400)] * 8
+    passes = passes_by_length([*long, *short], None)
+    assert [len(part) for part in passes] == [8, 8, 8, 8]
+    assert padded_tokens(passes) == 24 * 10 + 8 * 400
+    assert passes_by_length(short, None) == [short]
+    assert max(map(len, passes_by_length(short, 5))) <= 5
 
 
 def test_unknown_method_is_named():

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from glue_harness.plan import Plan
     from glue_harness.record import Record
     from glue_harness.registry import Registry
-    from glue_harness.task import Task
     from glue_harness.train import State
 
 REFRESH = 0.2  # seconds between two updates of the bar
@@ -60,11 +59,13 @@ class Progress:
         speed = f"{state.examples / elapsed:,.0f} ex/s {state.tokens / elapsed:,.0f} tok/s"
         self.bar.update(self.job, completed=state.step, loss=f"{state.loss:.3f}", speed=speed, share=share)
 
-    def scored(self, step: int, task: Task, values: dict[str, float]) -> None:
+    def scored(self, step: int, values: dict[str, dict[str, float]]) -> None:
         if not self.quiet:
             loss = f"{self.state.loss:.3f}" if self.state else ""
-            scores = "  ".join(f"{key} {value:.2f}" for key, value in values.items())
-            note(f"step {step:>6}  loss {loss}  {task.name:<16} {scores}")
+            scores = "  ".join(
+                f"{task} " + "/".join(f"{v:.1f}" for v in found.values()) for task, found in values.items()
+            )
+            note(f"step {step:>6}  loss {loss}  {scores}")
 
     def _draw(self, setup: Setup) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
