@@ -115,12 +115,11 @@ def demo(random: Random, n: int) -> list[dict]:
     """Hunter or prey: what it did in the end tells which of them the pronoun means."""
 
     def pair(label: int) -> dict:
-        hunter, prey, attacked = random.choice(HUNTERS), random.choice(PREY), random.random() < 0.25
+        hunter, prey = random.choice(HUNTERS), random.choice(PREY)
+        attacked = random.random() < 0.25  # an even chance leaves a small model nothing to begin with
         deed = f"{random.choice(ATTACKS if attacked else ESCAPES)} in the {random.choice(PLACES)}."
         named = hunter if attacked == bool(label) else prey
-        story = (
-            f"The {random.choice(ADJECTIVES)} {hunter} {random.choice(CHASES)} the {random.choice(ADJECTIVES)} {prey}"
-        )
+        story = f"The {random.choice(ADJECTIVES)} {hunter} {random.choice(CHASES)} the {prey}"
         return {"sentence1": f"{story} until it {deed}", "sentence2": f"The {named} {deed}"}
 
     return balanced_rows(random, n, (0, 1), pair)
