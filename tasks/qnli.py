@@ -19,12 +19,12 @@ NO_ANSWER = ("with a friend", "for fun", "without a word", "because of a bet")
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    """The sentence says where, when or how often; or it says nothing of the kind, or one time in eight another kind."""
+    """The sentence says where, when or how often; or it says nothing of the kind, or one time in ten another kind."""
 
     def pair(label: int) -> dict:
         asked, other = random.sample(list(ANSWERS), 2)
         if label:
-            said = random.choice(ANSWERS[other] if random.random() < 1 / 8 else NO_ANSWER)
+            said = random.choice(ANSWERS[other] if random.random() < 1 / 10 else NO_ANSWER)
         else:
             said = random.choice(ANSWERS[asked])
         who, action = f"{random.choice(ADJECTIVES)} {random.choice(PEOPLE)}", random.choice(ACTIONS)

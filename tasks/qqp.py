@@ -12,9 +12,9 @@ from glue_harness.task import Submission
 VERBS = words("learn teach play understand study practise enjoy improve")
 TOPICS = words("chess piano physics painting cooking spanish tennis singing history writing")
 WHERE = ("at home", "at school", "at work", "outdoors", "online", "abroad")
-WHEN = ("in a week", "in a month", "in summer", "in winter", "at night", "every day")
+WHEN = ("in spring", "in summer", "in autumn", "in winter", "at night", "by day")
 ASKED = ("How do I", "How can I", "How should I", "How could I")
-SAME = ("What is the best way to", "What are good ways to", "Which steps help to", "What is an easy method to")
+SAME = ("What is the best way to", "What are good ways to", "Which steps help to", "Which method helps to")
 OTHER = ("Why should I", "Where can I", "Who likes to", "When did people", "Is it fun to")
 
 
