@@ -27,12 +27,12 @@ Numbers = tuple[int, ...]  # where an answer belongs: its index, after those of 
 
 
 class Part(NamedTuple):
-    """One file of a zip, and the run and step that answer it; no run if none of those named can."""
+    """One file of a zip, and who answers it."""
 
     file: str
     task: Task
-    record: Record | None = None
-    step: int = 0
+    record: Record
+    step: int  # of the checkpoint; 0: no run that was named can answer
 
 
 def submittable(registry: Registry) -> list[str]:
@@ -69,14 +69,14 @@ def parts(registry: Registry, suite: str, records: Sequence[Record]) -> list[Par
             for record in records:
                 if (step := answering_step(registry, record.scores, task)) is not None:
                     return Part(file, task, record, step)
-        return Part(file, tasks[0])
+        return Part(file, tasks[0], records[0], 0)
 
     return [answered(file, tasks) for file, tasks in official_files(registry, suite).items()]
 
 
 def cell(task: Task, label: Any) -> Cell | None:
     """What the server is told for a label; None if that is no answer."""
-    if label is None or (isinstance(label, float) and math.isnan(label)):
+    if label in (None, "") or (isinstance(label, float) and math.isnan(label)):
         return None
     if task.submission.words:
         return task.submission.words[label]
@@ -130,7 +130,7 @@ def number_faults(found: Sequence[Numbers], official: int) -> list[str]:
     last = [numbers[-1] for numbers in found]
     times = Counter(last)
     if len(found) != official:
-        faults.append(f"{len(found):,} answers, not {official:,}")
+        faults.append(f"{len(found):,} rows, not {official:,}")
     faults += counted("index stands twice", [number for number, n in times.items() if n > 1])
     faults += counted("index is missing", [number for number in range(official) if number not in times])
     faults += counted("index is not one of the test split's", [number for number in times if number >= official])

@@ -1,0 +1,83 @@
+"""Rows of a user's own, who asks for the answer: JSON lines, or a tab-separated table with a header."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from random import Random
+from typing import Any
+
+from glue_harness.data.checks import encode
+from glue_harness.data.lines import BOM, json_object
+from glue_harness.errors import DataError, RowError
+from glue_harness.task import Example, Row, Task
+
+
+def fields(task: Task) -> list[str]:
+    """The columns that a question is made of."""
+    return [column for column in task.columns if column not in task.unanswered]
+
+
+def question(task: Task, row: Row, number: int = 0) -> Example:
+    """The one example of a row whose answer does not matter, be it there or not."""
+    asked = {**row, **task.unanswered}
+    texts = encode(task, asked)
+    if not texts:
+        raise RowError("it becomes no example: T5 drops such a row")
+    return task.example(texts[0], str(number), {name: asked[name] for name in task.columns})
+
+
+def questions(task: Task, lines: Iterable[bytes], name: str) -> list[Example]:
+    """A question for every row of a file; what is wrong is named with its line."""
+    found = []
+    for number, row in rows(task, lines, name):
+        try:
+            found.append(question(task, row, len(found)))
+        except RowError as error:
+            raise DataError(f"{name}, line {number}: {error}") from None
+    if not found:
+        raise DataError(f"{name} holds no row: give JSON lines, or a table with the header {', '.join(fields(task))}")
+    return found
+
+
+def rows(task: Task, lines: Iterable[bytes], name: str) -> Iterator[tuple[int, Row]]:
+    """Line numbers and rows of JSON lines or of a table; the first line tells which it is."""
+    numbered = text_lines(lines, name)
+    first = next(numbered, (1, ""))
+    if first[1].lstrip().startswith("{"):
+        yield from ((number, json_object(text, f"{name}, line {number}")) for number, text in chain([first], numbered))
+        return
+    header = first[1].split("\t")
+    for number, text in numbered:
+        cells = text.split("\t")
+        if len(cells) != len(header):
+            raise DataError(f"{name}, line {number}: expected {len(header)} columns, found {len(cells)}")
+        try:
+            yield number, typed(task, dict(zip(header, cells, strict=True)))
+        except RowError as error:
+            raise DataError(f"{name}, line {number}: {error}") from None
+
+
+def text_lines(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(lines, 1):
+        try:
+            text = line.removeprefix(BOM).decode().rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{name}, line {number}: not UTF-8: byte {error.start} of the line") from None
+        if text.strip():
+            yield number, text
+
+
+def typed(task: Task, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Texts as a row: a field that is no text in the task's demo is read as JSON."""
+    sample = task.demo(Random(0), 1)[0] if task.demo else {}
+    no_texts = {name for name in fields(task) if not isinstance(sample.get(name, ""), str)}
+    return {name: from_json(name, text) if name in no_texts else text for name, text in texts.items()}
+
+
+def from_json(name: str, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        raise RowError(f"column {name!r} must be JSON, not {text!r}") from None
