@@ -8,8 +8,9 @@ from typing import Any
 
 from torch import nn
 
-from glue_harness import data, device, mixing
+from glue_harness import choose, data, device, mixing
 from glue_harness.batching import Feed
+from glue_harness.choose import Chosen
 from glue_harness.data import Rows
 from glue_harness.errors import DataError, GlueError, UsageError
 from glue_harness.methods import Method, load_method
@@ -21,24 +22,12 @@ from glue_harness.task import Example, Task
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The tasks a plan names, by what is done with them."""
-
-    trained: tuple[Task, ...]
-    groups: dict[str, tuple[Task, ...]]  # task -> the tasks that score it, and choose its checkpoint together
-    notes: tuple[str, ...]
-
-    @property
-    def scored(self) -> list[Task]:
-        return [task for group in self.groups.values() for task in group]
-
-
-@dataclass(frozen=True)
 class Setup:
     """All that is made before the first step."""
 
     plan: Plan
     chosen: Chosen
+    notes: list[str]  # what is not as the plan asked
     rows: dict[str, dict[str, Rows]]  # task -> role -> rows
     training: dict[str, list[Example]]
     scoring: dict[str, list[Example]]
@@ -57,57 +46,41 @@ class Setup:
         return {name: share._asdict() for name, share in found.items()}
 
 
-def choose_tasks(plan: Plan, registry: Registry) -> Chosen:
-    """What the plan trains and what scores it. Names are checked here, before anything is read."""
-    selected = registry.select(plan.tasks)
-    trained = tuple(task for task in selected if "train" in task.splits)
-    if not trained:
-        names = ", ".join(task.name for task in selected)
-        raise UsageError(f"nothing to train on: {names} has no train split; see glue tasks")
-    groups, notes = {}, []
-    for task in selected:
-        scorers = tuple(s for s in registry.scorers(task) if "validation" in s.splits and s.metrics)
-        if scorers:
-            groups[task.name] = scorers
-        elif "train" in task.splits:
-            notes.append(f"{task.name} is trained on but not scored: it has no labelled validation split")
-        else:
-            notes.append(f"{task.name} has hidden labels only: it is neither trained on nor scored")
-    for suite in plan.tasks:
-        left_out = set(registry.suites.get(f"{suite}-all", ())) - {task.name for task in selected}
-        if suite in registry.suites and left_out:
-            names = ", ".join(sorted(left_out))
-            notes.append(f"{suite} leaves out {names}, as T5 does: neither trained on nor in the average")
-    return Chosen(trained, groups, tuple(notes))
+def load_rows(plan: Plan, chosen: Chosen) -> tuple[dict[str, dict[str, Rows]], list[str]]:
+    """The rows of every task and what was left out; one error for all that are missing.
 
-
-def load_rows(plan: Plan, chosen: Chosen) -> dict[str, dict[str, Rows]]:
-    """The rows of every task, or one error for all that are missing."""
+    A companion, which a suite trains on but does not average, may be missing: the official download lacks DPR.
+    """
     wanted = [(task, "train") for task in chosen.trained] + [(task, "validation") for task in chosen.scored]
     found: dict[str, dict[str, Rows]] = {}
     failed: dict[str, GlueError] = {}
+    notes = []
     for task, role in wanted:
         try:
             found.setdefault(task.name, {})[role] = data.load(task, role, plan.data, revision=plan.revision)
         except (DataError, UsageError) as error:
-            failed.setdefault(task.name, error)
+            if task.part == "companion" and task.name not in plan.tasks:
+                notes.append(f"{task.name} is left out of the training mix: {error}")
+            else:
+                failed.setdefault(task.name, error)
     if len(failed) > 1:
         first = next(iter(failed.values()))
         raise DataError(f"no usable data for {len(failed)} tasks ({', '.join(failed)}); the first: {first}")
     for error in failed.values():
         raise error
-    return found
+    return {name: roles for name, roles in found.items() if roles}, notes
 
 
 def examples_of(task: Task, rows: Sequence[Any]) -> list[Example]:
     return [example for number, row in enumerate(rows) for example in task.examples(row, number)]
 
 
-def assemble(plan: Plan, chosen: Chosen) -> Setup:
+def assemble(plan: Plan, registry: Registry, chosen: Chosen) -> Setup:
     """Loads and builds in the order in which mistakes are cheapest."""
     method = load_method(plan.method)
-    rows = load_rows(plan, chosen)
-    training = {task.name: examples_of(task, rows[task.name]["train"]) for task in chosen.trained}
+    place = device.choose(plan)
+    rows, notes = load_rows(plan, chosen)
+    training = {t.name: examples_of(t, rows[t.name]["train"]) for t in chosen.trained if t.name in rows}
     for name, examples in training.items():
         if not examples:
             raise DataError(f"{name}: no training example is left after T5's preprocessing")
@@ -116,16 +89,16 @@ def assemble(plan: Plan, chosen: Chosen) -> Setup:
         raise UsageError(f"batch_size {plan.batch_size} is larger than the data ({total} examples): use --batch-size")
     scoring = {task.name: examples_of(task, rows[task.name]["validation"]) for task in chosen.scored}
     sizes = {name: len(examples) for name, examples in training.items()}
-    rates = mixing.rates(plan.mixing, sizes, plan.limit, plan.temperature, custom=plan.rates)
+    rates = choose.rates(plan, registry, sizes)
     shares = mixing.probabilities(rates)
     model = load_model(plan, (text for e in training.values() for x in e for text in (x.inputs, x.target)))
     set_dropout(model.module, plan.dropout)
     parameters = method.prepare(model, plan)
-    machine = device.choose(plan, count_parameters(model.module)["total"])
+    machine = device.set_up(plan, place, count_parameters(model.module)["total"])
     model.module.to(machine.device)
     sampler = Sampler(plan.seed, list(sizes.values()), [shares[name] for name in sizes])
     feed = Feed(model, training, sampler, plan.batch_size, plan.micro_batch)
-    return Setup(plan, chosen, rows, training, scoring, rates, model, method, parameters, machine, feed)
+    return Setup(plan, chosen, notes, rows, training, scoring, rates, model, method, parameters, machine, feed)
 
 
 def set_dropout(module: nn.Module, rate: float | None) -> None:

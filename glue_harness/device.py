@@ -29,12 +29,16 @@ class Machine:
         return {"device": name, "precision": self.precision, "threads": torch.get_num_threads()}
 
 
-def choose(plan: Plan, parameters: int) -> Machine:
-    """CUDA where there is one; bf16 where it is exact enough and faster."""
+def choose(plan: Plan) -> torch.device:
+    """CUDA where there is one, unless the plan says otherwise."""
     has_cuda = torch.cuda.is_available()
     if plan.device == "cuda" and not has_cuda:
         raise UsageError("device cuda: no CUDA device is visible here; use --device cpu")
-    device = torch.device("cuda" if has_cuda and plan.device != "cpu" else "cpu")
+    return torch.device("cuda" if has_cuda and plan.device != "cpu" else "cpu")
+
+
+def set_up(plan: Plan, device: torch.device, parameters: int) -> Machine:
+    """bf16 where it is exact enough and faster, unless the plan says otherwise."""
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
     precision = plan.precision

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from glue_harness.errors import UsageError, unknown
 
+PREFIX = "t5:"  # where a mixture is named among tasks
 BY_SIZE = None  # the rate follows from the number of examples, under the run's limit and temperature
 Mixture = Mapping[str, float | None]  # task or mixture -> rate, BY_SIZE, or 0 = only scored
 

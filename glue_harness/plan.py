@@ -15,7 +15,6 @@ from typing import Any, get_type_hints
 from glue_harness.errors import UsageError, unknown
 
 CHOICES = {
-    "mixing": ("proportional", "temperature", "equal", "custom"),
     "optimizer": ("adamw", "adafactor"),
     "schedule": ("constant", "linear"),
     "answers": ("closed", "strict"),
@@ -77,10 +76,10 @@ class Plan:
             )
         if self.rates and self.mixing != "custom":
             raise UsageError(f"rates are given but mixing is {self.mixing!r}: use --mixing custom")
-        if self.mixing == "custom" and not sum(self.rates.values()) > 0:
-            raise UsageError("custom rates sum to 0: give at least one, for example --rate mnli=2")
         if any(not rate >= 0 for rate in self.rates.values()):
             raise UsageError("a custom rate must not be negative")
+        if self.mixing == "custom" and not sum(self.rates.values()) > 0:
+            raise UsageError("custom rates sum to 0: give at least one, for example --rate mnli=2")
 
     def replace(self, **changes: Any) -> Plan:
         return dataclasses.replace(self, **changes)

@@ -17,7 +17,8 @@ from typing import Any, Protocol
 
 from glue_harness import __version__, checkpoint
 from glue_harness.answer import answer
-from glue_harness.assemble import Chosen, Setup, assemble, choose_tasks
+from glue_harness.assemble import Setup, assemble
+from glue_harness.choose import Chosen, choose_tasks
 from glue_harness.metrics import measure
 from glue_harness.models import count_parameters
 from glue_harness.optim import make_optimizer
@@ -51,7 +52,8 @@ def run(
     watcher: Watcher | None = None,
 ) -> Record:
     """Carries a plan out. The record on disk is true at every moment, however the run ends."""
-    chosen = choose_tasks(plan, registry or load_tasks())
+    registry = registry or load_tasks()
+    chosen = choose_tasks(plan, registry)
     store = Store(results)
     record = Record(
         id=store.new_id(plan),
@@ -63,7 +65,7 @@ def run(
     store.create(record)
     began = time.perf_counter()
     try:
-        _Run(plan, chosen, store, record, watcher).go()
+        _Run(plan, registry, chosen, store, record, watcher).go()
         record.status = "finished"
     except BaseException as error:
         record.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
@@ -81,15 +83,24 @@ def run(
 class _Run:
     """One run under way: what its hooks share."""
 
-    def __init__(self, plan: Plan, chosen: Chosen, store: Store, record: Record, watcher: Watcher | None) -> None:
-        self.plan, self.chosen, self.store, self.record, self.watcher = plan, chosen, store, record, watcher
+    def __init__(
+        self,
+        plan: Plan,
+        registry: Registry,
+        chosen: Chosen,
+        store: Store,
+        record: Record,
+        watcher: Watcher | None,
+    ) -> None:
+        self.plan, self.registry, self.chosen = plan, registry, chosen
+        self.store, self.record, self.watcher = store, record, watcher
         self.folder = store.run_folder(record.id)
         self.best: dict[str, int] = {}  # group -> its best step so far
         self.seconds = Counter({"setup": 0.0, "train": 0.0, "evaluate": 0.0})
 
     def go(self) -> None:
         began = time.perf_counter()
-        self.setup = setup = assemble(self.plan, self.chosen)
+        self.setup = setup = assemble(self.plan, self.registry, self.chosen)
         self._describe()
         optimizer = make_optimizer(self.plan, setup.parameters)
         self.seconds["setup"] = time.perf_counter() - began
@@ -105,6 +116,7 @@ class _Run:
     def _describe(self) -> None:
         setup, record = self.setup, self.record
         record.parameters = count_parameters(setup.model.module)
+        record.notes += setup.notes
         record.mix = setup.mix
         record.data = {
             task: {role: rows.to_record() for role, rows in roles.items()} for task, roles in setup.rows.items()

@@ -13,7 +13,7 @@ FLOORS = [
     {"errors", "task", "plan", "record", "build", "cues"}
     | {"glue", "superglue", "referent", "winograd"},  # F0: nouns, rules
     {"registry", "data", "mixing", "mixtures", "sampler", "metrics", "stats", "selection", "store", "board"}
-    | {"published", "comparison", "formats", "console", "submit"},  # F1: no torch
+    | {"published", "choose", "comparison", "formats", "console", "submit"},  # F1: no torch
     {"device", "models", "methods", "optim", "batching"},  # F2: torch starts here
     {"train", "answer", "checkpoint"},  # F3
     {"assemble", "estimate", "runner", "predict", "doctor"},  # F4: the only place that assembles

@@ -6,9 +6,11 @@ import pytest
 from conftest import golden
 
 from glue_harness import mixtures
+from glue_harness.choose import choose_tasks
 from glue_harness.errors import UsageError
-from glue_harness.mixing import MIXINGS, SizeRate, probabilities, rates, shares
-from glue_harness.plan import CHOICES
+from glue_harness.mixing import SizeRate, probabilities, rates, shares
+from glue_harness.plan import Plan
+from glue_harness.registry import load_tasks
 
 LINES = golden("mixing")
 
@@ -70,8 +72,9 @@ def test_mixtures_nest_more_than_once():
     assert mixtures.rates({"b": 1.0, "x": 0.5}, lambda task: 0, inner) == {"x": 0.625, "y": 0.375, "z": 0.5}
 
 
-def test_every_mixing_of_a_plan_exists():
-    assert tuple(MIXINGS) == CHOICES["mixing"]
+def test_a_mixing_nobody_knows_is_refused_before_data_is_read():
+    with pytest.raises(UsageError, match=r"unknown mixing 'equals': did you mean equal\?"):
+        choose_tasks(Plan(("rte",), mixing="equals"), load_tasks())
 
 
 def test_a_custom_rate_for_every_task():

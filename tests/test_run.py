@@ -9,8 +9,9 @@ from safetensors.torch import load_file
 
 from glue_harness import Plan, load_tasks, run
 from glue_harness.answer import answer
-from glue_harness.assemble import assemble, choose_tasks
+from glue_harness.assemble import assemble
 from glue_harness.checkpoint import folder_of, load
+from glue_harness.choose import choose_tasks
 from glue_harness.errors import DataError, GlueError, UsageError
 from glue_harness.metrics import measure
 from glue_harness.plan import plan_from, read_plan
@@ -72,7 +73,7 @@ def test_kept_checkpoints_are_the_best_ones_and_the_last(multi, results):
 def test_a_checkpoint_gives_its_scores_again(multi, results):
     plan = plan_from(multi.plan)
     registry = load_tasks()
-    setup = assemble(plan, choose_tasks(plan, registry))
+    setup = assemble(plan, registry, choose_tasks(plan, registry))
     for name, score in multi.scores.items():
         load(results / multi.id, score.step, setup.model)
         predictions = answer(setup.model, registry.task(name), setup.scoring[name], plan, setup.machine)
@@ -121,7 +122,7 @@ def test_what_cannot_be_scored_is_said(tmp_path):
     assert any(text.startswith("ax has hidden labels only") for text in chosen.notes)
     glue = choose_tasks(tiny("glue"), load_tasks())
     assert any("wnli" in text and "neither trained on nor in the average" in text for text in glue.notes)
-    assert [task.name for task in glue.trained] == ["cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte"]
+    assert [task.name for task in glue.trained] == ["cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb"]
 
 
 def test_only_tasks_without_training_data_are_refused():
@@ -137,7 +138,7 @@ def test_a_batch_larger_than_the_data_is_refused_and_leaves_nothing(tmp_path):
 
 def test_missing_data_names_every_task(tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match=r"no usable data for 2 tasks \(rte, cola\); the first: "):
+    with pytest.raises(DataError, match=r"no usable data for 2 tasks \(cola, rte\); the first: "):
         run(tiny("rte", "cola", data=str(tmp_path / "empty")), results=tmp_path / "results")
 
 

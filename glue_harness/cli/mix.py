@@ -116,19 +116,15 @@ def of_sizes(sizes: Mapping[str, float], given: dict[str, Any], scale: float) ->
 
 def of_tasks(names: tuple[str, ...], given: dict[str, Any], registry: Registry) -> Mix:
     """The mix of a run with these settings."""
-    from glue_harness.mixing import rates
+    from glue_harness.choose import left_out, rates, select
     from glue_harness.plan import plan_from
 
     plan = plan_from({"tasks": names, **given})
-    selected = registry.select(names)
+    selected = select(plan, registry)
     sizes = {task.name: training_size(task, plan) for task in selected if "train" in task.splits}
-    found = rates(plan.mixing, sizes, plan.limit, plan.temperature, custom=plan.rates)
+    found = rates(plan, registry, sizes)
     notes = [f"{task.name} has no train split: it is only scored" for task in selected if task.name not in sizes]
-    for suite in names:
-        left_out = set(registry.suites.get(f"{suite}-all", ())) - {task.name for task in selected}
-        if suite in registry.suites and left_out:
-            left = ", ".join(sorted(left_out))
-            notes.append(f"{suite} leaves out {left}, as T5 does: neither trained on nor in the average")
+    notes += left_out(plan, registry, selected)
     return Mix(plan, sizes, found, (*notes, origin(plan)))
 
 

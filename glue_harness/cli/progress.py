@@ -119,18 +119,19 @@ def _invalid(score: Any) -> str:
 
 def show_dry_run(plan: Plan, registry: Registry, as_json: bool) -> None:
     """The plan and what it will cost."""
-    from glue_harness.assemble import assemble, choose_tasks
+    from glue_harness.assemble import assemble
+    from glue_harness.choose import choose_tasks
     from glue_harness.estimate import estimate
     from glue_harness.store import json_text
 
     chosen = choose_tasks(plan, registry)
-    setup = assemble(plan, chosen)
+    setup = assemble(plan, registry, chosen)
     cost = estimate(setup)
     if as_json:
         print(json_text({"plan": plan.to_dict(), "mix": setup.mix, **cost}))
         return
     say(plan.to_toml())
-    for text in chosen.notes:
+    for text in (*chosen.notes, *setup.notes):
         note(text)
     columns = ("task", "rows", "rate", "probability", "examples", "epochs")
     formats = ("{:,}", "{:g}", "{:.2%}", "{:,.0f}", "{:.2f}")

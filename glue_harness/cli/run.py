@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glue_harness.cli.options import json_option, plan_option, results_option, split_names, task_folders_option
+from glue_harness.cli.options import json_option, pair, plan_option, results_option, split_names, task_folders_option
 from glue_harness.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -66,16 +66,17 @@ def command(
     glue run --task glue --mixing temperature --temperature 2 --data DIR --model DIR
     glue run --plan results/RUN/plan.toml --seed 1        the same again, another seed
     """
+    from glue_harness.choose import choose_tasks
     from glue_harness.registry import load_tasks
 
     given = {key: value for key, value in options.items() if value is not None}
     if names:
         given["tasks"] = tuple(split_names(names))
     if rates:
-        given["rates"] = dict(_pair(text, "--rate", float) for text in rates)
+        given["rates"] = dict(pair(text, "--rate") for text in rates)
     registry = load_tasks(task_folders)
     plan = _plan(demo, file, given, settings)
-    registry.select(plan.tasks)  # names first: torch takes seconds to import
+    choose_tasks(plan, registry)  # names first: torch takes seconds to import
     if dry_run:
         from glue_harness.cli.progress import show_dry_run
 
@@ -93,19 +94,11 @@ def _plan(demo: bool, file: Path | None, given: dict[str, Any], settings: tuple[
     values |= read_plan(file) if file else {}
     values |= given
     for text in settings:
-        key, value = _pair(text, "--set", str)
+        key, value = pair(text, "--set", str)
         values[key] = parsed(key, value, "--set")
     if "tasks" not in values:
         raise UsageError("no task: name one with --task, for example --task mnli (glue tasks lists them)")
     return plan_from(values)
-
-
-def _pair(text: str, option: str, kind: type) -> tuple[str, Any]:
-    key, equals, value = text.partition("=")
-    try:
-        return key.strip(), kind(value.strip()) if equals else kind(None)
-    except (TypeError, ValueError):
-        raise UsageError(f"{option} {text!r}: write it as NAME=VALUE") from None
 
 
 def _run(plan: Plan, registry: Registry, results: Path, quiet: bool, as_json: bool) -> None:

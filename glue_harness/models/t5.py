@@ -28,6 +28,7 @@ SHAPES = {  # from scratch; the published shapes of T5, and one that a laptop tr
     "base": {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12},
     "large": {"d_model": 1024, "d_kv": 64, "d_ff": 4096, "num_layers": 24, "num_heads": 16},
 }
+HUB_TIMEOUT = 10  # seconds
 PUBLISHED_VOCABULARY = 32_128  # 32,000 pieces, 100 sentinels, padding to a multiple of 128
 
 
@@ -277,9 +278,17 @@ def model_folder(name: str) -> Path:
     if Path(name).is_dir():
         return Path(name)
     from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
     wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "*.model", "tokenizer*.json"]
-    return Path(snapshot_download(name, allow_patterns=wanted))
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted, etag_timeout=HUB_TIMEOUT))
+    except (HFValidationError, RepositoryNotFoundError):
+        raise UsageError(f"model {name!r} is neither a folder here nor a model on the Hub") from None
+    except (OSError, HfHubHTTPError, RuntimeError):
+        raise UsageError(
+            f"model {name!r} is not in the local cache and the Hub cannot be reached: use --model DIR or --model tiny"
+        ) from None
 
 
 def check_embeddings(module: nn.Module, folder: Path) -> None:
