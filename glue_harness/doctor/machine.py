@@ -1,0 +1,125 @@
+"""What a run needs beside data: versions, a device, room on the disk, a model that loads."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from pathlib import Path
+
+from glue_harness.doctor.finding import FAIL, OK, WARN, Finding
+from glue_harness.errors import GlueError
+from glue_harness.plan import Plan
+
+PACKAGE = "glue-harness"
+PLAN = Plan(tasks=("doctor",))  # asks for what a run would choose by itself
+TOLD = ("torch", "transformers", "datasets")  # versions worth saying when they are right
+GIB = 2**30
+LEAST, ENOUGH = GIB, 10 * GIB  # free space; a checkpoint of T5-Base with its optimizer takes 2.7 GiB
+
+
+def examine_machine(results: Path, model: Path | None) -> Iterator[Finding]:
+    yield from software()
+    yield device()
+    yield disk(results)
+    if model:
+        yield model_folder(model)
+
+
+def software() -> Iterator[Finding]:
+    """Python and the packages against the ranges that the project declares."""
+    from packaging.requirements import Requirement
+    from packaging.specifiers import SpecifierSet
+
+    python = platform.python_version()
+    try:
+        wanted = SpecifierSet(metadata(PACKAGE)["Requires-Python"])
+        declared = [Requirement(line) for line in requires(PACKAGE) or ()]
+    except PackageNotFoundError:
+        text = f"python {python}; {PACKAGE} is not installed, so no version can be compared"
+        yield Finding("versions", "versions", WARN, text, "pip install -e . in the checkout")
+        return
+    if python not in wanted:
+        yield Finding("versions", "python", FAIL, f"python {python} is not {wanted}", f"install a python {wanted}")
+    told = [f"python {python}"]
+    for package in declared:
+        if package.marker and not package.marker.evaluate({"extra": ""}):
+            continue
+        installed = version_of(package.name)
+        if installed is None or not package.specifier.contains(installed, prereleases=True):
+            text = f"{package.name} {installed or 'is not installed'}, needed: {package.specifier}"
+            fix = f"pip install '{package.name}{package.specifier}'"
+            yield Finding("versions", package.name, FAIL, text, fix)
+        elif package.name in TOLD:
+            told.append(f"{package.name} {installed}")
+    yield Finding("versions", "versions", OK, ", ".join(told))
+
+
+def version_of(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def device() -> Finding:
+    """The device and the precision that a run of a model of usual size would choose."""
+    try:
+        from glue_harness.device import BF16_PAYS_FROM, choose, set_up
+
+        machine = set_up(PLAN, choose(PLAN), BF16_PAYS_FROM)
+        built_for_cuda = torch_built_for_cuda()
+    except (ImportError, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        return Finding(
+            "device", "device", FAIL, f"torch cannot be imported: {reason}", "pip install --force-reinstall torch"
+        )
+    facts = machine.describe()
+    text = f"{facts['device']}, {facts['threads']} threads, {facts['precision']}"
+    if machine.device.type == "cpu" and built_for_cuda:
+        fix = "see nvidia-smi: driver and CUDA_VISIBLE_DEVICES"
+        return Finding("device", "device", WARN, f"no CUDA device, though torch is built for one: {text}", fix)
+    if machine.device.type == "cuda" and machine.precision == "fp32":
+        return Finding("device", "device", WARN, f"no bf16 on this device: {text}", "expect half the speed")
+    return Finding("device", "device", OK, text)
+
+
+def torch_built_for_cuda() -> bool:
+    import torch
+
+    return torch.version.cuda is not None
+
+
+def disk(results: Path) -> Finding:
+    """Whether runs can be kept where they are to go."""
+    folder = results.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    fix = "choose another folder with --results or $GLUE_RESULTS"
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        return Finding("results", "disk", FAIL, f"{str(results)!r} cannot be written", fix)
+    free = shutil.disk_usage(folder).free
+    state = FAIL if free < LEAST else WARN if free < ENOUGH else OK
+    return Finding(
+        "results", "disk", state, f"{free / GIB:,.1f} GiB free", "" if state == OK else f"free some, or {fix}"
+    )
+
+
+def model_folder(folder: Path) -> Finding:
+    """Whether a model's folder loads, with all weights, one embedding matrix and a vocabulary that fits it."""
+    from glue_harness.models.t5 import pretrained
+
+    fix = "save it again with save_pretrained, model and tokenizer"
+    try:
+        model = pretrained(PLAN.replace(model=str(folder)))
+    except GlueError as error:
+        return Finding("model", "model", FAIL, str(error), fix)
+    pieces, embedded = model.tokenizer.size, model.module.shared.num_embeddings
+    if pieces > embedded:
+        text = f"its vocabulary has {pieces:,} pieces, its embeddings {embedded:,}"
+        return Finding("model", "model", FAIL, text, fix)
+    parameters = sum(parameter.numel() for parameter in model.module.parameters())
+    text = f"{parameters / 1e6:.1f}M parameters, {pieces:,} pieces, one embedding matrix for both stacks"
+    return Finding("model", "model", OK, text)
