@@ -209,7 +209,7 @@ def test_the_screen_has_facts_and_demo_rows(capsys):
         "also called glue_mnli_matched_v002, glue/mnli_matched",
         "rows validation (validation_matched) 9,815, test (test_matched) 9,796",
         "Hub nyu-mll/glue mnli at bcdcba7",
-        "1 of 200 validation_matched rows of demo (synthetic; real rows: --data hub or --data DIR)",
+        "1 of 400 validation_matched rows of demo (synthetic; real rows: --data hub or --data DIR)",
         "row 1",
     ):
         assert line in screen

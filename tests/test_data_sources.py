@@ -198,14 +198,22 @@ def test_demo_rows_are_the_same_every_time():
     first, again = load(TASK, "train", "demo"), load(TASK, "train", "demo")
     assert list(first) == list(again)
     assert first.fingerprint == again.fingerprint
-    assert (len(first), first.origin, first.official, first.notes) == (2000, "demo", None, ())
+    assert (len(first), first.origin, first.official, first.notes) == (500, "demo", None, ())
+
+
+ROWS = (250, 8_551, 392_702)
 
 
 @pytest.mark.parametrize(
-    ("where", "train", "others"), [("demo", 2000, 200), ("demo:50", 50, 100), ("demo:3000", 3000, 300)]
+    ("where", "train", "others"), [("demo", 500, 200), ("demo:50", 50, 200), ("demo:3000", 3000, 300)]
 )
 def test_demo_sizes(where, train, others):
     assert [len(load(TASK, role, where)) for role in ("train", "validation", "test")] == [train, others, others]
+
+
+def test_demo_sizes_follow_the_official_ones():
+    sizes = [len(load(replace(TASK, source=replace(TASK.source, rows={"train": n})), "train", "demo")) for n in ROWS]
+    assert sizes == [500, 740, 4000]
 
 
 def test_demo_evaluation_rows_are_not_in_training():
@@ -235,7 +243,7 @@ def test_a_demo_that_knows_too_few_texts_says_so():
     with pytest.raises(DataError) as caught:
         load(task, "validation", "demo:50")
     assert str(caught.value) == (
-        "the demo of 'toy' has no 100 rows beside 50 for training: use fewer, as in --data demo"
+        "the demo of 'toy' has no 200 rows beside 50 for training: use fewer, as in --data demo"
     )
 
 

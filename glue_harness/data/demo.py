@@ -10,16 +10,17 @@ from glue_harness.data.rows import Read
 from glue_harness.errors import DataError, UsageError
 from glue_harness.task import Row, Task
 
-TRAIN_ROWS = 2000
-LEAST_EVALUATION_ROWS = 100
+LEAST_ROWS, MOST_ROWS = 500, 4000  # of a training split whose size is left to us
+LEAST_EVALUATION_ROWS = 200
 DRAWS = (1, 2, 4, 8, 16, 32)  # times the rows that are wanted
 
 
-def train_rows(where: str) -> int:
-    """ROWS of `demo:ROWS`."""
+def train_rows(task: Task, where: str) -> int:
+    """ROWS of `demo:ROWS`; by default more for the tasks that are larger in truth, so that a mixing has work to do."""
     _, colon, rows = where.partition(":")
     if not colon:
-        return TRAIN_ROWS
+        official = task.source.rows.get("train", 0)
+        return min(MOST_ROWS, max(LEAST_ROWS, round(8 * official**0.5)))
     if not (rows.isascii() and rows.isdigit()) or int(rows) == 0:
         raise UsageError(f"--data {where!r}: the number of rows must be a whole number above 0, as in demo:2000")
     return int(rows)
@@ -27,7 +28,7 @@ def train_rows(where: str) -> int:
 
 def read(task: Task, role: str, split: str, where: str) -> Read:
     """Rows for one split; the labels of a test split are hidden, as on the Hub."""
-    size = train_rows(where)
+    size = train_rows(task, where)
     if task.demo is None:
         raise UsageError(f"task {task.name!r} has no demo generator: use --data hub or --data DIR")
     if role == "train":
