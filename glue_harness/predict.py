@@ -59,7 +59,7 @@ def load(record: Record, run_folder: Path, step: int) -> Trained:
     precision = record.environment.get("precision", "auto")
     plan = plan_from(record.plan).replace(model=str(folder), tokenizer=None, device="auto", precision=precision)
     model = load_model(plan, ())
-    machine = device.choose(plan, count_parameters(model.module)["total"])
+    machine = device.set_up(plan, device.choose(plan), count_parameters(model.module)["total"])
     model.module.to(machine.device)
     return Trained(plan, model, machine)
 

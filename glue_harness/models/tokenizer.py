@@ -117,7 +117,8 @@ class Bytes:
         return bytes(token - 3 for token in until_end(ids) if 3 <= token < self.size).decode("utf-8", "ignore")
 
     def save(self, folder: Path) -> None:
-        """Nothing to keep: `tokenizer_class` in the model's config says that it reads bytes."""
+        """There is no vocabulary; what says that the model reads bytes is its name for the tokenizer."""
+        (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "ByT5Tokenizer"}))
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
