@@ -34,6 +34,12 @@ def longer(first: str, second: str) -> Cue:
     return mostly(lambda row: len(row[first]) > len(row[second]), f"{first!r} is mostly longer than {second!r}")
 
 
+def sentences(*columns: str) -> Cue:
+    """Of several words, as a genre, a file name or a source is not."""
+    says = f"{' and '.join(map(repr, columns))}: mostly several words"
+    return mostly(lambda row: all(" " in row[column] for column in columns), says)
+
+
 def asks(column: str) -> Cue:
     return mostly(lambda row: "?" in row[column], f"{column!r} is mostly a question")
 

@@ -3,7 +3,7 @@
 from random import Random
 
 from glue_harness.build import classify
-from glue_harness.cues import mostly
+from glue_harness.cues import mostly, sentences
 from glue_harness.data.lexicon import ACTIONS, ADJECTIVES, NOUNS, PLACES, balanced_rows
 from glue_harness.glue import source
 from glue_harness.metrics import matthews
@@ -52,6 +52,9 @@ COLA = classify(
     ),
     submission=Submission("CoLA.tsv", words=(0, 1)),
     demo=demo,
-    cues=(mostly(lambda row: row["label"] == 1, "most sentences are acceptable", labelled=True),),
+    cues=(
+        mostly(lambda row: row["label"] == 1, "most sentences are acceptable", labelled=True),
+        sentences("sentence"),
+    ),
     aliases=("glue_cola_v002", "glue/cola"),
 )

@@ -4,7 +4,7 @@ import struct
 from random import Random
 
 from glue_harness.build import regress
-from glue_harness.cues import grows, mostly, shared
+from glue_harness.cues import grows, mostly, sentences, shared
 from glue_harness.data.lexicon import ACTIONS, ADJECTIVES, NOUNS, PLACES, TIMES, balanced_rows
 from glue_harness.errors import RowError
 from glue_harness.glue import source
@@ -68,6 +68,7 @@ STSB = regress(
     cues=(
         grows(shared("sentence1", "sentence2"), "similar sentences share words"),
         mostly(lambda row: row["label"] > 1, "most scores are above 1", labelled=True),
+        sentences("sentence1", "sentence2"),
         mostly(lambda row: "?" not in row["sentence1"], "'sentence1' is mostly no question"),
     ),
     aliases=("glue_stsb_v002", "glue/stsb"),

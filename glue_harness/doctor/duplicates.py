@@ -24,10 +24,10 @@ def repeated(reading: Reading, seen: Inputs) -> Iterator[Finding]:
     }
     seen[reading.split] = {text for inputs in reading.inputs for text in inputs}
     for split, numbers in shared.items():
-        text = f"{len(numbers):,} rows are also in {split}"
         if len(numbers) <= allowed(len(reading.inputs)):
-            yield Finding(reading.where, "duplicates", OK, text)
+            yield Finding(reading.where, "duplicates", OK, f"{len(numbers) or 'none'} also in {split}")
         else:
+            text = f"{len(numbers):,} of {len(reading.inputs):,} rows are also in {split}"
             first = ", ".join(map(str, numbers[:NAMED]))
             fix = f"take both splits again from one official download: rows {first} are the first"
             yield Finding(reading.where, "duplicates", FAIL, text, fix)
