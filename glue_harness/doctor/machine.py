@@ -117,9 +117,9 @@ def model_folder(folder: Path) -> Finding:
     except GlueError as error:
         return Finding("model", "model", FAIL, str(error), fix)
     pieces, embedded = model.tokenizer.size, model.module.shared.num_embeddings
-    if pieces > embedded:
+    if not 0 < pieces <= embedded:
         text = f"its vocabulary has {pieces:,} pieces, its embeddings {embedded:,}"
         return Finding("model", "model", FAIL, text, fix)
     parameters = sum(parameter.numel() for parameter in model.module.parameters())
-    text = f"{parameters / 1e6:.1f}M parameters, {pieces:,} pieces, one embedding matrix for both stacks"
+    text = f"{parameters:,} parameters, {pieces:,} pieces, one embedding matrix for both stacks"
     return Finding("model", "model", OK, text)

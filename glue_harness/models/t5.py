@@ -234,6 +234,7 @@ def from_scratch(size: str, vocabulary: int) -> nn.Module:
 
 def pretrained(plan: Plan) -> T5:
     """A folder, or a Hub id, of a model of the family; its embeddings are checked after loading."""
+    from safetensors import SafetensorError
     from transformers import AutoConfig, AutoModelForSeq2SeqLM
     from transformers.utils import logging
 
@@ -247,7 +248,7 @@ def pretrained(plan: Plan) -> T5:
         module, report = AutoModelForSeq2SeqLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise UsageError(f"model {plan.model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
     if report["missing_keys"]:
         raise UsageError(f"model {plan.model!r} lacks weights: {', '.join(sorted(report['missing_keys'])[:3])}")
