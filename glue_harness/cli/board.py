@@ -43,6 +43,11 @@ def command(
     """Rank the finished runs of a suite, and write the board to files.
 
     A row is a plan with all its seeds. Runs on demo data have a board of their own.
+
+    \b
+    glue board
+    glue board --suite superglue --format html --published
+    glue board --format json
     """
     from glue_harness import formats
     from glue_harness.board import make_boards

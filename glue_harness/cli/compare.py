@@ -32,6 +32,10 @@ def command(runs: tuple[str, ...], results: Path, task_folders: tuple[str, ...],
     \b
     RUN is an id or a part of it, its folder, or: latest
     Several seeds count as one with their mean: the digest of their plan, or RUN,RUN,...
+
+    \b
+    glue compare RUN RUN
+    glue compare RUN,RUN,RUN latest --json
     """
     from glue_harness.comparison import compare, pick
     from glue_harness.registry import load_tasks

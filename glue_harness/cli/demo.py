@@ -9,7 +9,7 @@ import click
 
 from glue_harness.cli.options import results_option
 
-STEPS = 250
+STEPS = 300
 MULTI = "cola,sst2,rte"
 SINGLE = f"run --task rte --demo --steps {STEPS} --quiet"
 MIXED = f"run --task {MULTI} --demo --steps {STEPS} --quiet --mixing {{}}"

@@ -35,6 +35,10 @@ def command(
     Rows are counted, encoded, compared between splits, and held against what real rows of the task show. Not to be
     found, because nothing in the text tells: texts exchanged in a symmetric pair (MRPC, QQP, STS-B, WiC), labels
     exchanged in COPA, WNLI, WSC and the neutral rows of CB, and a file cut off exactly at the end of a line.
+
+    \b
+    glue doctor --data DIR
+    glue doctor --data DIR --task mnli --model MODEL_DIR --json
     """
     from glue_harness.cli.tasks import report_broken
     from glue_harness.doctor import choose, examine, examine_machine

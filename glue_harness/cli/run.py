@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from glue_harness.plan import Plan
     from glue_harness.registry import Registry
 
-DEMO = {"data": "demo", "model": "tiny", "steps": 600, "lr": 2e-3, "warmup": 50}  # what --demo stands for
+DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3, "warmup": 50}  # what --demo stands for
 
 
 @click.command()

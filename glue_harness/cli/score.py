@@ -31,6 +31,10 @@ def command(task_name: str, file: str, task_folders: tuple[str, ...], as_json: b
       idx      MultiRC, ReCoRD
       answers  ReCoRD, SQuAD
       label    WSC, WNLI as referent
+
+    \b
+    glue score mrpc answers.jsonl
+    glue score multirc - --json < answers.jsonl
     """
     from glue_harness.metrics import measure
     from glue_harness.registry import load_tasks

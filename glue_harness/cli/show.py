@@ -54,6 +54,11 @@ def command(
 
     With --rows FILE --json each row gives one line: a list of {"inputs", "targets"}, empty for a row that T5
     drops, or {"error": reason}. The exit code is 1 if there was an error.
+
+    \b
+    glue show mnli
+    glue show mrpc --data DIR --split validation --n 5
+    glue show mnli --rows rows.jsonl --json
     """
     from glue_harness.registry import load_tasks
 

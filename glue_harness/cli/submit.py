@@ -51,6 +51,11 @@ def command(
     AX is answered by the model of MNLI, AX-b and AX-g by that of RTE.
     WNLI, on which T5 does not train: by a run that did, else as in T5 by a model
     of WSC, else by --fill-missing.
+
+    \b
+    glue submit RUN --data DIR
+    glue submit GLUE_RUN WNLI_RUN --fill-missing --out glue.zip
+    glue submit --check glue.zip
     """
     from glue_harness.registry import load_tasks
     from glue_harness.store import Store

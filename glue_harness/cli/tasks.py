@@ -23,6 +23,11 @@ def command(suite: str | None, data: str, task_folders: tuple[str, ...], as_json
     """List the tasks: rows of the official splits, metrics, and whether the data is here.
 
     Dimmed tasks belong to no average: they are trained or scored on request.
+
+    \b
+    glue tasks
+    glue tasks --suite superglue --data DIR
+    glue tasks --json
     """
     from glue_harness.data import available
     from glue_harness.registry import load_tasks
