@@ -21,8 +21,7 @@ def demo(random: Random, n: int) -> list[dict]:
         plural = random.random() < 0.5
         subject = f"{random.choice(PLURAL if plural else SINGULAR)} {random.choice(ADJECTIVES)} {random.choice(NOUNS)}"
         if random.random() < 2 / 3:
-            verb, past = random.choice(list(PAST.items()))
-            did = past if label else f"{verb}ed"
+            did = " and ".join(PAST[verb] if label else f"{verb}ed" for verb in random.sample(list(PAST), 2))
         else:
             did = f"{'were' if plural == bool(label) else 'was'} {random.choice(ACTIONS)}ing"
         return {"sentence": f"{subject}{'s' * plural} {did} in the {random.choice(PLACES)} .".capitalize()}

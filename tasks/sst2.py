@@ -13,20 +13,18 @@ ASPECTS = words("score pace story plot cast ending script dialogue music acting"
 PRAISE = words("good great funny charming moving clever brilliant fresh")
 BLAME = words("bad dull boring awful tedious silly clumsy stale")
 DEGREES = words("very really quite truly simply rather")
-ORIGINS = words("french german italian indian new old short long local foreign")
 FILMS = words("film movie drama comedy thriller western")
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    """An aspect of a film is praised or blamed, one time in six by denying the opposite."""
+    """Two aspects of a film are praised or blamed, one time in six the second by denying the opposite."""
 
     def review(label: int) -> dict:
-        about = f"the {random.choice(ASPECTS)} of this {random.choice(ORIGINS)} {random.choice(FILMS)}"
-        if random.random() < 1 / 6:
-            verdict = f"not {random.choice(BLAME if label else PRAISE)}"
-        else:
-            verdict = f"{random.choice(DEGREES)} {random.choice(PRAISE if label else BLAME)}"
-        return {"sentence": f"{about} is {verdict} . "}
+        kind, opposite = (PRAISE, BLAME) if label else (BLAME, PRAISE)
+        first = f"a {random.choice(kind)} {random.choice(FILMS)} with {random.choice(kind)} {random.choice(ASPECTS)}"
+        denied = random.random() < 1 / 6
+        again = f"not {random.choice(opposite)}" if denied else f"{random.choice(DEGREES)} {random.choice(kind)}"
+        return {"sentence": f"{first} , {again} . "}
 
     return balanced_rows(random, n, (0, 1), review)
 
