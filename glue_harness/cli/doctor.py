@@ -32,13 +32,10 @@ def command(
 ) -> None:
     """Examine data and machine: exit code 1 if anything is wrong, 0 with warnings only.
 
-    Rows are counted, encoded, compared between splits, and held against what real rows of the task show. Not to be
-    found, because nothing in the text tells: texts exchanged in a symmetric pair (MRPC, QQP, STS-B, WiC), labels
-    exchanged in COPA, WNLI, WSC and the neutral rows of CB, and a file cut off exactly at the end of a line.
-
-    \b
-    glue doctor --data DIR
-    glue doctor --data DIR --task mnli --model MODEL_DIR --json
+    Rows are counted, encoded, compared between splits, and held against what real rows of their task show.
+    Nothing in the rows tells, so it is not found, when the texts of a symmetric pair are exchanged (MRPC, QQP, STS-B,
+    WiC), the labels of COPA, WNLI or WSC, or entailment and neutral in CB; or when a file ends early at a line's end:
+    that is a subset.
     """
     from glue_harness.cli.tasks import report_broken
     from glue_harness.doctor import choose, examine, examine_machine

@@ -1,0 +1,81 @@
+"""glue doctor on the machine: versions, room, and a model folder that loads or does not."""
+
+import shutil
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from planted import only
+from toys import toy_model
+
+from glue_harness.doctor import machine
+from glue_harness.doctor.finding import FAIL, OK, WARN, Finding
+
+
+def software(monkeypatch, *lines: str, python: str = ">=3.11") -> list[Finding]:
+    monkeypatch.setattr(machine, "requires", lambda package: list(lines))
+    monkeypatch.setattr(machine, "metadata", lambda package: {"Requires-Python": python})
+    return list(machine.software())
+
+
+def test_versions_are_held_against_the_declared_ranges(monkeypatch):
+    found = only(software(monkeypatch, "click>=8", "torch<1", "nothing-like-this>=2; extra == 'dev'"), FAIL)
+    assert found.text.startswith("torch ")
+    assert found.text.endswith(", needed: <1")
+    assert found.fix == "pip install 'torch<1'"
+    assert (
+        only(software(monkeypatch, "no-such-package>=2"), FAIL).text == "no-such-package is not installed, needed: >=2"
+    )
+    assert only(software(monkeypatch, python=">=4"), FAIL).check == "python"
+
+
+def test_a_checkout_that_is_not_installed_is_said(monkeypatch):
+    monkeypatch.setattr(machine, "PACKAGE", "no-such-package")
+    assert only(list(machine.software()), WARN).text.endswith("is not installed, so no version can be compared")
+
+
+@pytest.mark.parametrize(("gib", "state"), [(0.5, FAIL), (5, WARN), (50, OK)])
+def test_room_on_the_disk(monkeypatch, tmp_path, gib, state):
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda folder: SimpleNamespace(free=gib * 2**30))
+    found = machine.disk(tmp_path / "not" / "yet")
+    assert (found.state, found.text) == (state, f"{gib:.1f} GiB free")
+
+
+def test_results_below_a_file_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    found = machine.disk(tmp_path / "file" / "results")
+    assert (found.state, found.text) == (FAIL, f"{str(tmp_path / 'file' / 'results')!r} cannot be written")
+
+
+@pytest.fixture(scope="module")
+def saved_model(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("model")
+    toy_model().save(folder)
+    return folder
+
+
+def test_a_model_folder_loads(saved_model):
+    found = machine.model_folder(saved_model)
+    assert found.state == OK
+    assert found.text.endswith("parameters, 120 pieces, one embedding matrix for both stacks")
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "config.json", "spiece.model"])
+def test_a_broken_model_folder_is_found(saved_model, tmp_path, name):
+    folder = shutil.copytree(saved_model, tmp_path / "model")
+    content = (folder / name).read_bytes()
+    (folder / name).write_bytes(content[: len(content) // 2] if name != "spiece.model" else b"")
+    assert machine.model_folder(folder).state == FAIL
+
+
+@pytest.mark.parametrize(
+    ("built_for_cuda", "state"), [(False, OK), (True, WARN)], ids=["built for CPU", "built for CUDA"]
+)
+def test_a_missing_cuda_device_matters_to_a_torch_built_for_one(monkeypatch, built_for_cuda, state):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(machine, "torch_built_for_cuda", lambda: built_for_cuda)
+    found = machine.device()
+    assert found.state == state
+    assert f"CPU, {torch.get_num_threads()} threads" in found.text
