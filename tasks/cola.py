@@ -11,7 +11,7 @@ from glue_harness.task import Submission, tsv
 
 SINGULAR = ("this", "one", "every")
 PLURAL = ("these", "two", "many")
-PAST = {"go": "went", "eat": "ate", "sleep": "slept", "run": "ran", "sing": "sang", "drink": "drank", "swim": "swam"}
+PAST = {"go": "went", "eat": "ate", "sleep": "slept", "run": "ran", "fall": "fell", "drink": "drank", "swim": "swam"}
 
 
 def demo(random: Random, n: int) -> list[dict]:
