@@ -92,12 +92,15 @@ def assemble(plan: Plan, registry: Registry, chosen: Chosen) -> Setup:
     rates = choose.rates(plan, registry, sizes)
     shares = mixing.probabilities(rates)
     model = load_model(plan, (text for e in training.values() for x in e for text in (x.inputs, x.target)))
+    noise = {task.name: task.noise for task in chosen.trained if task.noise and task.name in training}
+    if noise and not model.has_sentinels:
+        raise UsageError(f"model {plan.model!r} has no sentinels, which {', '.join(noise)} needs: use a T5 or a ByT5")
     set_dropout(model.module, plan.dropout)
     parameters = method.prepare(model, plan)
     machine = device.set_up(plan, place, count_parameters(model.module)["total"])
     model.module.to(machine.device)
     sampler = Sampler(plan.seed, list(sizes.values()), [shares[name] for name in sizes])
-    feed = Feed(model, training, sampler, plan.batch_size, plan.micro_batch)
+    feed = Feed(model, training, sampler, plan.batch_size, plan.micro_batch, noise)
     return Setup(plan, chosen, notes, rows, training, scoring, rates, model, method, parameters, machine, feed)
 
 

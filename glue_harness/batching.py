@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 from glue_harness.models import Model
 from glue_harness.sampler import Sampler
+from glue_harness.spans import SpanNoise
 from glue_harness.task import Example
 
 PASS_COST = 512  # a pass costs about as much as so many tokens, whatever is in it
@@ -33,19 +35,27 @@ class Feed:
     """
 
     def __init__(
-        self, model: Model, examples: Mapping[str, Sequence[Example]], sampler: Sampler, batch: int, micro: int | None
+        self,
+        model: Model,
+        examples: Mapping[str, Sequence[Example]],
+        sampler: Sampler,
+        batch: int,
+        micro: int | None,
+        noise: Mapping[str, SpanNoise] = {},
     ) -> None:
         self.model, self.sampler, self.batch, self.micro = model, sampler, batch, micro
         self.names = list(examples)
         self.examples = list(examples.values())
-        self.encoded: list[dict[int, Any]] = [{} for _ in self.names]
+        self.noise = [noise.get(name) for name in self.names]
+        self.encoded: list[dict[int, Any]] = [{} for _ in self.names]  # of text alone, only its token ids
 
     def update(self, step: int) -> Update:
         """The examples of step `step`, counted from 0."""
-        tasks, rows = self.sampler.draws(step * self.batch, (step + 1) * self.batch)
+        first = step * self.batch
+        tasks, rows = self.sampler.draws(first, first + self.batch)
         draws = list(zip(tasks.tolist(), rows.tolist(), strict=True))
         self._encode(draws)
-        encoded = [self.encoded[task][row] for task, row in draws]
+        encoded = [self._drawn(task, row, first + k) for k, (task, row) in enumerate(draws)]
         passes = passes_by_length(encoded, self.micro)
         names = [self.names[task] for task, _ in draws]
         return Update(
@@ -59,8 +69,17 @@ class Feed:
     def _encode(self, draws: Sequence[tuple[int, int]]) -> None:
         for task in {task for task, _ in draws}:
             new = sorted({row for t, row in draws if t == task} - self.encoded[task].keys())
-            encoded = self.model.encode([self.examples[task][row] for row in new])
+            examples = [self.examples[task][row] for row in new]
+            if self.noise[task]:
+                encoded = self.model.tokenizer.encode([example.inputs for example in examples])
+            else:
+                encoded = self.model.encode(examples)
             self.encoded[task].update(zip(new, encoded, strict=True))
+
+    def _drawn(self, task: int, row: int, number: int) -> Any:
+        """What draw `number` gives: of text alone, another corruption each time, a function of seed and number."""
+        found, noise = self.encoded[task][row], self.noise[task]
+        return self.model.denoising(found, noise, Random(f"{self.sampler.seed}/{number}")) if noise else found
 
 
 def passes_by_length(encoded: Sequence[Any], most: int | None) -> list[list[Any]]:

@@ -42,7 +42,7 @@ SUPER_GLUE: Mixture = {
     "super_glue_axg_v102": 0,
 }
 C4 = "c4_v020_unsupervised"
-SIZES = {C4: 364_868_892}  # of members that have no task file here
+SIZES = {C4: 364_868_892}  # of members whose text is the user's own
 C4_RATE = 1e6  # where T5 fixes it
 SQUAD, CNN_DAILYMAIL = "squad_v010_allanswers", "cnn_dailymail_v002"
 EN_DE, EN_FR, EN_RO = "wmt_t2t_ende_v003", "wmt15_enfr_v003", "wmt16_enro_v003"

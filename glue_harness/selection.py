@@ -63,7 +63,7 @@ def suite_average(registry: Registry, suite: str, scores: Mapping[str, Values]) 
         for task in members
         if task.part == "member"
     ]
-    if any(not is_defined(value) for values in found for value in values):
+    if not all(found) or any(not is_defined(value) for values in found for value in values):
         return None
     return fmean(map(fmean, found))
 

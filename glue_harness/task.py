@@ -8,6 +8,8 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from glue_harness.spans import SpanNoise
+
 if TYPE_CHECKING:
     import numpy
 
@@ -34,11 +36,16 @@ def jsonl(*names: str) -> File:
     return File(names)
 
 
+def txt(*names: str) -> File:
+    """Plain text: every paragraph, up to a blank line, is a row with the column `text`."""
+    return File(names)
+
+
 @dataclass(frozen=True)
 class Source:
     """Where a task's rows live: on the Hub, and in the official download."""
 
-    hub: str
+    hub: str = ""  # none: it is not there
     config: str | None = None
     revision: str | None = None
     rows: Mapping[str, int] = field(default_factory=dict)  # Hub split -> official number of rows
@@ -138,6 +145,7 @@ class Task:
     gold: Callable[[str, Mapping[str, Any]], Gold]  # (target, info) -> what metrics compare with
     decode: Callable[[str, Example], Any]  # (model's text, example) -> label, None when invalid
     metrics: tuple[Metric, ...]
+    noise: SpanNoise | None = None  # of text alone: what is hidden of it, drawn anew each time, is the target
     splits: Mapping[str, str] = field(  # role -> Hub split; a task without "train" is only scored
         default_factory=lambda: {"train": "train", "validation": "validation", "test": "test"}
     )

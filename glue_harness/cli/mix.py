@@ -142,10 +142,12 @@ def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[st
     plan = plan_of(tuple(members), unlimited(given) if sizes else given)
     size_rate = SizeRate(plan.limit, plan.temperature)
 
+    known = {**SIZES, **sizes} if plan.data == "hub" else sizes
+
     @cache
     def size(name: str) -> float | None:
-        if name in sizes or name not in tasks:
-            return sizes.get(name, SIZES.get(name))
+        if name in known or name not in tasks:
+            return known.get(name)
         return training_size(tasks[name], plan) if "train" in tasks[name].splits else 0
 
     def rate_of(name: str) -> float:

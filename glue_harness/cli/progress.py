@@ -109,7 +109,8 @@ def show_scores(record: Record, registry: Registry, folder: Path) -> None:
             shown = "-" if value is None else f"{value:.2f}"
             rows.append((registry.task(name).title or name, key, shown, between, score.n, score.step, _invalid(score)))
     columns = ("task", "metric", "score", "95 % interval", "examples", "best step", "invalid")
-    show(table(columns, rows, right=("score", "95 % interval", "examples", "best step", "invalid")))
+    if rows:
+        show(table(columns, rows, right=("score", "95 % interval", "examples", "best step", "invalid")))
     say(f"{record.seconds:.0f} s, recorded in {folder}", style="dim")
 
 

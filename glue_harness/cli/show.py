@@ -178,7 +178,7 @@ def fact_texts(task: Task) -> dict[str, str]:
         "scored as": ", ".join(task.scored_by),
         "also called": ", ".join(task.aliases),
         "rows": ", ".join(split_text(role, split, source.rows.get(split)) for role, split in task.splits.items()),
-        "Hub": " ".join(filter(None, (source.hub, source.config, revision))),
+        "Hub": source.hub and " ".join(filter(None, (source.hub, source.config, revision))),
         "files": ", ".join(files),
         "task file": facts["task_file"] or "",
     }

@@ -57,7 +57,7 @@ def available(task: Task, where: str) -> str:
         return "yes"
     if len(lacking) < len(there):
         return f"partly: no {', '.join(lacking)}"
-    return "to download" if where == "hub" else "no"
+    return "to download" if where == "hub" and task.source.hub else "no"
 
 
 def is_here(task: Task, split: str, where: str) -> bool:

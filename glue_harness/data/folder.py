@@ -69,8 +69,9 @@ def layouts(task: Task, split: str, root: Path) -> list[Layout]:
     tops = [*suite_folders(task.suite, root), root]
     names = source.files[split].names if split in source.files else ()
     official = [top / source.folder for top in tops] + ([root] if root.resolve().name == source.folder else [])
+    files = {name: saved.read_text if name.endswith(".txt") else None for name in names}
     own = [top / name for top in tops for name in dict.fromkeys((task.name, source.config)) if name]
-    return [Layout(official, dict.fromkeys(names)), Layout([*own, root], saved.readers(split))]
+    return [Layout(official, files), Layout([*own, root], saved.readers(split))]
 
 
 def suite_folders(suite: str, root: Path) -> list[Path]:

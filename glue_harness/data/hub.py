@@ -9,7 +9,7 @@ from pathlib import Path
 
 from glue_harness.data.rows import ArrowRows, Read
 from glue_harness.data.saved import read_arrow
-from glue_harness.errors import DataError
+from glue_harness.errors import DataError, UsageError
 from glue_harness.task import Row, Source, Task
 
 PROBE_SECONDS = 10
@@ -28,6 +28,8 @@ def read(task: Task, split: str, revision: str | None) -> Read:
     whatever revision was cached last.
     """
     source = task.source
+    if not source.hub:
+        raise UsageError(f"task {task.name!r} is not on the Hub: use --data demo, or --data DIR with your own")
     wanted = revision or source.revision
     if wanted and (files := cached_files(source, split, wanted)):
         return found(source, wanted, read_arrow(files))

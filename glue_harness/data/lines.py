@@ -1,9 +1,10 @@
-"""Official text files, read exactly: tab-separated without any quoting, and JSON lines."""
+"""Official text files, read exactly: tab-separated without any quoting, JSON lines, paragraphs."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,13 @@ def position_of(name: str | int, header: list[str], file: File, path: Path) -> i
     if name not in header:
         raise DataError(f"{path}, line 1: column {name!r} is missing, found: {', '.join(header)}: is it another file?")
     return header.index(name)
+
+
+def paragraphs(path: Path) -> Iterator[str]:
+    """What stands between blank lines; the lines of a paragraph stay apart."""
+    lines = ((number, text) for number, text in text_lines(path) if text.strip())
+    for _, block in groupby(enumerate(lines), key=lambda at: at[1][0] - at[0]):  # line numbers without a gap
+        yield "\n".join(text for _, (_, text) in block)
 
 
 def json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

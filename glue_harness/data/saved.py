@@ -1,4 +1,4 @@
-"""Rows in the Hub's schema from files: saved by `datasets`, parquet, JSON lines."""
+"""Rows in the Hub's schema from files: saved by `datasets`, parquet, JSON lines, plain text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glue_harness.data.lines import json_records
+from glue_harness.data.lines import json_records, paragraphs
 from glue_harness.data.rows import ArrowRows
 from glue_harness.errors import DataError
 from glue_harness.task import Row
@@ -54,6 +54,10 @@ def read_parquet(files: Sequence[Path]) -> Sequence[Row]:
 
 def read_jsonl(files: Sequence[Path]) -> Sequence[Row]:
     return [record for file in files for _, record in json_records(file)]
+
+
+def read_text(files: Sequence[Path]) -> Sequence[Row]:
+    return [{"text": text} for file in files for text in paragraphs(file)]
 
 
 def _joined(files: Sequence[Path], read: Callable[[Path], pyarrow.Table]) -> pyarrow.Table:

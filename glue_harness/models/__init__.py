@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 
 from glue_harness.models.tokenizer import Tokenizer
 from glue_harness.plan import Plan
+from glue_harness.spans import SpanNoise
 from glue_harness.task import Example
 
 
@@ -49,9 +51,13 @@ class Model(Protocol):
     module: nn.Module
     tokenizer: Tokenizer
     origin: dict[str, Any]  # where the weights came from, for the record
+    has_sentinels: bool  # without them it cannot learn from text alone
 
     def encode(self, examples: Sequence[Example]) -> list[Any]:
         """Examples as tokens."""
+
+    def denoising(self, ids: Sequence[int], noise: SpanNoise, random: Random) -> Any:
+        """A part of a tokenised text, corrupted, with what was hidden of it as the target."""
 
     def collate(self, encoded: Sequence[Any], device: torch.device) -> Any:
         """A batch: what `loss` and the answering functions take."""

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import torch
@@ -14,9 +15,10 @@ from torch.nn import functional
 
 from glue_harness.errors import GlueError, UsageError, unknown
 from glue_harness.models import Answer, Blocks, Loss
-from glue_harness.models.tokenizer import EOS, PAD, Bytes, Tokenizer, cut, load_tokenizer, train_tokenizer
+from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Bytes, Tokenizer, cut, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
 from glue_harness.plan import Plan
+from glue_harness.spans import SpanNoise, corrupt, longest
 from glue_harness.task import Example
 
 FAMILY = ("t5", "mt5", "umt5")
@@ -70,6 +72,21 @@ class T5:
         inputs = self.tokenizer.encode([example.inputs for example in examples])
         targets = self.tokenizer.encode([example.target for example in examples])
         return [Encoded(cut(i, self.max_input), cut(t, self.max_target)) for i, t in zip(inputs, targets, strict=True)]
+
+    @property
+    def has_sentinels(self) -> bool:
+        """mT5 and UMT5 number theirs in another way."""
+        there = self.tokenizer.first_sentinel < self.module.shared.num_embeddings
+        return there and self.module.config.model_type == "t5"
+
+    def denoising(self, ids: Sequence[int], noise: SpanNoise, random: Random) -> Encoded:
+        """Of a text that is too long, as T5 does, a part that begins at a random token."""
+        length = longest(noise, self.max_input, self.max_target, SENTINELS)
+        start = random.randint(0, max(0, len(ids) - length))
+        part = ids[start : start + length]
+        mask, first = noise.mask(random, len(part)), self.tokenizer.first_sentinel
+        inputs, targets = corrupt(part, mask, lambda span: first - span)
+        return Encoded([*inputs, EOS], [*targets, EOS])
 
     def collate(self, encoded: Sequence[Encoded], device: torch.device) -> Batch:
         inputs = _padded([e.inputs for e in encoded], PAD)
@@ -206,7 +223,7 @@ def load(plan: Plan, texts: Iterable[str]) -> T5:
     family, _, size = plan.model.partition(":")
     if plan.model == "tiny":
         tokenizer = read_vocabulary(plan.tokenizer) if plan.tokenizer else train_tokenizer(texts, TINY_VOCABULARY)
-        module = from_scratch("tiny", tokenizer.size)
+        module = from_scratch("tiny", tokenizer.size + SENTINELS)
         return T5(module, tokenizer, {"kind": "from scratch", "vocabulary": tokenizer.fingerprint}, plan)
     if family == "t5" and size:
         if size not in SHAPES:
@@ -214,7 +231,7 @@ def load(plan: Plan, texts: Iterable[str]) -> T5:
         if not plan.tokenizer:
             raise UsageError(f"{plan.model} starts from scratch: give its vocabulary with --tokenizer DIR")
         tokenizer = read_vocabulary(plan.tokenizer)
-        module = from_scratch(size, max(PUBLISHED_VOCABULARY, tokenizer.size))
+        module = from_scratch(size, max(PUBLISHED_VOCABULARY, tokenizer.size + SENTINELS))
         return T5(module, tokenizer, {"kind": "from scratch", "vocabulary": tokenizer.fingerprint}, plan)
     return pretrained(plan)
 

@@ -12,6 +12,7 @@ from typing import Protocol
 from glue_harness.errors import UsageError
 
 PAD, EOS, UNK = 0, 1, 2
+SENTINELS = 100
 UNK_TEXT = " \u2047 "  # how SentencePiece prints a token it does not know
 SPIECE = ("spiece.model", "sentencepiece.model")
 
@@ -20,6 +21,7 @@ class Tokenizer(Protocol):
     """What a model needs of a vocabulary. `encode` adds no end of sequence."""
 
     size: int  # ids that mean text; a model may have more (sentinels, padding)
+    first_sentinel: int  # <extra_id_0>; the others are the ids below it
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]: ...
     def decode(self, ids: Sequence[int]) -> str: ...
@@ -52,6 +54,7 @@ class SentencePiece:
         self.model = model
         self.processor = SentencePieceProcessor(model_proto=model)
         self.size = self.processor.get_piece_size()
+        self.first_sentinel = self.size + SENTINELS - 1
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         return self.processor.encode(list(texts), num_threads=1)
@@ -86,6 +89,7 @@ class FastTokenizer:
         for token in special & set(range(len(vocabulary))):
             vocabulary[token][0] = UNK_TEXT if token == UNK else f"\0{token}"
         self.size = next((k for k in range(UNK + 1, len(vocabulary)) if k in special), len(vocabulary))
+        self.first_sentinel = self.size + SENTINELS - 1
         self.fast = Fast.from_str(json.dumps({**parts, "added_tokens": [], "post_processor": None}))
         self.fast.no_padding()
         self.fast.no_truncation()
@@ -108,6 +112,7 @@ class Bytes:
     """ByT5's vocabulary: UTF-8 bytes after the three special ids."""
 
     size = 256 + 3
+    first_sentinel = size - 1  # ByT5 has no ids of its own for them: the highest bytes serve
     fingerprint = "bytes"
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
