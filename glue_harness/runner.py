@@ -195,7 +195,7 @@ def score(task: Task, predictions: Sequence[Prediction], step: int, with_interva
         split=task.splits["validation"],
         step=step,
         metrics={key: value if math.isfinite(value) else None for key, value in values.items()},
-        intervals=intervals,
+        intervals={key: bounds for key, bounds in intervals.items() if math.isfinite(values[key])},
         n=len(predictions),
         invalid=len(invalid),
         common_invalid=Counter(invalid).most_common(COMMON),
