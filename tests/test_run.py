@@ -53,7 +53,8 @@ def test_a_record_stands_alone(multi, results):
 def test_intervals_surround_the_score(multi):
     for score in multi.scores.values():
         for key, (low, high) in score.intervals.items():
-            assert low <= score.metrics[key] <= high
+            assert score.metrics[key] is None or low <= score.metrics[key] <= high
+    assert multi.scores["mnli_matched"].intervals.keys() == {"accuracy"}
 
 
 def test_both_mnli_sets_share_one_best_step(multi):
