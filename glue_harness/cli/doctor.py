@@ -36,6 +36,10 @@ def command(
     Nothing in the rows tells, so it is not found, when the texts of a symmetric pair are exchanged (MRPC, QQP, STS-B,
     WiC), the labels of COPA, WNLI or WSC, or entailment and neutral in CB; or when a file ends early at a line's end:
     that is a subset.
+
+    \b
+    glue doctor --data DIR
+    glue doctor --data DIR --task mnli --model MODEL_DIR --json
     """
     from glue_harness.cli.tasks import report_broken
     from glue_harness.doctor import choose, examine, examine_machine
