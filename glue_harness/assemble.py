@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from glue_harness import choose, data, device, mixing
+from glue_harness import checkpoint, choose, data, device, mixing
 from glue_harness.batching import Feed
 from glue_harness.choose import Chosen
 from glue_harness.data import Rows
@@ -34,9 +35,18 @@ class Setup:
     rates: dict[str, float]  # task -> how often it is drawn, relative to the others
     model: Model
     method: Method
-    parameters: list[nn.Parameter]
+    parameters: list[nn.Parameter]  # all that ever learn
+    learn_at_first: int  # how many numbers in them the first step changes
     machine: device.Machine
     feed: Feed
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The model's parameters, and how many of them the run changes."""
+        return {
+            "total": count_parameters(self.model.module.parameters()),
+            "trainable": count_parameters(self.parameters),
+        }
 
     @property
     def mix(self) -> dict[str, dict[str, Any]]:
@@ -78,6 +88,11 @@ def examples_of(task: Task, rows: Sequence[Any]) -> list[Example]:
 def assemble(plan: Plan, registry: Registry, chosen: Chosen) -> Setup:
     """Loads and builds in the order in which mistakes are cheapest."""
     method = load_method(plan.method)
+    if (Path(plan.model) / checkpoint.PART).exists():
+        raise UsageError(
+            f"model {plan.model!r} holds only what was trained of another model: "
+            "start from a run that trained all of it"
+        )
     place = device.choose(plan)
     rows, notes = load_rows(plan, chosen)
     training = {t.name: examples_of(t, rows[t.name]["train"]) for t in chosen.trained if t.name in rows}
@@ -97,11 +112,14 @@ def assemble(plan: Plan, registry: Registry, chosen: Chosen) -> Setup:
         raise UsageError(f"model {plan.model!r} has no sentinels, which {', '.join(noise)} needs: use a T5 or a ByT5")
     set_dropout(model.module, plan.dropout)
     parameters = method.prepare(model, plan)
-    machine = device.set_up(plan, place, count_parameters(model.module)["total"])
+    learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
+    machine = device.set_up(plan, place, count_parameters(model.module.parameters()))
     model.module.to(machine.device)
     sampler = Sampler(plan.seed, list(sizes.values()), [shares[name] for name in sizes])
     feed = Feed(model, training, sampler, plan.batch_size, plan.micro_batch, noise)
-    return Setup(plan, chosen, notes, rows, training, scoring, rates, model, method, parameters, machine, feed)
+    return Setup(
+        plan, chosen, notes, rows, training, scoring, rates, model, method, parameters, learn_at_first, machine, feed
+    )
 
 
 def set_dropout(module: nn.Module, rate: float | None) -> None:

@@ -1,47 +1,70 @@
-"""Weights of a run: written beside, synced, renamed; only a folder with the marker counts."""
+"""Weights of a run: written beside, synced, renamed; only a folder with the marker counts.
+
+Of a model that learns in part, only that part is kept, with a fingerprint of the weights it belongs to.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
 from glue_harness.errors import GlueError
-from glue_harness.models import Model
+from glue_harness.methods import load_method
+from glue_harness.models import Model, load_model
+from glue_harness.plan import Plan
 
 MARKER = "complete"  # written last
+PART = "trained.safetensors"
 
 
 def folder_of(run_folder: Path, step: int) -> Path:
     return run_folder / "checkpoints" / f"step-{step:08d}"
 
 
-def save(run_folder: Path, step: int, model: Model) -> None:
-    """The model at a step. A crash while writing leaves a draft that nobody reads."""
+def save(run_folder: Path, step: int, model: Model, learning: Sequence[nn.Parameter]) -> None:
+    """The model at a step, or what of it learns. A crash while writing leaves a draft that nobody reads."""
     target = folder_of(run_folder, step)
     draft = target.with_name(f".{target.name}.tmp")
     try:
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir(parents=True)
-        model.save(draft)
+        _write(draft, model, learning)
         for file in draft.iterdir():
             _sync(file)
         (draft / MARKER).touch()
         shutil.rmtree(target, ignore_errors=True)
         os.replace(draft, target)
         _sync(target.parent)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
         shutil.rmtree(draft, ignore_errors=True)
-        raise GlueError(f"cannot save checkpoint {str(target)!r}: {error.strerror or error}; free some space") from None
+        reason = getattr(error, "strerror", None) or error
+        raise GlueError(f"cannot save checkpoint {str(target)!r}: {reason}; free some space") from None
 
 
 def load(run_folder: Path, step: int, model: Model) -> None:
-    """A step's weights into a model of the same shape."""
+    """A step's weights into a model of the same shape, prepared by the same method."""
     folder = folder_of(run_folder, step)
     if not (folder / MARKER).exists():
         raise GlueError(f"no complete checkpoint at {str(folder)!r}")
-    model.load_weights(folder)
+    _read(folder, model)
+
+
+def rebuild(folder: Path, plan: Plan) -> Model:
+    """The model of a complete checkpoint; where only a part was kept, the plan tells the rest."""
+    if not (folder / PART).exists():
+        return load_model(plan.replace(model=str(folder), tokenizer=None), ())
+    model = load_model(plan.replace(tokenizer=str(folder)), ())
+    load_method(plan.method).prepare(model, plan)
+    _read(folder, model)
+    return model
 
 
 def prune(run_folder: Path, keep: Collection[int]) -> None:
@@ -50,6 +73,48 @@ def prune(run_folder: Path, keep: Collection[int]) -> None:
     for folder in (run_folder / "checkpoints").glob("step-*"):
         if folder.name not in wanted:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write(folder: Path, model: Model, learning: Sequence[nn.Parameter]) -> None:
+    weights = dict(model.module.named_parameters())  # tied ones once
+    chosen = {id(parameter) for parameter in learning}
+    trained = {name: weight.detach() for name, weight in weights.items() if id(weight) in chosen}
+    if len(trained) == len(weights):
+        model.save(folder)
+        return
+    save_file(trained, folder / PART, metadata={"base": fingerprint(weights, trained)})
+    model.tokenizer.save(folder)  # a model from scratch may have learned its vocabulary from the tasks
+
+
+def _read(folder: Path, model: Model) -> None:
+    if not (folder / PART).exists():
+        model.load_weights(folder)
+        return
+    try:
+        with safe_open(folder / PART, "pt") as file:
+            base, trained = file.metadata()["base"], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise GlueError(f"checkpoint {str(folder)!r} cannot be read: {error}") from None
+    weights = dict(model.module.named_parameters())
+    fits = all(name in weights and weights[name].shape == trained[name].shape for name in trained)
+    if not fits or fingerprint(weights, trained) != base:
+        raise GlueError(
+            f"checkpoint {str(folder)!r} holds only what was trained, on a base that is not this model: "
+            "give it the model of its plan, unchanged"
+        )
+    with torch.no_grad():
+        for name, weight in trained.items():
+            weights[name].copy_(weight)
+
+
+def fingerprint(weights: Mapping[str, Tensor], trained: Collection[str]) -> str:
+    """Of all weights but the trained ones, which a checkpoint brings itself."""
+    found = hashlib.sha256()
+    for name in sorted(weights.keys() - set(trained)):
+        weight = weights[name].detach().cpu().contiguous()
+        found.update(f"{name} {tuple(weight.shape)} {weight.dtype}\n".encode())
+        found.update(weight.view(torch.uint8).numpy())
+    return found.hexdigest()[:16]
 
 
 def _sync(path: Path) -> None:

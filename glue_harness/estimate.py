@@ -7,7 +7,6 @@ from statistics import median
 from typing import Any
 
 from glue_harness.assemble import Setup
-from glue_harness.models import count_parameters
 from glue_harness.train import accumulate
 
 TIMED = 3  # updates
@@ -16,20 +15,26 @@ FLOATS = {"adamw": 4, "adafactor": 2}  # per trained parameter: weight, gradient
 
 def estimate(setup: Setup) -> dict[str, Any]:
     """Bytes of weights and optimiser state, and seconds of training (evaluation comes on top)."""
-    parameters = count_parameters(setup.model.module)
-    frozen = parameters["total"] - parameters["trainable"]
-    state = 4 * (frozen + FLOATS[setup.plan.optimizer] * parameters["trainable"])
     return {
-        "parameters": parameters,
-        "state_bytes": state,
+        "parameters": setup.counts,
+        "learn_at_first": setup.learn_at_first,
+        "state_bytes": state_bytes(setup),
         "seconds_per_step": (seconds := seconds_per_update(setup)),
         "training_seconds": seconds * setup.plan.steps,
     }
 
 
+def state_bytes(setup: Setup) -> int:
+    """Weights, and gradients and moments of what learns, at its most."""
+    learning = setup.counts["trainable"]
+    return 4 * (setup.counts["total"] + (FLOATS[setup.plan.optimizer] - 1) * learning)
+
+
 def seconds_per_update(setup: Setup) -> float:
     """Median over a few forward and backward passes; gradients are thrown away."""
     setup.model.module.train()
+    if hasattr(setup.method, "on_step"):
+        setup.method.on_step(setup.model, setup.plan, setup.plan.steps // 2)  # half way, as an average
     taken = []
     for step in range(1 + TIMED):
         began = time.perf_counter()

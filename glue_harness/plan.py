@@ -15,14 +15,17 @@ from typing import Any, get_type_hints
 from glue_harness.errors import UsageError, unknown
 
 CHOICES = {
+    "adapter_trains": ("adapters+norms", "adapters"),
     "optimizer": ("adamw", "adafactor"),
     "schedule": ("constant", "linear"),
     "answers": ("closed", "strict"),
     "precision": ("auto", "bf16", "fp32"),
     "device": ("auto", "cuda", "cpu"),
 }
+METHOD_SETTINGS = {"adapter_width": "adapter", "adapter_trains": "adapter", "lora_rank": "lora"}
+LEAST = {"weight_decay": 0, "dropout": 0, "warmup": 0, "seed": 0, "max_input": 2, "max_target": 2}
 POSITIVE = ("limit", "temperature", "steps", "batch_size", "micro_batch", "lr", "eval_every", "eval_limit")
-POSITIVE += ("max_input", "max_target", "max_answer", "clip", "eval_tokens")
+POSITIVE += ("adapter_width", "lora_rank", "max_input", "max_target", "max_answer", "clip", "eval_tokens")
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,9 @@ class Plan:
     model: str = "google-t5/t5-small"  # Hub id, folder, tiny, or t5:small|base|large from scratch
     tokenizer: str | None = None  # folder with the vocabulary for a model from scratch
     method: str = "full"
+    adapter_width: int = 128  # inner size of an adapter
+    adapter_trains: str = "adapters+norms"
+    lora_rank: int = 8
     mixing: str = "proportional"
     limit: float | None = 2**19  # K: examples of one task that count at most
     temperature: float = 1.0
@@ -70,6 +76,20 @@ class Plan:
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise UsageError(f"{name} must be above 0, not {value}")
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if value is not None and not value >= least:
+                raise UsageError(f"{name} must be {least} or more, not {value}")
+        if self.dropout is not None and not self.dropout < 1:
+            raise UsageError(f"dropout must be below 1, not {self.dropout}")
+        if self.warmup >= self.steps:
+            raise UsageError(f"warmup {self.warmup} leaves nothing of {self.steps} steps: it must be below steps")
+        if self.weight_decay and self.optimizer != "adamw":
+            raise UsageError(f"weight_decay is {self.weight_decay} but {self.optimizer} has none: use --optimizer adamw")
+        for name, method in METHOD_SETTINGS.items():
+            value = getattr(self, name)
+            if value != FIELDS[name].default and self.method != method:
+                raise UsageError(f"{name} is {value} but method is {self.method!r}: use --method {method}")
         if self.temperature != 1 and self.mixing != "temperature":
             raise UsageError(
                 f"temperature is {self.temperature} but mixing is {self.mixing!r}: use --mixing temperature"
@@ -131,7 +151,7 @@ def checked(key: str, value: Any, where: str) -> Any:
     if kind == tuple[str, ...] and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
         return tuple(value)
     if kind == Mapping[str, float] and isinstance(value, Mapping):
-        return {name: float(rate) for name, rate in value.items()}
+        return {name: checked_rate(name, rate, where) for name, rate in value.items()}
     plain = {str: str, int: int, float: float, str | None: str, int | None: int, float | None: float}.get(kind)
     allows_none = kind in (str | None, int | None, float | None)
     if allows_none and value is None:
@@ -141,6 +161,12 @@ def checked(key: str, value: Any, where: str) -> Any:
     if plain is not None and isinstance(value, plain) and not isinstance(value, bool):
         return value
     raise UsageError(f"{where}: {key} must be {getattr(plain, '__name__', 'a list or table')}, not {value!r}")
+
+
+def checked_rate(name: str, rate: Any, where: str) -> float:
+    if isinstance(rate, bool) or not isinstance(rate, int | float):
+        raise UsageError(f"{where}: the rate of {name!r} must be a number, not {rate!r}")
+    return float(rate)
 
 
 def parsed(key: str, text: str, where: str) -> Any:

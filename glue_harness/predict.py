@@ -13,7 +13,7 @@ from glue_harness.batching import by_length
 from glue_harness.data import Rows
 from glue_harness.data.own import question
 from glue_harness.errors import DataError, GlueError, RowError, UsageError
-from glue_harness.models import Model, count_parameters, load_model
+from glue_harness.models import Model, count_parameters
 from glue_harness.plan import Plan, plan_from
 from glue_harness.record import Record
 from glue_harness.registry import Registry
@@ -57,9 +57,9 @@ def load(record: Record, run_folder: Path, step: int) -> Trained:
     if not (folder / checkpoint.MARKER).exists():
         raise GlueError(f"run {record.id} has no checkpoint of step {step} any more: repeat it with glue run")
     precision = record.environment.get("precision", "auto")
-    plan = plan_from(record.plan).replace(model=str(folder), tokenizer=None, device="auto", precision=precision)
-    model = load_model(plan, ())
-    machine = device.set_up(plan, device.choose(plan), count_parameters(model.module)["total"])
+    plan = plan_from(record.plan).replace(device="auto", precision=precision)
+    model = checkpoint.rebuild(folder, plan)
+    machine = device.set_up(plan, device.choose(plan), count_parameters(model.module.parameters()))
     model.module.to(machine.device)
     return Trained(plan, model, machine)
 

@@ -20,7 +20,6 @@ from glue_harness.answer import answer
 from glue_harness.assemble import Setup, assemble
 from glue_harness.choose import Chosen, choose_tasks
 from glue_harness.metrics import measure
-from glue_harness.models import count_parameters
 from glue_harness.optim import make_optimizer
 from glue_harness.plan import Plan
 from glue_harness.record import Record, Score
@@ -115,7 +114,7 @@ class _Run:
 
     def _describe(self) -> None:
         setup, record = self.setup, self.record
-        record.parameters = count_parameters(setup.model.module)
+        record.parameters = setup.counts
         record.notes += setup.notes
         record.mix = setup.mix
         record.data = {
@@ -149,7 +148,7 @@ class _Run:
                 improved.append(group)
                 self._keep(tasks, found, state.step)
         if improved or state.step == self.plan.steps:
-            checkpoint.save(self.folder, state.step, self.setup.model)
+            checkpoint.save(self.folder, state.step, self.setup.model, self.setup.parameters)
             self.best.update(dict.fromkeys(improved, state.step))
             checkpoint.prune(self.folder, {*self.best.values(), state.step})
         for name, count in state.seen.items():

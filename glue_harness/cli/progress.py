@@ -85,13 +85,15 @@ class Progress:
 
 
 def describe(setup: Setup) -> list[str]:
-    """The run in three lines: what learns, on what machine, from which data."""
-    from glue_harness.models import count_parameters
+    """The run in a few lines: what learns, on what machine, at what cost of memory, from which data."""
+    from glue_harness.estimate import state_bytes
 
-    plan, counts = setup.plan, count_parameters(setup.model.module)
+    plan, counts = setup.plan, setup.counts
+    slowly = f", {setup.learn_at_first:,} at first" if setup.learn_at_first < counts["trainable"] else ""
     lines = [
-        f"model {plan.model}: {counts['trainable']:,} of {counts['total']:,} parameters learn ({plan.method}); "
+        f"model {plan.model}: {counts['trainable']:,} of {counts['total']:,} parameters learn ({plan.method}{slowly}); "
         f"{setup.machine.device.type}, {setup.machine.precision}",
+        f"weights, gradients and optimiser state: {state_bytes(setup) / 2**20:,.0f} MiB (activations come on top)",
         f"{plan.steps:,} steps of {plan.batch_size} examples, {plan.optimizer}, lr {plan.lr:g}, seed {plan.seed}",
     ]
     for task, roles in setup.rows.items():
@@ -140,6 +142,5 @@ def show_dry_run(plan: Plan, registry: Registry, as_json: bool) -> None:
     show(table(columns, rows, right=columns[1:]))
     for line in describe(setup):
         say(line)
-    say(f"weights, gradients and optimiser state: {cost['state_bytes'] / 2**20:,.0f} MiB (activations come on top)")
     minutes, step = cost["training_seconds"] / 60, 1000 * cost["seconds_per_step"]
     say(f"about {minutes:,.1f} minutes of training ({step:,.0f} ms a step); nothing was trained")

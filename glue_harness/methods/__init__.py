@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pkgutil
+from collections.abc import Iterable
 from importlib import import_module
 from typing import Protocol
 
@@ -19,7 +20,7 @@ class Method(Protocol):
     """What a file here defines. `on_step` is optional."""
 
     def prepare(self, model: Model, plan: Plan) -> list[nn.Parameter]:
-        """Marks what learns (`requires_grad`) and returns it."""
+        """Marks what learns (`requires_grad`) and returns all that ever will."""
 
     def on_step(self, model: Model, plan: Plan, step: int) -> None:
         """Called before each step, for methods that change what learns over time."""
@@ -29,3 +30,12 @@ def load_method(name: str) -> Method:
     if name not in NAMES:
         raise unknown("method", name, NAMES)
     return import_module(f"{__name__}.{name}")
+
+
+def learn_only(model: Model, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
+    """Marks these as learning and all others as not."""
+    learning = list(parameters)
+    model.module.requires_grad_(False)
+    for parameter in learning:
+        parameter.requires_grad_(True)
+    return learning

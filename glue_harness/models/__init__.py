@@ -36,6 +36,8 @@ class Blocks:
     encoder: Sequence[nn.Module]
     decoder: Sequence[nn.Module]
     shared: Sequence[nn.Parameter]  # embeddings, and the output matrix where it is tied
+    feed_forwards: Sequence[nn.Module]  # the sub-layer that gives each block's output
+    norms: Sequence[nn.Parameter]  # scales of the layer norms; the last one stands before the head
 
 
 class Encoded(Protocol):
@@ -97,9 +99,6 @@ def load_model(plan: Plan, texts: Iterable[str]) -> Model:
     return t5.load(plan, texts)
 
 
-def count_parameters(module: nn.Module) -> dict[str, int]:
-    parameters = list(module.parameters())
-    return {
-        "total": sum(p.numel() for p in parameters),
-        "trainable": sum(p.numel() for p in parameters if p.requires_grad),
-    }
+def count_parameters(parameters: Iterable[nn.Parameter]) -> int:
+    """How many numbers they hold."""
+    return sum(parameter.numel() for parameter in parameters)

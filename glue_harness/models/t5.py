@@ -18,18 +18,13 @@ from glue_harness.models import Answer, Blocks, Loss
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Bytes, Tokenizer, cut, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
 from glue_harness.plan import Plan
+from glue_harness.shapes import SHAPES, TINY
 from glue_harness.spans import SpanNoise, corrupt, longest
 from glue_harness.task import Example
 
 FAMILY = ("t5", "mt5", "umt5")
 WEIGHTS = "model.safetensors"
 TINY_VOCABULARY = 4096
-SHAPES = {  # from scratch; the published shapes of T5, and one that a laptop trains in a minute
-    "tiny": {"d_model": 128, "d_kv": 32, "d_ff": 512, "num_layers": 2, "num_heads": 4},
-    "small": {"d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_heads": 8},
-    "base": {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12},
-    "large": {"d_model": 1024, "d_kv": 64, "d_ff": 4096, "num_layers": 24, "num_heads": 16},
-}
 HUB_TIMEOUT = 10  # seconds
 PUBLISHED_VOCABULARY = 32_128  # 32,000 pieces, 100 sentinels, padding to a multiple of 128
 
@@ -170,7 +165,10 @@ class T5:
         return [Answer(self.tokenizer.decode(row[1:]), {}) for row in ids.tolist()]
 
     def blocks(self) -> Blocks:
-        return Blocks(self.module.encoder.block, self.module.decoder.block, [self.module.shared.weight])
+        encoder, decoder = self.module.encoder.block, self.module.decoder.block
+        norms = [part.weight for name, part in self.module.named_modules() if name.endswith("layer_norm")]
+        feed_forwards = [block.layer[-1] for block in (*encoder, *decoder)]
+        return Blocks(encoder, decoder, [self.module.shared.weight], feed_forwards, norms)
 
     def save(self, folder: Path) -> None:
         from safetensors.torch import save_model

@@ -1,0 +1,44 @@
+"""Adapters as T5 has them: a small residual layer after the feed-forward sub-layer of every block."""
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glue_harness.methods import learn_only
+from glue_harness.models import Model
+from glue_harness.plan import Plan
+
+START = 0.1  # spread of what a new adapter adds to a normalised state, whatever its width
+
+
+class Adapter(nn.Module):
+    """x + dropout(W2 dropout(relu(W1 norm(x)))), without biases."""
+
+    def __init__(self, size: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(size, eps=1e-6)
+        self.down = nn.Linear(size, width, bias=False)
+        self.up = nn.Linear(width, size, bias=False)
+        self.dropout = nn.Dropout(dropout)
+        nn.init.normal_(self.down.weight, std=size**-0.5)
+        nn.init.normal_(self.up.weight, std=START * width**-0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner = self.dropout(functional.relu(self.down(self.norm(x))))
+        return x + self.dropout(self.up(inner))
+
+
+def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
+    """The paper trains the model's layer norms too; T5's released recipe only what is in the adapters."""
+    blocks = model.blocks()
+    size = blocks.shared[0].shape[-1]
+    learning = list(blocks.norms) if plan.adapter_trains == "adapters+norms" else []
+    for sub_layer in blocks.feed_forwards:
+        rate = next(part.p for part in sub_layer.modules() if isinstance(part, nn.Dropout))
+        sub_layer.adapter = Adapter(size, plan.adapter_width, rate)
+        sub_layer.register_forward_hook(through_adapter)  # unlike a wrapper, leaves the names of weights as they are
+        learning += sub_layer.adapter.parameters()
+    return learn_only(model, learning)
+
+
+def through_adapter(sub_layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    return sub_layer.adapter(output)

@@ -1,0 +1,17 @@
+"""Feature-based: the model stays as it is, only the last block and the norm above it learn.
+
+Of an encoder-decoder that is the decoder's last block: its attention picks from the encoder's fixed features
+and turns them into the answer. The output matrix is no head of its own, it is the embeddings again (or as large).
+"""
+
+from torch import nn
+
+from glue_harness.methods import learn_only
+from glue_harness.models import Model
+from glue_harness.plan import Plan
+
+
+def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
+    blocks = model.blocks()
+    last = (blocks.decoder or blocks.encoder)[-1]
+    return learn_only(model, [*last.parameters(), blocks.norms[-1]])

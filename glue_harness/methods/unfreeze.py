@@ -1,0 +1,37 @@
+"""Gradual unfreezing: the top block of each stack learns from the start, the ones below join in one by one.
+
+What belongs to no block learns throughout: the embeddings, the final norms, an output matrix of its own. A
+relative-position bias belongs to the block that holds it, in T5 the lowest.
+"""
+
+from torch import nn
+
+from glue_harness.errors import UsageError
+from glue_harness.methods import learn_only
+from glue_harness.models import Blocks, Model
+from glue_harness.plan import Plan
+
+
+def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
+    episodes = count_episodes(model.blocks())
+    if plan.steps < episodes:
+        raise UsageError(
+            f"unfreeze needs a step for each of the {episodes} layers of {plan.model!r}: steps is {plan.steps}"
+        )
+    everything = learn_only(model, model.module.parameters())
+    on_step(model, plan, 0)
+    return everything
+
+
+def on_step(model: Model, plan: Plan, step: int) -> None:
+    """Of a stack that is less deep than the other, the same share is frozen, rounded down."""
+    blocks = model.blocks()
+    episodes = count_episodes(blocks)
+    left = episodes - 1 - step * episodes // plan.steps
+    for stack in (blocks.encoder, blocks.decoder):
+        for depth, block in enumerate(stack):
+            block.requires_grad_(depth >= len(stack) * left // episodes)
+
+
+def count_episodes(blocks: Blocks) -> int:
+    return max(len(blocks.encoder), len(blocks.decoder))
