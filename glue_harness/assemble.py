@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from glue_harness import checkpoint, choose, data, device, mixing
 from glue_harness.batching import Feed
 from glue_harness.choose import Chosen
 from glue_harness.data import Rows
-from glue_harness.errors import DataError, GlueError, UsageError
+from glue_harness.errors import DataError, RowError, UsageError
 from glue_harness.methods import Method, load_method
 from glue_harness.models import Model, count_parameters, load_model
 from glue_harness.plan import Plan
@@ -63,12 +62,12 @@ def load_rows(plan: Plan, chosen: Chosen) -> tuple[dict[str, dict[str, Rows]], l
     """
     wanted = [(task, "train") for task in chosen.trained] + [(task, "validation") for task in chosen.scored]
     found: dict[str, dict[str, Rows]] = {}
-    failed: dict[str, GlueError] = {}
+    failed: dict[str, DataError] = {}
     notes = []
     for task, role in wanted:
         try:
             found.setdefault(task.name, {})[role] = data.load(task, role, plan.data, revision=plan.revision)
-        except (DataError, UsageError) as error:
+        except DataError as error:
             if task.part == "companion" and task.name not in plan.tasks:
                 notes.append(f"{task.name} is left out of the training mix: {error}")
             else:
@@ -81,8 +80,15 @@ def load_rows(plan: Plan, chosen: Chosen) -> tuple[dict[str, dict[str, Rows]], l
     return {name: roles for name, roles in found.items() if roles}, notes
 
 
-def examples_of(task: Task, rows: Sequence[Any]) -> list[Example]:
-    return [example for number, row in enumerate(rows) for example in task.examples(row, number)]
+def examples_of(task: Task, rows: Rows) -> list[Example]:
+    """All examples of a split; a row that T5's rule cannot take is named with its place."""
+    examples: list[Example] = []
+    for number, row in enumerate(rows):
+        try:
+            examples += task.examples(row, number)
+        except RowError as error:
+            raise DataError(f"{task.name}, row {number + 1} of {rows.origin}: {error}") from None
+    return examples
 
 
 def assemble(plan: Plan, registry: Registry, chosen: Chosen) -> Setup:

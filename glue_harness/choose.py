@@ -6,11 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from glue_harness import mixing, mixtures
+from glue_harness.data import check_where
 from glue_harness.errors import UsageError, unknown
-from glue_harness.plan import Plan
-from glue_harness.registry import Registry
+from glue_harness.plan import FIELDS, Plan
+from glue_harness.registry import HERE, Registry
+from glue_harness.shapes import check_model
 from glue_harness.task import Task
 
+METHODS = tuple(sorted(f.stem for f in (HERE / "methods").glob("*.py") if not f.stem.startswith("_")))
 SIZED = ("proportional", "temperature")  # mixings that are T5's formula of a size
 
 
@@ -30,13 +33,12 @@ class Chosen:
 
 def choose_tasks(plan: Plan, registry: Registry) -> Chosen:
     """What the plan trains and what scores it. Names are checked here, before anything is read."""
-    if plan.mixing not in mixing.MIXINGS:
-        raise unknown("mixing", plan.mixing, mixing.MIXINGS)
+    check_names(plan)
     selected = select(plan, registry)
     trained = [task for task in selected if "train" in task.splits]
     if not trained:
-        names = ", ".join(task.name for task in selected)
-        raise UsageError(f"nothing to train on: {names} has no train split; see glue tasks")
+        raise nothing_to_train(selected, registry)
+    rates(plan, registry, dict.fromkeys((task.name for task in trained), 1))  # unknown names in custom rates
     groups: dict[str, tuple[Task, ...]] = {}
     notes = []
     for task in selected:
@@ -51,6 +53,32 @@ def choose_tasks(plan: Plan, registry: Registry) -> Chosen:
     groups = {name: group for name, group in groups.items() if name not in grouped}
     notes += left_out(plan, registry, selected)
     return Chosen(tuple(sorted(trained, key=lambda task: task.name)), groups, tuple(notes))
+
+
+def check_names(plan: Plan) -> None:
+    """What can be wrong with a plan before tasks are looked at."""
+    if plan.mixing not in mixing.MIXINGS:
+        raise unknown("mixing", plan.mixing, mixing.MIXINGS)
+    if plan.method not in METHODS:
+        raise unknown("method", plan.method, METHODS)
+    check_model(plan.model, plan.tokenizer)
+    check_where(plan.data)
+    has_mixture = any(name.startswith(mixtures.PREFIX) for name in plan.tasks)
+    if plan.limit != FIELDS["limit"].default and plan.mixing not in SIZED and not has_mixture:
+        raise UsageError(f"limit is {plan.limit:g} but mixing {plan.mixing!r} does not look at sizes: leave it out")
+
+
+def nothing_to_train(selected: list[Task], registry: Registry) -> UsageError:
+    names = ", ".join(task.name for task in selected)
+    trainers = sorted({t.name for t in registry.tasks.values() for s in selected if s.name in t.scored_by})
+    fix = f"train it with --task {','.join(trainers)}" if trainers else "see glue tasks"
+    return UsageError(f"nothing to train on: {names} has no train split; {fix}")
+
+
+def canonical(plan: Plan, registry: Registry) -> Plan:
+    """The plan with our names for aliases, so that one experiment has one digest however it was typed."""
+    tasks = tuple(registry.aliases.get(name, name) for name in plan.tasks)
+    return plan.replace(tasks=tasks, rates={registry.aliases.get(name, name): r for name, r in plan.rates.items()})
 
 
 def select(plan: Plan, registry: Registry) -> list[Task]:

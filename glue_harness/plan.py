@@ -85,7 +85,7 @@ class Plan:
         if self.warmup >= self.steps:
             raise UsageError(f"warmup {self.warmup} leaves nothing of {self.steps} steps: it must be below steps")
         if self.weight_decay and self.optimizer != "adamw":
-            raise UsageError(f"weight_decay is {self.weight_decay} but {self.optimizer} has none: use --optimizer adamw")
+            raise UsageError(f"weight_decay is {self.weight_decay} but {self.optimizer} has none: use adamw")
         for name, method in METHOD_SETTINGS.items():
             value = getattr(self, name)
             if value != FIELDS[name].default and self.method != method:

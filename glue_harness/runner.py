@@ -18,7 +18,7 @@ from typing import Any, Protocol
 from glue_harness import __version__, checkpoint
 from glue_harness.answer import answer
 from glue_harness.assemble import Setup, assemble
-from glue_harness.choose import Chosen, choose_tasks
+from glue_harness.choose import Chosen, canonical, choose_tasks
 from glue_harness.metrics import measure
 from glue_harness.optim import make_optimizer
 from glue_harness.plan import Plan
@@ -52,6 +52,7 @@ def run(
 ) -> Record:
     """Carries a plan out. The record on disk is true at every moment, however the run ends."""
     registry = registry or load_tasks()
+    plan = canonical(plan, registry)
     chosen = choose_tasks(plan, registry)
     store = Store(results)
     record = Record(
@@ -62,16 +63,19 @@ def run(
         notes=list(chosen.notes),
     )
     store.create(record)
-    began = time.perf_counter()
+    under_way = _Run(plan, registry, chosen, store, record, watcher)
     try:
-        _Run(plan, registry, chosen, store, record, watcher).go()
+        under_way.go()
         record.status = "finished"
+    except KeyboardInterrupt:
+        record.status, record.error = "interrupted", "interrupted by the user"
+        raise
     except BaseException as error:
-        record.status = "interrupted" if isinstance(error, KeyboardInterrupt) else "failed"
-        record.error = str(error) or type(error).__name__
+        record.status, record.error = "failed", str(error) or type(error).__name__
         raise
     finally:
-        record.seconds = time.perf_counter() - began
+        record.timing = under_way.timing()
+        record.seconds = sum(record.timing.values())
         if record.environment:
             store.save(record)
         else:
@@ -95,22 +99,24 @@ class _Run:
         self.store, self.record, self.watcher = store, record, watcher
         self.folder = store.run_folder(record.id)
         self.best: dict[str, int] = {}  # group -> its best step so far
-        self.seconds = Counter({"setup": 0.0, "train": 0.0, "evaluate": 0.0})
+        self.began = time.perf_counter()
+        self.setup_seconds = self.evaluation_seconds = 0.0
 
     def go(self) -> None:
-        began = time.perf_counter()
         self.setup = setup = assemble(self.plan, self.registry, self.chosen)
         self._describe()
         optimizer = make_optimizer(self.plan, setup.parameters)
-        self.seconds["setup"] = time.perf_counter() - began
-        began = time.perf_counter()
+        self.setup_seconds = time.perf_counter() - self.began
         every = self.plan.eval_every or max(1, self.plan.steps // EVALUATIONS)
         hooks = [Hook(1, self._log), Hook(every, self._evaluate)]
         train(setup.model, setup.method, setup.parameters, optimizer, setup.feed, self.plan, setup.machine, hooks)
-        self.seconds["train"] = time.perf_counter() - began - self.seconds["evaluate"]
         if self.plan.eval_limit:
             self._score_in_full()
-        self.record.timing = dict(self.seconds)
+
+    def timing(self) -> dict[str, float]:
+        """Where the seconds went so far."""
+        rest = time.perf_counter() - self.began - self.setup_seconds - self.evaluation_seconds
+        return {"setup": self.setup_seconds, "train": rest, "evaluate": self.evaluation_seconds}
 
     def _describe(self) -> None:
         setup, record = self.setup, self.record
@@ -137,23 +143,21 @@ class _Run:
         """Scores every task, keeps the checkpoint if it is the best yet for one of them, saves the record."""
         began = time.perf_counter()
         record = self.record
-        improved = []
-        for group, tasks in self.chosen.groups.items():
-            found = {task.name: self._answer(task, self.plan.eval_limit) for task in tasks}
-            for task in tasks:
-                values = measure(task.metrics, found[task.name])
-                record.history.setdefault(task.name, []).append((state.step, values))
-                record.last[task.name] = score(task, found[task.name], state.step)
-            if self._is_best(group, tasks, state.step):
-                improved.append(group)
-                self._keep(tasks, found, state.step)
-        if improved or state.step == self.plan.steps:
+        found = {task.name: self._answer(task, self.plan.eval_limit) for task in self.chosen.scored}
+        for task in self.chosen.scored:
+            values = measure(task.metrics, found[task.name])
+            record.history.setdefault(task.name, []).append((state.step, values))
+            record.last[task.name] = score(task, found[task.name], state.step)
+        improved = [group for group in self.chosen.groups if self._is_best(group, state.step)]
+        if improved or state.step == self.plan.steps:  # weights first: no score may stand without its checkpoint
             checkpoint.save(self.folder, state.step, self.setup.model, self.setup.parameters)
             self.best.update(dict.fromkeys(improved, state.step))
             checkpoint.prune(self.folder, {*self.best.values(), state.step})
+        for group in improved:
+            self._keep(group, found, state.step)
         for name, count in state.seen.items():
             record.mix[name]["seen"] = count
-        self.seconds["evaluate"] += time.perf_counter() - began
+        self.evaluation_seconds += time.perf_counter() - began
         self.store.save(record)
         if self.watcher:
             self.watcher.scored(
@@ -164,13 +168,13 @@ class _Run:
         examples = self.setup.scoring[task.name][:limit]
         return answer(self.setup.model, task, examples, self.plan, self.setup.machine)
 
-    def _is_best(self, group: str, tasks: Sequence[Task], step: int) -> bool:
+    def _is_best(self, group: str, step: int) -> bool:
         """T5's rule over the group's whole history; an undefined score is never better than a defined one."""
-        best = best_step([self.record.history[task.name] for task in tasks])
+        best = best_step([self.record.history[task.name] for task in self.chosen.groups[group]])
         return (best or step) == step if group in self.best else True
 
-    def _keep(self, tasks: Sequence[Task], found: dict[str, list[Prediction]], step: int) -> None:
-        for task in tasks:
+    def _keep(self, group: str, found: dict[str, list[Prediction]], step: int) -> None:
+        for task in self.chosen.groups[group]:
             self.record.scores[task.name] = score(task, found[task.name], step, with_intervals=True)
             self.store.write_predictions(self.record.id, task.name, found[task.name])
 
@@ -179,8 +183,7 @@ class _Run:
         for step in sorted(set(self.best.values())):
             checkpoint.load(self.folder, step, self.setup.model)
             for group in (group for group, best in self.best.items() if best == step):
-                tasks = self.chosen.groups[group]
-                self._keep(tasks, {task.name: self._answer(task) for task in tasks}, step)
+                self._keep(group, {task.name: self._answer(task) for task in self.chosen.groups[group]}, step)
 
 
 def score(task: Task, predictions: Sequence[Prediction], step: int, with_intervals: bool = False) -> Score:

@@ -43,14 +43,23 @@ class Store:
             raise UsageError(f"run id {run_id!r} is not allowed: use letters, digits, '.', '_' and '-'")
         return self.folder / run_id
 
+    def prove(self) -> None:
+        """Finds out early, and cheaply, whether anything can be written here."""
+        probe = self.folder / f".{secrets.token_hex(8)}"
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe.touch()
+            probe.unlink()
+        except OSError as error:
+            raise self._unusable(_why(error)) from None
+
     def create(self, record: Record) -> Path:
         """Makes the run's folder and writes its record: a results folder that cannot be used is found now."""
         folder = self.run_folder(record.id)
-        fix = "choose a folder that can be written with --results, or free some space"
         try:
             folder.mkdir(parents=True)
         except OSError as error:
-            raise GlueError(f"results folder {str(self.folder)!r} cannot be written: {_why(error)}; {fix}") from None
+            raise self._unusable(_why(error)) from None
         try:
             self.save(record)
         except GlueError as error:
@@ -58,6 +67,10 @@ class Store:
                 folder.rmdir()
             raise GlueError(f"results folder {str(self.folder)!r} cannot be written: {error}") from None
         return folder
+
+    def _unusable(self, why: str) -> GlueError:
+        fix = "choose a folder that can be written with --results, or free some space"
+        return GlueError(f"results folder {str(self.folder)!r} cannot be written: {why}; {fix}")
 
     def save(self, record: Record) -> None:
         write_atomic(self.run_folder(record.id) / RECORD, json_text(record.to_dict(), indent=1) + "\n")

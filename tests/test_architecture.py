@@ -10,13 +10,13 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "glue_harness"
 FLOORS = [
-    {"errors", "task", "plan", "record", "build", "cues", "spans"}
+    {"errors", "shapes", "task", "plan", "record", "build", "cues", "spans"}
     | {"glue", "superglue", "referent", "winograd"},  # F0: nouns, rules
     {"registry", "data", "mixing", "mixtures", "sampler", "metrics", "stats", "selection", "store", "board"}
     | {"published", "choose", "comparison", "formats", "console", "submit"},  # F1: no torch
     {"device", "models", "methods", "optim", "batching"},  # F2: torch starts here
     {"train", "answer", "checkpoint"},  # F3
-    {"assemble", "estimate", "runner", "predict", "doctor"},  # F4: the only place that assembles
+    {"assemble", "estimate", "runner", "predict", "doctor", "bench"},  # F4: the only place that assembles
     {"cli"},  # F5
 ]
 FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names}

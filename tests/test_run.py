@@ -143,6 +143,23 @@ def test_missing_data_names_every_task(tmp_path):
         run(tiny("rte", "cola", data=str(tmp_path / "empty")), results=tmp_path / "results")
 
 
+def test_a_row_that_cannot_be_encoded_is_named_with_its_place(tmp_path):
+    (tmp_path / "rte").mkdir()
+    rows = [{"sentence1": "a", "sentence2": "b", "label": 0, "idx": 0}] * 20
+    rows[6] = {**rows[6], "sentence2": None}
+    for split in ("train", "validation"):
+        text = "".join(json.dumps(row) + "\n" for row in rows)
+        (tmp_path / "rte" / f"{split}.jsonl").write_text(text)
+    with pytest.raises(DataError, match=r"row 7 .*'sentence2' must be text, not None"):
+        run(tiny("rte", data=str(tmp_path)), results=tmp_path / "results")
+
+
+def test_one_experiment_has_one_digest_however_it_is_typed(tmp_path):
+    plain = run(tiny("rte", steps=1, mixing="custom", rates={"rte": 1.0}), results=tmp_path)
+    alias = run(tiny("glue_rte_v002", steps=1, mixing="custom", rates={"glue_rte_v002": 1.0}), results=tmp_path)
+    assert plain.digest == alias.digest
+
+
 def test_an_unusable_results_folder_is_refused_before_anything_is_read(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setattr("glue_harness.assemble.load_rows", lambda *_: pytest.fail("data was read"))
@@ -165,6 +182,8 @@ def test_an_interrupted_run_keeps_what_was_measured(tmp_path):
     assert record.status == "interrupted"
     assert [step for step, _ in record.history["rte"]] == [4]
     assert record.scores["rte"].step == 4
+    assert record.timing["train"] > 0
+    assert record.error == "interrupted by the user"
 
 
 def test_a_failed_run_says_why(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ class Progress:
         self.bar: Any = None
         self.state: State | None = None
         self.shown = 0.0
+        self.measured = False
 
     def __enter__(self) -> Progress:
         return self
@@ -60,6 +62,7 @@ class Progress:
         self.bar.update(self.job, completed=state.step, loss=f"{state.loss:.3f}", speed=speed, share=share)
 
     def scored(self, step: int, values: dict[str, dict[str, float]]) -> None:
+        self.measured = True
         if not self.quiet:
             loss = f"{self.state.loss:.3f}" if self.state else ""
             scores = "  ".join(
@@ -114,6 +117,22 @@ def show_scores(record: Record, registry: Registry, folder: Path) -> None:
     if rows:
         show(table(columns, rows, right=("score", "95 % interval", "examples", "best step", "invalid")))
     say(f"{record.seconds:.0f} s, recorded in {folder}", style="dim")
+
+
+def show_seeds(records: Sequence[Record], registry: Registry) -> None:
+    """Mean and sample standard deviation over the runs of one plan."""
+    from statistics import mean, stdev
+
+    rows = []
+    for name, first in records[0].scores.items():
+        for key in first.metrics:
+            values = [record.scores[name].metrics[key] for record in records]
+            if None not in values:
+                each = " ".join(f"{value:.2f}" for value in values)
+                shown = (f"{mean(values):.2f}", f"{stdev(values):.2f}", each)
+                rows.append((registry.task(name).title or name, key, *shown))
+    columns = ("task", "metric", "mean", "std", "each seed")
+    show(table(columns, rows, title=f"{len(records)} seeds", right=columns[2:]))
 
 
 def _invalid(score: Any) -> str:

@@ -12,9 +12,10 @@ from glue_harness.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
     from glue_harness.plan import Plan
+    from glue_harness.record import Record
     from glue_harness.registry import Registry
 
-DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3, "warmup": 50}  # what --demo stands for
+DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --demo stands for
 
 
 @click.command()
@@ -69,7 +70,9 @@ def command(
     glue run --plan results/RUN/plan.toml --seed 1        the same again, another seed
     """
     from glue_harness.choose import choose_tasks
+    from glue_harness.cli.progress import show_seeds
     from glue_harness.registry import load_tasks
+    from glue_harness.store import Store
 
     given = {key: value for key, value in options.items() if value is not None}
     if names:
@@ -78,14 +81,18 @@ def command(
         given["rates"] = dict(pair(text, "--rate") for text in rates)
     registry = load_tasks(task_folders)
     plan = _plan(demo, file, given, settings)
-    choose_tasks(plan, registry)  # names first: torch takes seconds to import
+    choose_tasks(plan, registry)  # names and folders first: torch takes seconds to import
     if dry_run:
         from glue_harness.cli.progress import show_dry_run
 
         show_dry_run(plan, registry, as_json)
         return
-    for seed in range(plan.seed, plan.seed + seeds):
-        _run(plan.replace(seed=seed), registry, results, quiet, as_json)
+    Store(results).prove()
+    records = [
+        _run(plan.replace(seed=seed), registry, results, quiet, as_json) for seed in range(plan.seed, plan.seed + seeds)
+    ]
+    if seeds > 1 and not as_json:
+        show_seeds(records, registry)
 
 
 def _plan(demo: bool, file: Path | None, given: dict[str, Any], settings: tuple[str, ...]) -> Plan:
@@ -103,7 +110,7 @@ def _plan(demo: bool, file: Path | None, given: dict[str, Any], settings: tuple[
     return plan_from(values)
 
 
-def _run(plan: Plan, registry: Registry, results: Path, quiet: bool, as_json: bool) -> None:
+def _run(plan: Plan, registry: Registry, results: Path, quiet: bool, as_json: bool) -> Record:
     from glue_harness.cli.progress import Progress, show_scores
     from glue_harness.runner import run
     from glue_harness.store import json_text
@@ -112,7 +119,7 @@ def _run(plan: Plan, registry: Registry, results: Path, quiet: bool, as_json: bo
         try:
             record = run(plan, results=results, registry=registry, watcher=progress)
         except KeyboardInterrupt:
-            kept = f": what was measured is in {progress.folder}" if progress.folder else ""
+            kept = f": what was measured is in {progress.folder}" if progress.measured else ""
             raise Interrupted(f"interrupted{kept}") from None
     folder = results / record.id
     if as_json:
@@ -120,3 +127,4 @@ def _run(plan: Plan, registry: Registry, results: Path, quiet: bool, as_json: bo
         click.echo(json_text({"id": record.id, "folder": str(folder), "scores": scores}))
     else:
         show_scores(record, registry, folder)
+    return record

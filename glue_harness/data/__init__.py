@@ -43,6 +43,14 @@ def read_rows(task: Task, role: str, split: str, where: str, revision: str | Non
     return folder.read(task, split, where)
 
 
+def check_where(where: str) -> None:
+    """Whether `where` can be meant at all: nothing is read."""
+    if is_demo(where):
+        demo.rows_asked_for(where)
+    elif where != "hub":
+        folder.data_folder(where)
+
+
 def is_demo(where: str) -> bool:
     return where.partition(":")[0] == "demo"
 

@@ -17,10 +17,14 @@ DRAWS = (1, 2, 4, 8, 16, 32)  # times the rows that are wanted
 
 def train_rows(task: Task, where: str) -> int:
     """ROWS of `demo:ROWS`; by default more for the tasks that are larger in truth, so that a mixing has work to do."""
+    official = task.source.rows.get("train", 0)
+    return rows_asked_for(where) or min(MOST_ROWS, max(LEAST_ROWS, round(8 * official**0.5)))
+
+
+def rows_asked_for(where: str) -> int | None:
     _, colon, rows = where.partition(":")
     if not colon:
-        official = task.source.rows.get("train", 0)
-        return min(MOST_ROWS, max(LEAST_ROWS, round(8 * official**0.5)))
+        return None
     if not (rows.isascii() and rows.isdigit()) or int(rows) == 0:
         raise UsageError(f"--data {where!r}: the number of rows must be a whole number above 0, as in demo:2000")
     return int(rows)

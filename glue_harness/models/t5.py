@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glue_harness.errors import GlueError, UsageError, unknown
+from glue_harness.errors import GlueError, UsageError
 from glue_harness.models import Answer, Blocks, Loss
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Bytes, Tokenizer, cut, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
 from glue_harness.plan import Plan
-from glue_harness.shapes import SHAPES, TINY
+from glue_harness.shapes import FROM_SCRATCH, SHAPES, TINY, check_model
 from glue_harness.spans import SpanNoise, corrupt, longest
 from glue_harness.task import Example
 
@@ -218,26 +218,19 @@ class T5:
 def load(plan: Plan, texts: Iterable[str]) -> T5:
     """`tiny` and `t5:<size>` from scratch, anything else a folder or a Hub id."""
     torch.manual_seed(plan.seed)
-    family, _, size = plan.model.partition(":")
-    if plan.model == "tiny":
-        tokenizer = read_vocabulary(plan.tokenizer) if plan.tokenizer else train_tokenizer(texts, TINY_VOCABULARY)
-        module = from_scratch("tiny", tokenizer.size + SENTINELS)
-        return T5(module, tokenizer, {"kind": "from scratch", "vocabulary": tokenizer.fingerprint}, plan)
-    if family == "t5" and size:
-        if size not in SHAPES:
-            raise unknown("size of T5", size, SHAPES)
-        if not plan.tokenizer:
-            raise UsageError(f"{plan.model} starts from scratch: give its vocabulary with --tokenizer DIR")
-        tokenizer = read_vocabulary(plan.tokenizer)
+    check_model(plan.model, plan.tokenizer)
+    if plan.model not in FROM_SCRATCH:
+        return pretrained(plan)
+    if plan.model == TINY:
+        tokenizer = load_tokenizer(Path(plan.tokenizer)) if plan.tokenizer else train_tokenizer(texts, TINY_VOCABULARY)
+        if tokenizer.size > TINY_VOCABULARY:
+            raise UsageError(f"the vocabulary of {tokenizer.size:,} is too large for tiny: leave out --tokenizer")
+        module = from_scratch(TINY, tokenizer.size + SENTINELS)
+    else:
+        tokenizer = load_tokenizer(Path(plan.tokenizer))
+        size = plan.model.partition(":")[2]
         module = from_scratch(size, max(PUBLISHED_VOCABULARY, tokenizer.size + SENTINELS))
-        return T5(module, tokenizer, {"kind": "from scratch", "vocabulary": tokenizer.fingerprint}, plan)
-    return pretrained(plan)
-
-
-def read_vocabulary(folder: str) -> Tokenizer:
-    if not Path(folder).is_dir():
-        raise UsageError(f"tokenizer folder {folder!r} does not exist (--tokenizer)")
-    return load_tokenizer(Path(folder))
+    return T5(module, tokenizer, {"kind": "from scratch", "vocabulary": tokenizer.fingerprint}, plan)
 
 
 def from_scratch(size: str, vocabulary: int) -> nn.Module:
