@@ -20,6 +20,7 @@ from glue_harness.errors import GlueError
 from glue_harness.methods import load_method
 from glue_harness.models import Model, load_model
 from glue_harness.plan import Plan
+from glue_harness.shapes import FROM_SCRATCH
 
 MARKER = "complete"  # written last
 PART = "trained.safetensors"
@@ -61,7 +62,8 @@ def rebuild(folder: Path, plan: Plan) -> Model:
     """The model of a complete checkpoint; where only a part was kept, the plan tells the rest."""
     if not (folder / PART).exists():
         return load_model(plan.replace(model=str(folder), tokenizer=None), ())
-    model = load_model(plan.replace(tokenizer=str(folder)), ())
+    vocabulary = str(folder) if plan.model in FROM_SCRATCH else None
+    model = load_model(plan.replace(tokenizer=vocabulary), ())
     load_method(plan.method).prepare(model, plan)
     _read(folder, model)
     return model
