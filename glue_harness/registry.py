@@ -34,7 +34,8 @@ class Registry:
         """Suite -> its members in table order; `<suite>-all` adds what is trained or scored on request."""
         found: dict[str, tuple[str, ...]] = {}
         for suite in sorted({task.suite for task in self.tasks.values()}):
-            of_suite = sorted((t for t in self.tasks.values() if t.suite == suite), key=lambda t: t.place)
+            whole = (t for t in self.tasks.values() if t.suite == suite and t.part != "apart")
+            of_suite = sorted(whole, key=lambda t: t.place)
             scorers = {name for task in of_suite for name in task.scored_by}
             found[suite] = tuple(t.name for t in of_suite if t.part != "extra")
             everything = tuple(t.name for t in of_suite if t.name not in scorers)
@@ -50,7 +51,7 @@ class Registry:
         for file, reason in self.broken.items():
             if Path(file).stem == name:
                 raise UsageError(f"task {name!r} could not be loaded: {file}: {reason}")
-        raise unknown("task", name, [*self.tasks, *self.aliases])
+        raise unknown("task", name, [*self.tasks, *self.aliases], "glue tasks")
 
     def select(self, names: Iterable[str]) -> list[Task]:
         """Tasks for what a user wrote: names, aliases and suites. The same task twice is refused."""
@@ -58,7 +59,8 @@ class Registry:
         for name in names:
             for member in self.suites.get(name, (name,)):
                 if member not in self.aliases and member not in self.tasks and not self._is_broken(member):
-                    raise unknown("task or suite", member, [*self.tasks, *self.suites, *self.aliases])
+                    names = [*self.tasks, *self.suites, *self.aliases]
+                    raise unknown("task or suite", member, names, "glue tasks")
                 task = self.task(member).name
                 if task in chosen:
                     raise UsageError(f"task {task!r} is named twice (by {chosen[task]!r} and {name!r})")
@@ -106,7 +108,7 @@ def task_files(folder: Path) -> list[Path]:
 def _add(tasks: dict[str, Task], broken: dict[str, str], where: str, load: Callable[[], list[Task]]) -> None:
     try:
         found = load()
-    except Exception as error:  # a plugin may fail in any way; it must not take the others with it
+    except (Exception, SystemExit) as error:  # a plugin may fail in any way; it must not take the others with it
         broken[where] = f"{type(error).__name__}: {error}"
         return
     if not found:

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
@@ -90,12 +91,32 @@ def test_a_folder_of_tasks_can_be_named(capsys, plugins, monkeypatch):
     assert [fact["task"] for fact in listed(capsys, "--suite", "odd", "--tasks", str(plugins))] == ["rare"]
 
 
-def test_broken_plugins_are_named_and_hide_nothing(capsys, plugins):
-    (plugins / "bad.py").write_text("1 / 0")
+@pytest.mark.parametrize(
+    ("text", "reason"), [("1 / 0", "ZeroDivisionError: division by zero"), ("raise SystemExit(3)", "SystemExit: 3")]
+)
+def test_broken_plugins_are_named_and_hide_nothing(capsys, plugins, text, reason):
+    (plugins / "bad.py").write_text(text)
     main(["tasks", "--json"])
     output = capsys.readouterr()
     assert json.loads(output.out)[-1]["task"] == "own"
-    assert output.err == f"not loaded: {plugins / 'bad.py'}: ZeroDivisionError: division by zero\n"
+    assert output.err == f"not loaded: {plugins / 'bad.py'}: {reason}\n"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["show", "own", "--data", "demo"],
+        ["mix", "--task", "rte"],
+        ["score", "rte", "nowhere.jsonl"],
+        ["board"],
+        ["compare", "a", "b"],
+    ],
+)
+def test_every_verb_that_loads_tasks_names_the_broken_ones(capsys, plugins, arguments):
+    (plugins / "bad.py").write_text("import glue_harness.nothing")
+    with suppress(SystemExit):
+        main(arguments)
+    assert f"not loaded: {plugins / 'bad.py'}: ModuleNotFoundError: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -106,6 +127,7 @@ def test_broken_plugins_are_named_and_hide_nothing(capsys, plugins):
             ["--data", "nowhere"],
             "glue: --data 'nowhere' is not a folder: use hub, demo, demo:ROWS or an existing folder",
         ),
+        (["--data", ""], "glue: --data '' is not a folder: use hub, demo, demo:ROWS or an existing folder"),
         (["--tasks", "nowhere"], "glue: task folder 'nowhere' does not exist (--tasks or GLUE_TASKS)"),
     ],
 )

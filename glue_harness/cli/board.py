@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glue_harness.cli.options import leaderboards_folder, results_option, task_folders_option
+from glue_harness.cli.options import leaderboards_folder, open_registry, results_option, task_folders_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,13 +52,12 @@ def command(
     from glue_harness import formats
     from glue_harness.board import make_boards
     from glue_harness.console import note
-    from glue_harness.registry import load_tasks
     from glue_harness.store import Store
 
     for name in chosen:
         formats.renderer(name)
     records, broken = Store(results).load_all()
-    boards = make_boards(records, load_tasks(task_folders), suite, published)
+    boards = make_boards(records, open_registry(task_folders), suite, published)
     for path, reason in broken:
         note(f"skipped {path}: {reason}", style="yellow")
     filled = [board for board in boards if board.rows]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glue_harness.cli.options import json_option, results_option, task_folders_option
+from glue_harness.cli.options import json_option, open_registry, results_option, task_folders_option
 from glue_harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,13 +38,12 @@ def command(runs: tuple[str, ...], results: Path, task_folders: tuple[str, ...],
     glue compare RUN,RUN,RUN latest --json
     """
     from glue_harness.comparison import compare, pick
-    from glue_harness.registry import load_tasks
     from glue_harness.store import Store
 
     if not 2 <= len(runs) <= len(ascii_uppercase):
         raise UsageError(f"compare takes 2 to {len(ascii_uppercase)} runs, not {len(runs)}: glue compare RUN RUN")
-    store = Store(results)
-    comparison = compare([pick(store, run) for run in runs], store, load_tasks(task_folders))
+    registry, store = open_registry(task_folders), Store(results)
+    comparison = compare([pick(store, run) for run in runs], store, registry)
     if as_json:
         click.echo(to_json(comparison))
     else:

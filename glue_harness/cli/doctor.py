@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glue_harness.cli.options import data_option, json_option, results_option, split_names, task_folders_option
+from glue_harness.cli.options import (
+    data_option,
+    json_option,
+    open_registry,
+    results_option,
+    split_names,
+    task_folders_option,
+)
 from glue_harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -41,20 +48,17 @@ def command(
     glue doctor --data DIR
     glue doctor --data DIR --task mnli --model MODEL_DIR --json
     """
-    from glue_harness.cli.tasks import report_broken
     from glue_harness.doctor import choose, examine, examine_machine
-    from glue_harness.registry import load_tasks
 
     if model and not model.is_dir():
         raise UsageError(f"--model {str(model)!r} is not a folder: name one that save_pretrained wrote")
-    registry = load_tasks(task_folders)
+    registry = open_registry(task_folders)
     sets, absent = choose(registry, split_names(names), data)
     findings = [*examine(sets, data, registry), *examine_machine(results, model)]
     if as_json:
         click.echo(json.dumps(as_facts(findings), indent=2))
     else:
         show_findings(findings, [one.name for one in absent])
-    report_broken(registry.broken)
     if is_wrong(findings):
         sys.exit(1)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from glue_harness.cli.options import json_option, pair, plan_option, split_names, task_folders_option
+from glue_harness.cli.options import json_option, open_registry, pair, plan_option, split_names, task_folders_option
 from glue_harness.errors import UsageError, unknown
 
 if TYPE_CHECKING:
@@ -76,7 +76,6 @@ def command(
     glue mix --sizes sizes.json --mixing temperature --temperature 4 --json
     """
     from glue_harness.console import note
-    from glue_harness.registry import load_tasks
 
     given = {key: value for key, value in options.items() if value is not None}
     if rates:
@@ -93,11 +92,11 @@ def command(
         raise UsageError(f"--mixing {given['mixing']} does not look at sizes: leave out --limit and --scale")
     sizes = read_sizes(file) if file else {}
     if mixtures:
-        mix = of_mixtures(mixtures, given, sizes, load_tasks(task_folders))
+        mix = of_mixtures(mixtures, given, sizes, open_registry(task_folders))
     elif file:
         mix = of_sizes(sizes, given, 1.0 if scale is None else scale)
     elif names:
-        mix = of_tasks(tuple(split_names(names)), given, load_tasks(task_folders))
+        mix = of_tasks(tuple(split_names(names)), given, open_registry(task_folders))
     else:
         raise UsageError("nothing to mix: name tasks with --task, a mixture with --mixture, or give --sizes FILE")
     planned = not file or not given.keys().isdisjoint(("steps", "batch_size"))

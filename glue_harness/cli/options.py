@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from glue_harness.errors import UsageError
+
+if TYPE_CHECKING:
+    from glue_harness.registry import Registry
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -40,6 +43,17 @@ def task_folders_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="DIR",
         help="Folder with task files of your own (they are run); also $GLUE_TASKS.",
     )(command)
+
+
+def open_registry(folders: tuple[str, ...]) -> Registry:
+    """The tasks; a file or plugin that could not be loaded is named on stderr."""
+    from glue_harness.console import note
+    from glue_harness.registry import load_tasks
+
+    registry = load_tasks(folders)
+    for where, reason in registry.broken.items():
+        note(f"not loaded: {where}: {reason}", style="red")
+    return registry
 
 
 def data_option(default: str = "hub") -> Decorator:

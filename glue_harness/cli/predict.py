@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glue_harness.cli.options import json_option, results_option, task_folders_option
+from glue_harness.cli.options import json_option, open_registry, results_option, task_folders_option
 from glue_harness.errors import RowError, UsageError, unknown
 
 if TYPE_CHECKING:
@@ -79,10 +79,9 @@ def command(
     glue predict latest --task mnli --rows rows.jsonl --json
     glue predict latest --task mnli --help                 the fields of the task
     """
-    from glue_harness.registry import load_tasks
     from glue_harness.store import Store
 
-    registry, store = load_tasks(task_folders), Store(results)
+    registry, store = open_registry(task_folders), Store(results)
     task, record = registry.task(task_name), store.find(run)
     step = best_step(registry, record, task)
     texts = {name.removeprefix("field_"): text for name, text in given.items() if text is not None}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glue_harness.cli.options import json_option, task_folders_option
+from glue_harness.cli.options import json_option, open_registry, task_folders_option
 from glue_harness.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,9 +37,8 @@ def command(task_name: str, file: str, task_folders: tuple[str, ...], as_json: b
     glue score multirc - --json < answers.jsonl
     """
     from glue_harness.metrics import measure
-    from glue_harness.registry import load_tasks
 
-    task = load_tasks(task_folders).task(task_name)
+    task = open_registry(task_folders).task(task_name)
     predictions = read(task, file)
     values = measure(task.metrics, predictions)
     if as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glue_harness.cli.options import json_option, results_option, task_folders_option
+from glue_harness.cli.options import json_option, open_registry, results_option, task_folders_option
 from glue_harness.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -57,10 +57,9 @@ def command(
     glue submit GLUE_RUN WNLI_RUN --fill-missing --out glue.zip
     glue submit --check glue.zip
     """
-    from glue_harness.registry import load_tasks
     from glue_harness.store import Store
 
-    registry = load_tasks(task_folders)
+    registry = open_registry(task_folders)
     if zip_file:
         if runs or where or out or fill_missing:
             raise UsageError("--check looks at a zip that is there: leave out RUN, --data, --out and --fill-missing")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from glue_harness.cli.options import data_option, json_option, task_folders_option
+from glue_harness.cli.options import data_option, json_option, open_registry, task_folders_option
 from glue_harness.task import Task
 
 COLUMNS = ("task", "suite", "kind", "train", "validation", "metrics", "data here")
@@ -30,16 +30,13 @@ def command(suite: str | None, data: str, task_folders: tuple[str, ...], as_json
     glue tasks --json
     """
     from glue_harness.data import available
-    from glue_harness.registry import load_tasks
 
-    registry = load_tasks(task_folders)
-    tasks = in_table_order(registry.tasks.values(), suite)
+    tasks = in_table_order(open_registry(task_folders).tasks.values(), suite)
     facts = [{**summary(task), "data": available(task, data)} for task in tasks]
     if as_json:
         click.echo(json.dumps(facts, indent=2))
     else:
         show_table(facts)
-    report_broken(registry.broken)
 
 
 def in_table_order(tasks: Iterable[Task], suite: str | None) -> list[Task]:
@@ -88,10 +85,3 @@ def row_count(rows: dict[str, int | None], role: str) -> str:
     if role not in rows:
         return "-"
     return "?" if rows[role] is None else f"{rows[role]:,}"
-
-
-def report_broken(broken: dict[str, str]) -> None:
-    from glue_harness.console import note
-
-    for file, reason in broken.items():
-        note(f"not loaded: {file}: {reason}", style="red")
