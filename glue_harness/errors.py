@@ -5,6 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_NAMED = 20  # names that one line can hold
+
 
 class GlueError(Exception):
     """A failure we foresaw. The command line prints its text and exits with `exit_code`."""
@@ -32,9 +34,14 @@ class Interrupted(GlueError):
     exit_code = 130
 
 
-def unknown(kind: str, name: str, known: Iterable[str]) -> UsageError:
-    """The error for a name nobody knows, with the nearest name that exists."""
+def unknown(kind: str, name: str, known: Iterable[str], lister: str = "") -> UsageError:
+    """The error for a name nobody knows, with the nearest name that exists; `lister` is the command that tells all."""
     known = sorted(known)
-    near = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5)
-    fix = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+    more = len(known) - MOST_NAMED
+    if near := difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.5):
+        fix = f"did you mean {near[0]}?"
+    elif lister and more > 0:
+        fix = f"{lister} lists them"
+    else:
+        fix = f"known: {', '.join(known[:MOST_NAMED])}" + (f" and {more} more" if more > 0 else "")
     return UsageError(f"unknown {kind} {name!r}: {fix}")
