@@ -109,7 +109,7 @@ def test_bad_lines_are_told_apart_and_the_rest_goes_on(capsys, stdin):
         encoded,
         {"error": "line 3: not JSON: Expecting value: line 1 column 1 (char 0)"},
         {"error": "line 4: a JSON list, not an object"},
-        {"error": "column 'hypothesis', 'label' is missing, found: premise"},
+        {"error": "columns 'hypothesis', 'label' are missing, found: premise"},
         {"error": "column 'hypothesis' must be text, not 3"},
         {"error": "label 9 is not allowed: 0=entailment, 1=neutral, 2=contradiction, -1=hidden"},
         {"error": "line 8: not JSON: 'utf-8' codec can't decode byte 0xff in position 13: invalid start byte"},
@@ -284,8 +284,14 @@ def test_a_task_without_demo_is_shown_without_rows(capsys, splitter):
             ["mnli", "--data", "hub"],
             1,
             "glue: cannot get 'nyu-mll/glue' from the Hub (HF_HUB_OFFLINE is set): "
-            "without network use --data demo or --data DIR",
+            "without network use --data demo or --data DIR, or try glue run --task mnli --demo",
         ),
+        (
+            ["mnli", "--data", ""],
+            2,
+            "glue: --data '' is not a folder: use hub, demo, demo:ROWS or an existing folder",
+        ),
+        (["x9q"], 2, "glue: unknown task 'x9q': glue tasks lists them"),
     ],
 )
 def test_wrong_requests_are_one_line(capsys, arguments, code, message):

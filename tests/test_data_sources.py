@@ -110,7 +110,8 @@ def test_offline_variables_are_heeded_without_any_import(cache, online, monkeypa
     with pytest.raises(DataError) as caught:
         load(TASK, "train", "hub")
     assert str(caught.value) == (
-        f"cannot get 'owner/Toys' from the Hub ({name} is set): without network use --data demo or --data DIR"
+        f"cannot get 'owner/Toys' from the Hub ({name} is set): without network use --data demo or --data DIR, "
+        "or try glue run --task mnli --demo"
     )
 
 
@@ -176,7 +177,8 @@ def test_whatever_fails_on_the_way_is_one_line(cache, online, monkeypatch, commi
     with pytest.raises(DataError) as caught:
         load(TASK, "train", "hub")
     assert str(caught.value) == (
-        f"cannot get 'owner/Toys' from the Hub ({reason}): without network use --data demo or --data DIR"
+        f"cannot get 'owner/Toys' from the Hub ({reason}): without network use --data demo or --data DIR, "
+        "or try glue run --task mnli --demo"
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import click
 
-from glue_harness.cli.options import json_option, task_folders_option
+from glue_harness.cli.options import json_option, open_registry, task_folders_option
 from glue_harness.errors import DataError, UsageError
 from glue_harness.task import Row, Task, Text
 
@@ -60,12 +60,11 @@ def command(
     glue show mrpc --data DIR --split validation --n 5
     glue show mnli --rows rows.jsonl --json
     """
-    from glue_harness.registry import load_tasks
 
-    task = load_tasks(task_folders).task(name)
+    task = open_registry(task_folders).task(name)
     if file is None:
         show_task(task, data, split, SHOWN if n is None else n, as_json)
-    elif data or split:
+    elif data is not None or split:
         raise UsageError("--rows brings its own rows: leave out --data and --split")
     else:
         shown = n if as_json or n is not None else SHOWN
@@ -116,15 +115,16 @@ def show_task(task: Task, data: str | None, role: str | None, n: int, as_json: b
     """The task's facts, then the first rows of a split. The demo is the default: it needs no network."""
     from glue_harness.data import load
 
-    asked = data or role
-    rows = load(task, role or next(iter(task.splits)), data or "demo") if asked or task.demo else None
+    where = "demo" if data is None else data
+    asked = data is not None or role
+    rows = load(task, role or next(iter(task.splits)), where) if asked or task.demo else None
     sample = [encoded(task, row) for row in islice(rows or (), n)]
     if as_json:
         pairs = [{"row": result.row, "texts": result.to_json()} for result in sample]
         click.echo(json.dumps({**facts_of(task), "data": rows and rows.to_record(), "sample": pairs}, indent=2))
     else:
         show_facts(task)
-        show_sample(rows, sample, synthetic=not data)
+        show_sample(rows, sample, synthetic=data is None)
     refuse_failures(task, sum(result.error is not None for result in sample), len(sample))
 
 

@@ -40,8 +40,11 @@ def checked(task: Task, role: str, read: Read) -> Iterator[Row]:
 
 def missing(task: Task, row: Row) -> str:
     """Says which columns a row lacks."""
-    lacking = ", ".join(repr(column) for column in task.needs if column not in row)
-    return f"column {lacking} is missing, found: {', '.join(map(str, row)) or 'none'}"
+    lacking = [repr(column) for column in task.needs if column not in row]
+    are_missing = (
+        f"column {lacking[0]} is missing" if len(lacking) == 1 else f"columns {', '.join(lacking)} are missing"
+    )
+    return f"{are_missing}, found: {', '.join(map(str, row)) or 'none'}"
 
 
 def labels_of(task: Task) -> tuple[Callable[[Any], bool], str]:

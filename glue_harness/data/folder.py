@@ -48,7 +48,7 @@ def read(task: Task, split: str, where: str) -> Read:
 
 def data_folder(where: str) -> Path:
     root = Path(where)
-    if not root.is_dir():
+    if not where or not root.is_dir():
         raise UsageError(f"--data {where!r} is not a folder: use hub, demo, demo:ROWS or an existing folder")
     return root
 

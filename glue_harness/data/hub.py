@@ -105,7 +105,10 @@ def download(source: Source, split: str, commit: str) -> Sequence[Row]:
 
 
 def unreachable(source: Source, reason: str) -> str:
-    return f"cannot get {source.hub!r} from the Hub ({reason}): without network use --data demo or --data DIR"
+    return (
+        f"cannot get {source.hub!r} from the Hub ({reason}): without network use --data demo or --data DIR, "
+        "or try glue run --task mnli --demo"
+    )
 
 
 def first_line(error: Exception) -> str:
