@@ -126,7 +126,12 @@ class _Run:
         record.data = {
             task: {role: rows.to_record() for role, rows in roles.items()} for task, roles in setup.rows.items()
         }
-        record.environment = {**environment(), **setup.machine.describe(), "model": setup.model.origin}
+        record.environment = {
+            **environment(),
+            **setup.machine.describe(),
+            "model": setup.model.origin,
+            "metrics": signatures(self.chosen.scored),
+        }
         self.store.save(record)
         write_atomic(self.folder / "plan.toml", self.plan.to_toml())
         if self.watcher:
@@ -202,6 +207,12 @@ def score(task: Task, predictions: Sequence[Prediction], step: int, with_interva
         invalid=len(invalid),
         common_invalid=Counter(invalid).most_common(COMMON),
     )
+
+
+def signatures(tasks: Sequence[Task]) -> dict[str, str]:
+    """How metrics were computed, where they have a notation for it (sacrebleu's for BLEU)."""
+    signed = {metric for task in tasks for metric in task.metrics if metric.signature}
+    return {metric.keys[0]: metric.signature() for metric in signed}
 
 
 def environment() -> dict[str, Any]:

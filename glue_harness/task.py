@@ -131,6 +131,7 @@ class Metric:
 
     keys: tuple[str, ...]
     tally: Callable[[Sequence[Prediction]], Tally]
+    signature: Callable[[], str] | None = None  # how it was computed, where that has a notation
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ class Task:
     cues: tuple[Cue, ...] = ()  # of real rows: demo rows need not show them
     title: str = ""  # the name that leaderboards print
     suite: str = "custom"
-    part: str = "member"  # of its suite: member, companion (trained, not averaged) or extra (on request)
+    part: str = "member"  # of its suite: member, companion (trained, not averaged) extra (in <suite>-all) or apart (by name only)
     place: int = 99  # column order on the suite's official table
     scored_by: tuple[str, ...] = ()  # tasks that score what this one trains (MNLI: matched, mismatched)
     answered_by: str | None = None  # the task whose model answers this one, which trains none (AX: MNLI)

@@ -157,7 +157,7 @@ WSC_MARKED = with_marks(
         fields=("text",),
         demo=demo_marked,
         title="WSC (marked)",
-        part="extra",
+        part="apart",
         aliases=("super_glue/wsc_marked",),
     )
 )

@@ -50,6 +50,12 @@ def test_a_record_stands_alone(multi, results):
     assert [step for step, _ in stored["history"]["cola"]] == [4, 8, 12]
 
 
+def test_bleu_stands_with_its_signature(tmp_path):
+    record = run(tiny("wmt_en_de", steps=1, eval_every=1, max_answer=4, eval_limit=4), results=tmp_path)
+    assert "tok:intl" in record.environment["metrics"]["bleu"]
+    assert "smooth:exp" in record.environment["metrics"]["bleu"]
+
+
 def test_intervals_surround_the_score(multi):
     for score in multi.scores.values():
         for key, (low, high) in score.intervals.items():

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Iterable
 from importlib import import_module
 from typing import Protocol
 
 from torch import nn
 
+from glue_harness.choose import METHODS
 from glue_harness.errors import unknown
 from glue_harness.models import Model
 from glue_harness.plan import Plan
-
-NAMES = tuple(module.name for module in pkgutil.iter_modules(__path__))
 
 
 class Method(Protocol):
@@ -27,8 +25,8 @@ class Method(Protocol):
 
 
 def load_method(name: str) -> Method:
-    if name not in NAMES:
-        raise unknown("method", name, NAMES)
+    if name not in METHODS:
+        raise unknown("method", name, METHODS)
     return import_module(f"{__name__}.{name}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -21,6 +22,12 @@ def _metric(place: str, *keys: str) -> Metric:
     return Metric(keys, tally)
 
 
+def _bleu_signature() -> str:
+    from glue_harness.metrics.generation import bleu_signature
+
+    return bleu_signature()
+
+
 accuracy = _metric("classification.accuracy", "accuracy")
 f1 = _metric("classification.f1", "f1")
 matthews = _metric("classification.matthews", "matthews_corrcoef")
@@ -30,7 +37,7 @@ pearson = _metric("correlation.pearson", "pearson_corrcoef")
 spearman = _metric("correlation.spearman", "spearman_corrcoef")
 squad = _metric("question_answering.squad", "em", "f1")
 rouge = _metric("generation.rouge", "rouge1", "rouge2", "rougeLsum")
-bleu = _metric("generation.bleu", "bleu")
+bleu = replace(_metric("generation.bleu", "bleu"), signature=_bleu_signature)
 
 ALL = {
     "accuracy": accuracy,
