@@ -14,10 +14,11 @@ from toys import CPU, toy_examples, toy_model, toy_plan, toy_task, vocabulary
 from glue_harness import Plan, checkpoint, load_tasks, run
 from glue_harness.answer import answer
 from glue_harness.checkpoint import PART, folder_of
+from glue_harness.choose import METHODS
 from glue_harness.data import load as load_rows
 from glue_harness.data.own import question
 from glue_harness.errors import GlueError, UsageError
-from glue_harness.methods import NAMES, load_method
+from glue_harness.methods import load_method
 from glue_harness.models import count_parameters
 from glue_harness.models.t5 import T5, from_scratch
 from glue_harness.optim import make_optimizer
@@ -104,7 +105,7 @@ def test_exactly_what_a_method_names_is_moved(method, optimizer):
 
 
 def test_every_method_is_tested_here():
-    assert set(NAMES) == {"full", "unfreeze", *PARTIAL}
+    assert set(METHODS) == {"full", "unfreeze", *PARTIAL}
 
 
 # adapters
