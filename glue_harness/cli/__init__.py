@@ -11,7 +11,7 @@ import click
 from glue_harness import __version__
 from glue_harness.errors import GlueError, unknown
 
-VERBS = ("run", "tasks", "show", "mix", "score", "compare", "board", "predict", "submit", "demo", "doctor")
+VERBS = ("run", "tasks", "show", "mix", "score", "compare", "board", "predict", "submit", "demo", "doctor", "bench")
 
 
 class Verbs(click.Group):
