@@ -171,16 +171,19 @@ class T5:
         return Blocks(encoder, decoder, [self.module.shared.weight], feed_forwards, norms)
 
     def save(self, folder: Path) -> None:
-        from safetensors.torch import save_model
+        from safetensors.torch import save_file
 
-        save_model(self.module, str(folder / WEIGHTS), metadata={"format": "pt"})
+        save_file(distinct(self.module.state_dict()), str(folder / WEIGHTS), metadata={"format": "pt"})
         self.module.config.save_pretrained(folder)
         self.tokenizer.save(folder)
 
     def load_weights(self, folder: Path) -> None:
-        from safetensors.torch import load_model as load_safetensors
+        from safetensors.torch import load_file
 
-        load_safetensors(self.module, str(folder / WEIGHTS))
+        own = self.module.state_dict()
+        missing, unexpected = self.module.load_state_dict(load_file(str(folder / WEIGHTS)), strict=False)
+        if unexpected or not own.keys() - distinct(own).keys() >= set(missing):
+            raise GlueError(f"weights in {str(folder)!r} are those of another model: {[*missing, *unexpected][:3]}")
 
     def _encoder(self, batch: Batch) -> Tensor:
         return self.module.encoder(input_ids=batch.inputs, attention_mask=batch.mask).last_hidden_state
@@ -298,6 +301,12 @@ def model_folder(name: str) -> Path:
         raise UsageError(
             f"model {name!r} is not in the local cache and the Hub cannot be reached: use --model DIR or --model tiny"
         ) from None
+
+
+def distinct(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Each tensor once, under its first name: T5's `shared.weight`, which every version of transformers ties from."""
+    seen: set[int] = set()
+    return {n: w.contiguous() for n, w in weights.items() if not (w.data_ptr() in seen or seen.add(w.data_ptr()))}
 
 
 def check_embeddings(module: nn.Module, folder: Path) -> None:
