@@ -70,7 +70,7 @@ class Line:
     label: str
     stats: tuple[Stat | None, ...]
     differences: tuple[Difference | None, ...]  # None for the first: the others are compared to it
-    best: tuple[int, ...] = ()  # places of the highest; none where the sides answered different data
+    best: tuple[int, ...] = ()  # places of the highest; none where all are equal, or the data differ
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,7 @@ def pick(store: Store, name: str) -> Side:
     repeats = [record for record in store.load_all()[0] if record.digest == name and record.status == "finished"]
     records = repeats or [store.find(part.strip()) for part in name.split(",")]
     first = records[0]
+    _refuse_repeats(records)
     for other in records:
         if other.digest != first.digest:
             raise UsageError(f"{other.id} does not repeat {first.id} but has another plan: put no comma between them")
@@ -96,10 +97,17 @@ def pick(store: Store, name: str) -> Side:
 
 def compare(sides: Sequence[Side], store: Store, registry: Registry) -> Comparison:
     """Every other side against the first."""
+    _refuse_repeats([record for side in sides for record in side.records])
     lines = [line for task in _scored(sides, registry) for line in _lines(task, sides, store, registry)]
     for suite in sorted({task.suite for task in registry.tasks.values()}):
         lines += _average(suite, sides, registry)
     return Comparison(tuple(sides), tuple(_corrected(lines)), _settings(sides), tuple(_notes(sides)))
+
+
+def _refuse_repeats(records: Sequence[Record]) -> None:
+    for run in (record.id for record in records):
+        if sum(record.id == run for record in records) > 1:
+            raise UsageError(f"run {run!r} is named twice: name each run once")
 
 
 def _scored(sides: Sequence[Side], registry: Registry) -> list[str]:
@@ -153,8 +161,9 @@ def _stat(side: Side, task: str, key: str) -> Stat | None:
 
 
 def _best(stats: Sequence[Stat | None]) -> tuple[int, ...]:
-    highest = max((found.mean for found in stats if found), default=None)
-    return tuple(place for place, found in enumerate(stats) if found and found.mean == highest)
+    """The highest of different values; nothing is the best of one, nor of equals."""
+    means = {found.mean for found in stats if found}
+    return tuple(place for place, found in enumerate(stats) if found and found.mean == max(means) and len(means) > 1)
 
 
 def _difference(first: Stat | None, other: Stat | None, tested: Difference | None, reason: str) -> Difference | None:

@@ -212,6 +212,25 @@ def test_runs_without_scores_are_compared_by_their_plans(store, glue):
     assert "1,000" in out
 
 
+def test_the_only_value_is_not_the_best_and_nor_are_equals(store, glue):
+    first, other = finished(store), finished(store, {"rte": GLUE["rte"]}, steps=7)
+    lines = compared(glue, first.id, other.id)["scores"]
+    assert {line["name"]: line["best"] for line in lines} == {line["name"]: [] for line in lines}
+    assert "*" not in glue("compare", first.id, other.id)[1].replace("* best", "")
+
+
+def test_two_of_three_can_share_the_best(store, glue):
+    runs = [finished(store, {"rte": {"accuracy": value}}, steps=k) for k, value in enumerate((60.0, 50.0, 60.0), 1)]
+    assert compared(glue, *(run.id for run in runs))["scores"][0]["best"] == [0, 2]
+
+
+@pytest.mark.parametrize("names", [("{0}", "{0}"), ("{0}", "{1},{0}"), ("{1}", "{0},{0}")])
+def test_a_run_is_not_compared_with_itself(store, glue, names):
+    ids = [finished(store, seed=seed).id for seed in (0, 1)]
+    expected = f"glue: run '{ids[0]}' is named twice: name each run once\n"
+    assert glue("compare", *(name.format(*ids) for name in names)) == (2, "", expected)
+
+
 @pytest.mark.parametrize("runs", [(), ("latest",)])
 def test_one_run_is_nothing_to_compare(glue, runs):
     code, out, err = glue("compare", *runs)
