@@ -6,7 +6,7 @@ import json
 import statistics
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from glue_harness.errors import unknown
@@ -30,8 +30,9 @@ SHORT = {  # how the tables of the field call a metric
     "rougeLsum": "R-L",
     "bleu": "BLEU",
 }
-# Student's t, 97.5 %, for 1 to 30 degrees of freedom
-T_975 = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
+LEAST_SEEDS = 3  # for an interval: that of two reaches far beyond any score
+# Student's t, 97.5 %, for 2 to 30 degrees of freedom
+T_975 = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 T_975 += (2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042)
 
 
@@ -49,7 +50,7 @@ class Column(NamedTuple):
 
 
 class Stat(NamedTuple):
-    """A value over seeds. The 95 % interval is across seeds, or over the examples of the only one."""
+    """A value over seeds. The 95 % interval is across three seeds or more, or over the examples of the only one."""
 
     mean: float
     deviation: float | None = None  # sample standard deviation
@@ -74,6 +75,8 @@ class Row:
     data: str = ""
     seeds: int = 1
     invalid: float | None = None  # percent of the answers
+    examples: int = 0  # that each seed answered
+    scored_on: Mapping[str, object] = field(default_factory=dict)  # task -> fingerprint of the data that scored it
     runs: tuple[str, ...] = ()
     digest: str = ""
     date: str = ""
@@ -85,7 +88,7 @@ class Board:
     name: str  # glue, glue-demo
     suite: str
     columns: tuple[Column, ...]
-    rows: tuple[Row, ...]  # ranked, then those without an average, then published ones
+    rows: tuple[Row, ...]  # ranked, then those on other data, then those without an average, then published ones
     left_out: tuple[tuple[str, str], ...]  # run id, why
     notes: tuple[str, ...] = ()
 
@@ -127,7 +130,9 @@ def stat(values: Sequence[float], interval: Sequence[float | None] = (None, None
     if len(values) == 1:
         return Stat(mean, None, *interval)
     deviation = statistics.stdev(values)
-    half = T_975[min(len(values) - 1, len(T_975)) - 1] * deviation / len(values) ** 0.5
+    if len(values) < LEAST_SEEDS:
+        return Stat(mean, deviation)
+    half = T_975[min(len(values) - LEAST_SEEDS, len(T_975) - 1)] * deviation / len(values) ** 0.5
     return Stat(mean, deviation, mean - half, mean + half)
 
 
@@ -166,11 +171,26 @@ def _board(name: str, suite: str, columns: tuple[Column, ...], records: Sequence
 
 
 def _ranked(rows: Sequence[Row]) -> list[Row]:
-    """By average; runs that lack tasks follow without a rank, those with most values first."""
+    """By average, on the data that most rows share. Other data follow without a rank, then runs that lack tasks."""
     complete = sorted((row for row in rows if row.average), key=lambda row: -row.average.mean)
     partial = sorted((row for row in rows if not row.average), key=lambda row: (-len(row.values), row.date))
-    means = [row.average.mean for row in complete]
-    return [replace(row, rank=1 + means.index(row.average.mean)) for row in complete] + partial
+    if not complete:
+        return partial
+    first = max(complete, key=lambda row: (sum(_same_data(row, other) for other in complete), row.examples))
+    ranked = [row for row in complete if _same_data(first, row)]
+    means = [row.average.mean for row in ranked]
+    others = [_marked(row) for row in complete if not _same_data(first, row)]
+    partial = [row if _same_data(first, row) else _marked(row) for row in partial]
+    return [replace(row, rank=1 + means.index(row.average.mean)) for row in ranked] + others + partial
+
+
+def _marked(row: Row) -> Row:
+    return replace(row, data=f"{row.data}, other data")
+
+
+def _same_data(row: Row, other: Row) -> bool:
+    """Whether the tasks that both have were scored on the same data."""
+    return all(row.scored_on[task] == other.scored_on[task] for task in row.scored_on.keys() & other.scored_on.keys())
 
 
 def _row(records: Sequence[Record], columns: Sequence[Column], registry: Registry, suite: str) -> Row:
@@ -183,7 +203,8 @@ def _row(records: Sequence[Record], columns: Sequence[Column], registry: Registr
         found = [of_seed.get(column.task, {}).get(column.key) for of_seed in scores]
         if None not in found:
             values[column] = stat(found, records[0].scores[column.task].intervals.get(column.key, (None, None)))
-    answered = [record.scores[c] for record in records for c in {column.task for column in columns} & {*record.scores}]
+    tasks = [task for task in dict.fromkeys(column.task for column in columns) if task in latest.scores]
+    answered = [record.scores[task] for record in records for task in tasks if task in record.scores]
     return Row(
         source="run",
         model=plan.model,
@@ -197,6 +218,8 @@ def _row(records: Sequence[Record], columns: Sequence[Column], registry: Registr
         data=_data(plan, records),
         seeds=len(records),
         invalid=100 * sum(s.invalid for s in answered) / max(1, sum(s.n for s in answered)),
+        examples=sum(latest.scores[task].n for task in tasks),
+        scored_on={task: fingerprints(latest, task).get("validation") for task in tasks},
         runs=tuple(record.id for record in records),
         digest=latest.digest,
         date=latest.started[:10],

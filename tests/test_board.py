@@ -94,11 +94,15 @@ def test_one_seed_shows_the_interval_over_its_examples(store):
     assert {value for column, value in row.values.items() if column.label == "RTE"} == {Stat(55.0, None, 54.0, 56.0)}
 
 
-@pytest.mark.parametrize("seeds", [2, 5, 31])
+@pytest.mark.parametrize("seeds", [3, 5, 31])
 def test_the_interval_across_seeds_is_students(seeds):
     values = [float(k % 3) for k in range(seeds)]
     low, high = student.interval(0.95, seeds - 1, statistics.fmean(values), statistics.stdev(values) / seeds**0.5)
     assert stat(values)[2:] == pytest.approx((low, high), rel=1e-3)
+
+
+def test_two_seeds_have_a_deviation_and_no_interval():
+    assert stat([50.0, 60.0], (49.0, 51.0)) == Stat(55.0, pytest.approx(50**0.5), None, None)
 
 
 def test_a_seed_counts_once(store):
@@ -116,11 +120,37 @@ def test_seeds_that_saw_other_data_are_not_averaged(store):
 
 
 def test_demo_and_real_data_share_no_board(store):
-    demo, rows, real = finished(store), finished(store, data="demo:500"), finished(store, data="hub")
+    demo, rows, real = finished(store, shift=1), finished(store, data="demo:500"), finished(store, data="hub")
     of_real, of_demo = boards(store)
     assert (of_real.name, of_demo.name) == ("glue", "glue-demo")
     assert [row.runs for row in of_real.rows] == [(real.id,)]
-    assert {(row.runs, row.data) for row in of_demo.rows} == {((demo.id,), "demo"), ((rows.id,), "demo:500")}
+    assert {(row.runs, row.data) for row in of_demo.rows} == {
+        ((demo.id,), "demo"),
+        ((rows.id,), "demo:500, other data"),
+    }
+
+
+SIZES = ((5, "demo:50"), (2, "demo:200"), (1, "demo:200"))
+
+
+def test_only_rows_on_the_data_that_most_share_are_ranked(store):
+    small, *shared = (finished(store, shift=shift, data=data, steps=9 + shift) for shift, data in SIZES)
+    other = finished(store, {"rte": GLUE["rte"]}, data="demo:50")
+    same = finished(store, {"cola": GLUE["cola"]}, data="demo:200")
+    rows = demo_rows(store)
+    assert [(row.runs[0], row.rank) for row in rows[:3]] == [(shared[0].id, 1), (shared[1].id, 2), (small.id, None)]
+    assert {row.runs[0]: row.data for row in rows[2:]} == {
+        small.id: "demo:50, other data",
+        other.id: "demo:50, other data",
+        same.id: "demo:200",
+    }
+
+
+def test_a_better_score_on_fewer_examples_is_not_ranked_above(store):
+    whole, part = finished(store, data="hub"), finished(store, shift=20, data="somewhere")
+    part.scores = {task: replace(score, n=10) for task, score in part.scores.items()}
+    store.save(part)
+    assert [(row.runs[0], row.rank) for row in boards(store)[0].rows] == [(whole.id, 1), (part.id, None)]
 
 
 def test_unfinished_runs_are_left_out_by_name(store):
