@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,7 +22,15 @@ def console(stderr: bool = False) -> Console:
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else WIDTH_WITHOUT_TERMINAL
-    return Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    made = Console(stderr=stderr, width=width, highlight=False, markup=False, emoji=False, soft_wrap=False)
+    made.on_broken_pipe = reader_has_gone  # rich would exit with 1
+    return made
+
+
+def reader_has_gone() -> NoReturn:
+    """`glue tasks | head` is not a failure; nothing more is written, not even by python at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(0)
 
 
 def say(text: str = "", style: str | None = None) -> None:
@@ -34,17 +43,25 @@ def note(text: str, style: str | None = "dim") -> None:
 
 
 def table(
-    columns: Sequence[str], rows: Iterable[Sequence[Any]], *, title: str = "", right: Iterable[str] = ()
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    title: str = "",
+    right: Iterable[str] = (),
+    whole: Iterable[str] = (),
 ) -> Table:
-    """A table of texts; the columns named in `right` are aligned right. A cell may be a rich Text."""
+    """A table of texts. The columns named in `right` are aligned right, those in `whole` are never broken."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    right = set(right)
+    right, whole = set(right), set(whole)
+    is_narrow = console().width < WIDTH_WITHOUT_TERMINAL
     made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
+    made.collapse_padding = is_narrow
     for column in columns:
-        made.add_column(Text(column), justify="right" if column in right else "left", overflow="fold")
+        justify = "right" if column in right else "left"
+        made.add_column(Text(column), justify=justify, overflow="fold", no_wrap=column in whole)
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in row))
     return made

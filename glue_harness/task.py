@@ -156,7 +156,7 @@ class Task:
     cues: tuple[Cue, ...] = ()  # of real rows: demo rows need not show them
     title: str = ""  # the name that leaderboards print
     suite: str = "custom"
-    part: str = "member"  # of its suite: member, companion (trained, not averaged) extra (in <suite>-all) or apart (by name only)
+    part: str = "member"  # member; companion: trained, not averaged; extra: in <suite>-all; apart: by name
     place: int = 99  # column order on the suite's official table
     scored_by: tuple[str, ...] = ()  # tasks that score what this one trains (MNLI: matched, mismatched)
     answered_by: str | None = None  # the task whose model answers this one, which trains none (AX: MNLI)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import signal
 import sys
+import threading
 from importlib import import_module
+from typing import NoReturn
 
 import click
 
@@ -12,6 +17,8 @@ from glue_harness import __version__
 from glue_harness.errors import GlueError, unknown
 
 VERBS = ("run", "tasks", "show", "mix", "score", "compare", "board", "predict", "submit", "demo", "doctor", "bench")
+
+UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EPIPE)
 
 
 class Verbs(click.Group):
@@ -26,6 +33,7 @@ class Verbs(click.Group):
         command = import_module(f"glue_harness.cli.{name}").command
         if not any(parameter.name == "debug" for parameter in command.params):
             command.params.append(DEBUG)
+        command.short_help = re.split(r"[.:]", command.help or "", maxsplit=1)[0]
         return command
 
 
@@ -55,17 +63,49 @@ def glue() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command; an expected failure is one line on stderr and its exit code."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads are 5 times slower on cores that others use
+    asked_to_stop = stop_on_interrupt()
     try:
         glue.main(arguments, prog_name="glue", standalone_mode=False)
+        sys.stdout.flush()
     except Exception as error:
+        if asked_to_stop:  # an import that Ctrl-C cut short fails in ways of its own
+            stop("interrupted", 130)
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):
+            print(error.ctx.get_help())
+            sys.exit(0)
         message, code = explain(error)
         if os.environ.get("GLUE_DEBUG"):
             raise
-        print(f"glue: {message}", file=sys.stderr)
-        sys.exit(code)
+        stop(message, code)
     except KeyboardInterrupt:
-        print("glue: interrupted", file=sys.stderr)
-        sys.exit(130)
+        stop("interrupted", 130)
+    except SystemExit as error:
+        if isinstance(error.__context__, BrokenPipeError):  # `glue tasks | head`: click would exit with 1
+            sys.exit(0)
+        raise
+
+
+def stop_on_interrupt() -> list[int]:
+    """The first Ctrl-C interrupts, further ones are ignored while the program ends; tells whether there was one."""
+    seen: list[int] = []
+
+    def interrupt(number: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, interrupt)
+    return seen
+
+
+def stop(message: str, code: int) -> NoReturn:
+    print(f"glue: {message}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:  # nobody can read it: python would complain at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(code)
 
 
 def explain(error: Exception) -> tuple[str, int]:
@@ -78,4 +118,6 @@ def explain(error: Exception) -> tuple[str, int]:
         return error.format_message().rstrip(".") + where, error.exit_code
     if isinstance(error, click.Abort):
         return "interrupted", 130
+    if isinstance(error, OSError) and error.errno in UNWRITABLE:
+        return f"the output cannot be written: {error.strerror}", 1
     raise error
