@@ -42,6 +42,11 @@ def note(text: str, style: str | None = "dim") -> None:
     console(stderr=True).print(printable(text), style=style, soft_wrap=True)
 
 
+def is_narrow() -> bool:
+    """Whether there is less room than without a terminal: tables get narrow gaps, wide ones leave something out."""
+    return console().width < WIDTH_WITHOUT_TERMINAL
+
+
 def table(
     columns: Sequence[str],
     rows: Iterable[Sequence[Any]],
@@ -56,9 +61,8 @@ def table(
     from rich.text import Text
 
     right, whole = set(right), set(whole)
-    is_narrow = console().width < WIDTH_WITHOUT_TERMINAL
     made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
-    made.collapse_padding = is_narrow
+    made.collapse_padding = is_narrow()
     for column in columns:
         justify = "right" if column in right else "left"
         made.add_column(Text(column), justify=justify, overflow="fold", no_wrap=column in whole)

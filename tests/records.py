@@ -1,5 +1,7 @@
 """Made-up runs for tests of boards and comparisons."""
 
+from rich.console import Console
+
 from glue_harness.cli import main
 from glue_harness.plan import Plan
 from glue_harness.record import Record, Score
@@ -56,6 +58,11 @@ def finished(
     )
     store.create(record)
     return record
+
+
+def narrow_screen(stderr=False):
+    """The console of a terminal with 80 columns."""
+    return Console(stderr=stderr, width=80, highlight=False, markup=False, emoji=False)
 
 
 def runner(capsys):

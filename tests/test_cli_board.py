@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 import pytest
-from records import AVERAGE, GLUE, finished, runner
+from records import AVERAGE, GLUE, finished, narrow_screen, runner
 
 from glue_harness.store import Store
 
@@ -80,6 +80,19 @@ def test_superglue_fits_the_terminal(glue):
     _, out, _ = glue("board", "--suite", "superglue", "--published")
     assert max(len(line) for line in out.splitlines() if "T5 baseline" in line) <= 120
     assert "71.36 ±0.4" in out
+
+
+def test_a_narrow_screen_says_below_the_values_what_a_row_is(store, glue, monkeypatch):
+    monkeypatch.setattr("glue_harness.console.console", narrow_screen)
+    runs = [finished(store, seed=seed, shift=seed) for seed in (0, 1, 2)]
+    _, out, _ = glue("board")
+    lines = [line.split() for line in out.splitlines()]
+    assert ["#", "average", "CoLA", "SST-2", "Acc", "Spearman", "Acc", "mm", "QNLI", "RTE"] in lines
+    values = ["11.00", "91.00", "81.00", "21.00", "51.00", "31.00", "56.00", "56.00"]
+    assert ["1", "51.00", "±1.00", *values] in lines
+    assert ["1", "51.00", "±1.00", "tiny,", "full,", "proportional", "K=2^19"] in lines
+    assert ["plan", f"{runs[0].digest},", "0.0", "%", "invalid"] in lines
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_broken_records_are_named_and_the_board_goes_on(store, glue):

@@ -6,6 +6,7 @@ import sys
 from contextlib import suppress
 
 import pytest
+from records import narrow_screen
 
 from glue_harness.cli import main
 
@@ -41,10 +42,23 @@ def row_of(screen: str, task: str) -> list[str]:
 def test_the_screen_tells_rows_metrics_and_data(capsys):
     main(["tasks"])
     screen = capsys.readouterr().out
-    assert row_of(screen, "mrpc") == ["mrpc", "glue", "classify", "3,668", "408", "f1,", "accuracy", "to", "download"]
+    assert row_of(screen, "mrpc") == ["mrpc", "glue", "classify", "3,668", "408", "F1,", "Acc", "to", "download"]
     assert row_of(screen, "mnli")[3:5] == ["392,702", "-"]
     assert row_of(screen, "ax")[3:6] == ["-", "-", "none"]
     assert max(map(len, screen.splitlines())) <= 120
+
+
+def test_a_narrow_screen_breaks_no_name_and_no_number(capsys, monkeypatch):
+    main(["tasks", "--json"])
+    facts = json.loads(capsys.readouterr().out)
+    monkeypatch.setattr("glue_harness.console.console", narrow_screen)
+    main(["tasks"])
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1].split() == ["task", "train", "validation", "metrics", "data", "here"]
+    shown = [line.split() for line in lines[3:] if line.strip()]
+    assert [cells[0] for cells in shown] == [fact["task"] for fact in facts]
+    assert ["wmt_en_fr", "40,836,715", "3,003", "BLEU", "to", "download"] in shown
+    assert max(map(len, lines)) <= 80
 
 
 def test_tasks_stand_in_table_order_extras_last(capsys):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 TO_STDOUT = "json"  # for pipes; the other formats are files
 USUAL = ("csv", "md")
+PLACE = ("#", "average")
 
 
 @click.command()
@@ -42,7 +43,9 @@ def command(
 ) -> None:
     """Rank the finished runs of a suite, and write the board to files.
 
-    A row is a plan with all its seeds. Runs on demo data have a board of their own.
+    A row is a plan with all its seeds. Runs on demo data have a board of their own. Only rows that were scored on the
+    same data are ranked: the data that most rows share, or else the one with more examples. The others are marked
+    "other data".
 
     \b
     glue board
@@ -78,8 +81,8 @@ def print_boards(boards: Iterable[Board]) -> None:
     from glue_harness.console import note, say, show
 
     for board in boards:
-        if board.rows:
-            show(drawn(board))
+        for made in drawn(board) if board.rows else ():
+            show(made)
         for remark in board.notes:
             say(remark, style="dim")
         for run, reason in board.left_out:
@@ -97,29 +100,32 @@ def write_files(board: Board, names: Iterable[str], folder: Path) -> None:
         note(f"wrote {path}")
 
 
-def drawn(board: Board) -> Table:
-    """The board in 120 columns: the values of one task stand above each other, what a row is stands last."""
-    from glue_harness.console import table
+def drawn(board: Board) -> list[Table]:
+    """The values of one task stand above each other, what a row is stands last: on a narrow screen in a table below."""
+    from glue_harness.console import is_narrow, table
     from glue_harness.formats import written
 
     groups: dict[str, list[Column]] = {}
     for column in board.columns:
         groups.setdefault(column.group, []).append(column)
-    heads = {
-        group: "\n".join([group, *(column.label.removeprefix(group).strip(" -") for column in columns)]).strip()
+    heads = [
+        "\n".join([group, *(column.label.removeprefix(group).strip(" -") for column in columns)]).strip()
         for group, columns in groups.items()
-    }
-    rows = [
-        [
-            "-" if row.rank is None else row.rank,
-            written(row.average),
-            *("\n".join(_mean(row, column) for column in columns) for columns in groups.values()),
-            described(row),
-        ]
-        for row in board.rows
     ]
-    numbers = ["#", "average", *heads.values()]
-    return table([*numbers, "run"], rows, title=board.name, right=numbers)
+    numbers = [*PLACE, *heads]
+    places = [["-" if row.rank is None else row.rank, written(row.average)] for row in board.rows]
+    values = [
+        ["\n".join(_mean(row, column) for column in columns) for columns in groups.values()] for row in board.rows
+    ]
+    runs = [[described(row)] for row in board.rows]
+    if not is_narrow():
+        rows = [[*place, *of_tasks, *run] for place, of_tasks, run in zip(places, values, runs, strict=True)]
+        return [table([*numbers, "run"], rows, title=board.name, right=numbers, whole=numbers)]
+    scores, names = ([a + b for a, b in zip(places, part, strict=True)] for part in (values, runs))
+    return [
+        table(numbers, scores, title=board.name, right=numbers, whole=numbers),
+        table([*PLACE, "run"], names, right=PLACE, whole=PLACE),
+    ]
 
 
 def _mean(row: Row, column: Column) -> str:

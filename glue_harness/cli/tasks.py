@@ -12,6 +12,7 @@ from glue_harness.cli.options import data_option, json_option, open_registry, ta
 from glue_harness.task import Task
 
 COLUMNS = ("task", "suite", "kind", "train", "validation", "metrics", "data here")
+DISPENSABLE = ("suite", "kind")  # on a narrow screen; the order still tells the suite
 
 
 @click.command()
@@ -22,7 +23,7 @@ COLUMNS = ("task", "suite", "kind", "train", "validation", "metrics", "data here
 def command(suite: str | None, data: str, task_folders: tuple[str, ...], as_json: bool) -> None:
     """List the tasks: rows of the official splits, metrics, and whether the data is here.
 
-    Dimmed tasks belong to no average: they are trained or scored on request.
+    Dimmed tasks belong to no average: they are trained or scored on request. A narrow screen leaves out suite and kind.
 
     \b
     glue tasks
@@ -69,16 +70,20 @@ def summary(task: Task) -> dict[str, Any]:
 def show_table(facts: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from glue_harness.console import printable, show, table
+    from glue_harness.board import SHORT
+    from glue_harness.console import is_narrow, printable, show, table
 
+    columns = [column for column in COLUMNS if not (is_narrow() and column in DISPENSABLE)]
     rows = []
     for fact in facts:
         counts = (row_count(fact["rows"], role) for role in ("train", "validation"))
-        scored = ", ".join(fact["metrics"]) or "none"
-        cells = (fact["task"], fact["suite"], fact["kind"], *counts, scored, fact["data"])
+        scored = ", ".join(SHORT.get(key, key) for key in fact["metrics"]) or "none"
+        texts = (fact["task"], fact["suite"], fact["kind"], *counts, scored, fact["data"])
+        cells = dict(zip(COLUMNS, texts, strict=True))
         style = "dim" if fact["part"] == "extra" else ""
-        rows.append([Text(printable(cell), style=style) for cell in cells])
-    show(table(COLUMNS, rows, right=("train", "validation")))
+        rows.append([Text(printable(cells[column]), style=style) for column in columns])
+    numbers = ("train", "validation")
+    show(table(columns, rows, right=numbers, whole=("task", *numbers)))
 
 
 def row_count(rows: dict[str, int | None], role: str) -> str:
