@@ -57,9 +57,9 @@ class Progress:
         self.shown = now
         elapsed = now - self.began
         total = sum(state.seen.values())
-        share = " ".join(f"{name} {count / total:.0%}" for name, count in sorted(state.seen.items()))
+        self.shares.plain = " ".join(f"{name} {count / total:.0%}" for name, count in sorted(state.seen.items()))
         speed = f"{state.examples / elapsed:,.0f} ex/s {state.tokens / elapsed:,.0f} tok/s"
-        self.bar.update(self.job, completed=state.step, loss=f"{state.loss:.3f}", speed=speed, share=share)
+        self.counts.update(self.job, completed=state.step, loss=f"{state.loss:.3f}", speed=speed)
 
     def scored(self, step: int, values: dict[str, dict[str, float]]) -> None:
         self.measured = True
@@ -71,19 +71,22 @@ class Progress:
             note(f"step {step:>6}  loss {loss}  {scores}")
 
     def _draw(self, setup: Setup) -> None:
+        """The counts on one line, the tasks' shares below: many tasks would crowd the counts out."""
+        from rich.console import Group
+        from rich.live import Live
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.text import Text
 
-        self.bar = Progress(
-            BarColumn(bar_width=24),
+        self.counts = Progress(
+            BarColumn(bar_width=16),
             MofNCompleteColumn(),
             TextColumn("loss {task.fields[loss]}"),
             TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[share]}", style="dim"),
-            console=console(stderr=True),
-            transient=True,
         )
-        self.job = self.bar.add_task("", total=setup.plan.steps, loss="-", speed="", share="")
+        self.job = self.counts.add_task("", total=setup.plan.steps, loss="-", speed="")
+        self.shares = Text(style="dim", no_wrap=True, overflow="ellipsis")
+        self.bar = Live(Group(self.counts, self.shares), console=console(stderr=True), transient=True)
         self.bar.start()
 
 

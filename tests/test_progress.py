@@ -1,0 +1,40 @@
+"""What a run shows while it goes by."""
+
+import io
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from glue_harness.cli import progress
+
+EIGHT = ("cola", "sst2", "mrpc", "stsb", "qqp", "mnli", "qnli", "rte")
+
+
+@pytest.mark.parametrize("tasks", [EIGHT, (*EIGHT, "superglue_rte", "cnn_dailymail", "mnli_mismatched")])
+def test_many_tasks_leave_the_counts_their_room(monkeypatch, tasks):
+    screen = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    monkeypatch.setattr(progress, "console", lambda stderr: screen)
+    monkeypatch.setattr(progress, "describe", lambda setup: [])
+    setup = SimpleNamespace(plan=SimpleNamespace(steps=100_000))
+    state = SimpleNamespace(step=12_345, seen=dict.fromkeys(tasks, 5), examples=400_000, tokens=9_000_000, loss=0.12345)
+    with progress.Progress(quiet=False) as shown:
+        shown.assembled(setup, SimpleNamespace(notes=[]), Path("results/run"))
+        shown.began -= 1000
+        shown.stepped(setup, state)
+        shown.bar.refresh()
+    counts, shares = last_frame(screen.file.getvalue())
+    assert counts.split()[1:6] == ["12345/100000", "loss", "0.123", "400", "ex/s"]
+    assert counts.split()[6:8] == ["9,000", "tok/s"]
+    assert counts.split()[-1].count(":") == 2  # time left
+    assert shares.startswith(f"{min(tasks)} {1 / len(tasks):.0%} ")
+    assert len(shares) <= 80
+    assert shares.rstrip().endswith("%" if tasks == EIGHT else "…")
+
+
+def last_frame(text: str) -> list[str]:
+    """The two lines that were drawn last, after the step was counted."""
+    lines = [line.rpartition("\x1b[2K")[2] for line in text.splitlines()]
+    at = max(number for number, line in enumerate(lines) if "12345" in line)
+    return [line.partition("\x1b")[0] for line in lines[at : at + 2]]
