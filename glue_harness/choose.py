@@ -63,7 +63,7 @@ def check_names(plan: Plan) -> None:
         raise unknown("method", plan.method, METHODS)
     check_model(plan.model, plan.tokenizer)
     check_where(plan.data)
-    has_mixture = any(name.startswith(mixtures.PREFIX) for name in plan.tasks)
+    has_mixture = any(map(mixtures.is_mixture, plan.tasks))
     if plan.limit != FIELDS["limit"].default and plan.mixing not in SIZED and not has_mixture:
         raise UsageError(f"limit is {plan.limit:g} but mixing {plan.mixing!r} does not look at sizes: leave it out")
 
@@ -85,7 +85,7 @@ def select(plan: Plan, registry: Registry) -> list[Task]:
     """The plan's tasks. `a+b` is two suites, and a mixture stands for its members, which others may share."""
     names: list[str] = []
     for name in plan.tasks:
-        if name.startswith(mixtures.PREFIX):
+        if mixtures.is_mixture(name):
             names += (member for member in members_of(name, registry) if member not in names)
         else:
             names += name.split("+")
@@ -103,7 +103,7 @@ def members_of(mixture: str, registry: Registry) -> list[str]:
 
 def rates(plan: Plan, registry: Registry, sizes: Mapping[str, int]) -> mixing.Rates:
     """How often each trained task is drawn, relative to the others."""
-    named = [name for name in plan.tasks if name.startswith(mixtures.PREFIX)]
+    named = [name for name in plan.tasks if mixtures.is_mixture(name)]
     if not named:
         counted = {name: n / 2 if name in halved(plan) else n for name, n in sizes.items()}
         return mixing.rates(plan.mixing, counted, plan.limit, plan.temperature, custom=plan.rates)

@@ -95,6 +95,11 @@ SHORT = {
 NAMES: dict[str, Mixture] = {**MIXTURES, **{f"t5:{name}": members for name, members in MIXTURES.items()}, **SHORT}
 
 
+def is_mixture(name: str) -> bool:
+    """Whether a name among tasks means a mixture, known or not."""
+    return name in NAMES or name.startswith(PREFIX)
+
+
 def mixture(name: str) -> Mixture:
     """A registered mixture by T5's name, with or without `t5:` before it, or by a short name such as `t5:glue`."""
     if name not in NAMES:

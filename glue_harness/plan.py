@@ -61,7 +61,7 @@ class Plan:
     answers: str = "closed"
     eval_every: int | None = None  # steps; None: ten times a run
     eval_limit: int | None = None  # examples per task while training; the final scores use all
-    eval_tokens: int = 8192  # padded input tokens in a batch of answers
+    eval_tokens: int | None = None  # padded input tokens in a batch of answers; None: what suits the device
     precision: str = "auto"
     device: str = "auto"
     seed: int = 0

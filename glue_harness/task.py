@@ -158,6 +158,7 @@ class Task:
     suite: str = "custom"
     part: str = "member"  # member; companion: trained, not averaged; extra: in <suite>-all; apart: by name
     place: int = 99  # column order on the suite's official table
+    training_examples: int | None = None  # that the official train rows become, where not one each
     scored_by: tuple[str, ...] = ()  # tasks that score what this one trains (MNLI: matched, mismatched)
     answered_by: str | None = None  # the task whose model answers this one, which trains none (AX: MNLI)
     submission: Submission | None = None

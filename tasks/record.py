@@ -80,6 +80,7 @@ RECORD = generate(
     columns=("passage", "query", "entities", "answers"),
     encode=encode,
     gold=gold,
+    training_examples=138_854,  # one an answer
     source=source("record", "ReCoRD", adapt, train=100_730, validation=10_000, test=10_000),
     metrics=(squad,),
     submission=Submission("ReCoRD.jsonl", levels={"query": ()}),

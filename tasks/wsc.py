@@ -135,6 +135,7 @@ WSC = generate(
     **REFERENT,
     encode=encode_true,
     splits={"train": "train"},
+    training_examples=259,  # the true rows
     scored_by=("wsc_eval",),
     title="WSC",
     aliases=("super_glue_wsc_v102_simple_train", "super_glue/wsc_simple_train"),

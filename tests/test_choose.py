@@ -40,6 +40,15 @@ def test_t5s_glue_mixture_has_t5s_rates():
     assert found["qqp"] == 363_849
 
 
+def test_t5s_own_names_of_mixtures_work_as_in_glue_mix():
+    assert names("glue_v002_proportional") == names("t5:glue")
+
+
+def test_official_counts_of_training_examples():
+    counts = {task.name: task.training_examples for task in REGISTRY.tasks.values() if task.training_examples}
+    assert counts == {"record": 138_854, "wsc": 259}
+
+
 def test_a_whole_registered_mixture_keeps_its_rates():
     line = next(x for x in golden("mixing") if x["raw"].get("mixture") == "super_glue_v102_proportional")
     plan = Plan(("t5:super_glue",))

@@ -55,7 +55,7 @@ def test_a_family_is_loaded_as_transformers_runs_it_and_survives_saving(family, 
     model = t5.load(toy_plan(model=str(tmp_path)), ())
     batch = model.collate(model.encode(toy_examples(6)), torch.device("cpu"))
     expected = reference(input_ids=batch.inputs, attention_mask=batch.mask.long(), labels=batch.targets).loss
-    assert loss_of(model) == pytest.approx(float(expected), rel=1e-5)
+    assert loss_of(model) == pytest.approx(expected.item(), rel=1e-5)
     assert torch.equal(model.module.lm_head.weight, reference.lm_head.weight)
     (tmp_path / "again").mkdir()
     model.save(tmp_path / "again")
@@ -63,7 +63,7 @@ def test_a_family_is_loaded_as_transformers_runs_it_and_survives_saving(family, 
     with torch.no_grad():
         model.module.shared.weight.zero_()
     model.load_weights(tmp_path / "again")
-    assert loss_of(model) == pytest.approx(float(expected), rel=1e-5)
+    assert loss_of(model) == pytest.approx(expected.item(), rel=1e-5)
 
 
 def test_shared_weights_are_written_once_and_files_repeat(tmp_path):

@@ -90,7 +90,8 @@ def test_fields_are_options(glue):
     code, out, err = glue("--task", "rte", "--sentence1", PAIR["sentence1"], "--sentence2", PAIR["sentence2"], "--json")
     assert (code, err) == (0, "")
     said = json.loads(out)
-    assert said.keys() == {"answer", "label", "valid", "shares"}
+    assert said.keys() == {"answer", "label", "valid", "shares", "most_probable"}
+    assert said["shares"][said["most_probable"]] == max(said["shares"].values())
     assert said["shares"].keys() == set(RTE.labels)
     assert said["label"] == RTE.labels.index(said["answer"])
     assert sum(said["shares"].values()) == pytest.approx(1)

@@ -16,7 +16,22 @@ from glue_harness.models.tokenizer import SentencePiece, train_tokenizer
 from glue_harness.plan import Plan
 from glue_harness.task import Example, Source, Task
 
-WORDS = ["red", "blue", "green", "small", "large", "cat", "dog", "bird", "sits", "runs", "sleeps", "here", "there", "today"]
+WORDS = [
+    "red",
+    "blue",
+    "green",
+    "small",
+    "large",
+    "cat",
+    "dog",
+    "bird",
+    "sits",
+    "runs",
+    "sleeps",
+    "here",
+    "there",
+    "today",
+]
 LABELS = ("good", "goods", "not_good", "bad one", "bad two")  # shared beginnings, and one inside another
 CPU = Machine(torch.device("cpu"), "fp32")
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from glue_harness.answer import answer
+from glue_harness.answer import answer, token_budget
 from glue_harness.assemble import Setup
 from glue_harness.batching import by_length
 from glue_harness.bench.contest import Side, Stopwatch
@@ -32,9 +32,10 @@ def questions(setup: Setup, count: int) -> Questions:
 def answering_sides(setup: Setup, asked: Questions) -> list[Side]:
     """Ours first. All tokenise, answer and decode the same examples, task by task, with the same weights."""
     plan = setup.plan
-    size, width = max(1, plan.eval_tokens // plan.max_input), plan.max_input
+    budget, width = token_budget(plan, setup.machine), plan.max_input
+    size = max(1, budget // width)
     encoded = [setup.model.encode(examples) for examples in asked.values()]
-    longest = sum(len(b) * max(e[k].length for k in b) for e in encoded for b in by_length(e, plan.eval_tokens))
+    longest = sum(len(b) * max(e[k].length for k in b) for e in encoded for b in by_length(e, budget))
 
     def ours(task: Task, examples: Sequence[Example]) -> list[Prediction]:
         return answer(setup.model, task, examples, plan, setup.machine)
@@ -43,7 +44,7 @@ def answering_sides(setup: Setup, asked: Questions) -> list[Side]:
         return generated(setup, task, examples, lambda encoded: slices(len(encoded), size), Collator(width=width))
 
     def in_order_of_length(task: Task, examples: Sequence[Example]) -> list[Prediction]:
-        return generated(setup, task, examples, lambda encoded: by_length(encoded, plan.eval_tokens), Collator())
+        return generated(setup, task, examples, lambda encoded: by_length(encoded, budget), Collator())
 
     ends = "told to stop at the longest label"
     return [

@@ -79,8 +79,8 @@ def main(arguments: list[str] | None = None) -> None:
         stop(message, code)
     except KeyboardInterrupt:
         stop("interrupted", 130)
-    except SystemExit as error:
-        if isinstance(error.__context__, BrokenPipeError):  # `glue tasks | head`: click would exit with 1
+    except SystemExit:
+        if isinstance(sys.stdout, click.utils.PacifyFlushWrapper):  # click's mark of `glue tasks | head`: no failure
             sys.exit(0)
         raise
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from glue_harness.task import Task
 
 MOST = 10**15  # examples of a task: beyond any data set, and exact as a float
-ORIGIN = "examples: official row counts, nothing was read; with --data DIR, what the rows become is counted"
+ORIGIN = "examples: official counts, nothing was read; with --data DIR, what the rows become is counted"
 
 
 class Mix(NamedTuple):
@@ -176,7 +176,7 @@ def plan_of(names: tuple[str, ...], given: dict[str, Any]) -> Plan:
 def training_size(task: Task, plan: Plan) -> int:
     """Training examples: the official rows of the Hub, counted after encoding in data that is here."""
     if plan.data == "hub":
-        official = task.source.rows.get(task.splits["train"])
+        official = task.training_examples or task.source.rows.get(task.splits["train"])
         if official is None:
             raise UsageError(f"task {task.name!r} states no official number of rows: use --data DIR")
         return official

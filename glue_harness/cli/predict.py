@@ -145,7 +145,7 @@ def print_json(task: Task, answers: Sequence[Prediction], shares: Sequence[dict[
 
     for answer, share in zip(answers, shares, strict=True):
         facts: dict[str, Any] = {"answer": answer.text, "label": answer.label, "valid": answer.label is not None}
-        click.echo(json_text({**facts, "shares": share}))
+        click.echo(json_text({**facts, "shares": share, "most_probable": most_probable(share)}))
 
 
 def show_answer(task: Task, answer: Prediction, shares: dict[str, float]) -> None:
@@ -155,6 +155,7 @@ def show_answer(task: Task, answer: Prediction, shares: dict[str, float]) -> Non
     say((answer.text or "(no text)") + (f" ({remark})" if remark else ""), "bold")
     if shares:
         show(table(("choice", "share"), ranked(shares), right=("share",)))
+    remark_on_doubt([answer], [shares])
 
 
 def show_answers(task: Task, answers: Sequence[Prediction], shares: Sequence[dict[str, float]]) -> None:
@@ -165,6 +166,22 @@ def show_answers(task: Task, answers: Sequence[Prediction], shares: Sequence[dic
         for number, (answer, share) in enumerate(zip(answers, shares, strict=True), 1)
     ]
     show(table(("row", "answer", "meaning", "shares"), rows, right=("row",)))
+    remark_on_doubt(answers, shares)
+
+
+def remark_on_doubt(answers: Sequence[Prediction], shares: Sequence[dict[str, float]]) -> None:
+    """T5 decodes token by token, so its answer need not be the most probable choice as a whole."""
+    from glue_harness.console import note
+
+    differ = sum(bool(share) and most_probable(share) != a.text for a, share in zip(answers, shares, strict=True))
+    if differ:
+        note(
+            f"{differ} of {len(answers)}: the answer, decided token by token, is not the choice with the largest share"
+        )
+
+
+def most_probable(shares: dict[str, float]) -> str | None:
+    return max(shares, key=shares.__getitem__) if shares else None
 
 
 def ranked(shares: dict[str, float]) -> list[tuple[str, str]]:
