@@ -63,6 +63,7 @@ def glue() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command; an expected failure is one line on stderr and its exit code."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads are 5 times slower on cores that others use
+    sys.stdout = sys.stdout or open(os.devnull, "w")  # closed, as by `>&-`
     asked_to_stop = stop_on_interrupt()
     try:
         glue.main(arguments, prog_name="glue", standalone_mode=False)
@@ -94,7 +95,8 @@ def stop_on_interrupt() -> list[int]:
         seen.append(number)
         raise KeyboardInterrupt
 
-    if threading.current_thread() is threading.main_thread():
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # `nohup` and `&` ask for it to be ignored
+    if ours and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, interrupt)
     return seen
 

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glue_harness.cli.options import json_option, pair, plan_option, results_option, split_names, task_folders_option
+from glue_harness.cli.options import (
+    json_option,
+    open_registry,
+    pair,
+    plan_option,
+    results_option,
+    split_names,
+    task_folders_option,
+)
 from glue_harness.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -71,7 +79,6 @@ def command(
     """
     from glue_harness.choose import choose_tasks
     from glue_harness.cli.progress import show_seeds
-    from glue_harness.registry import load_tasks
     from glue_harness.store import Store
 
     given = {key: value for key, value in options.items() if value is not None}
@@ -79,7 +86,7 @@ def command(
         given["tasks"] = tuple(split_names(names))
     if rates:
         given["rates"] = dict(pair(text, "--rate") for text in rates)
-    registry = load_tasks(task_folders)
+    registry = open_registry(task_folders)
     plan = _plan(demo, file, given, settings)
     choose_tasks(plan, registry)  # names and folders first: torch takes seconds to import
     if dry_run:
