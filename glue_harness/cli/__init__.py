@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import re
 import signal
@@ -63,7 +64,7 @@ def glue() -> None:
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command; an expected failure is one line on stderr and its exit code."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads are 5 times slower on cores that others use
-    sys.stdout = sys.stdout or open(os.devnull, "w")  # closed, as by `>&-`
+    sys.stdout = sys.stdout or io.StringIO()  # closed, as by `>&-`
     asked_to_stop = stop_on_interrupt()
     try:
         glue.main(arguments, prog_name="glue", standalone_mode=False)
