@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as in glue: before torch is loaded
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as in glue: before torch is loaded
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"

@@ -63,7 +63,7 @@ def glue() -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Runs a command; an expected failure is one line on stderr and its exit code."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # spinning threads are 5 times slower on cores that others use
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # threads that spin for long starve each other on shared cores
     sys.stdout = sys.stdout or io.StringIO()  # closed, as by `>&-`
     asked_to_stop = stop_on_interrupt()
     try:
