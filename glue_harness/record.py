@@ -9,7 +9,6 @@ from typing import Any, get_origin, get_type_hints
 from glue_harness.errors import DataError
 
 SCHEMA = 1
-STATUSES = ("running", "finished", "failed", "interrupted")
 
 
 @dataclass
@@ -30,7 +29,7 @@ class Record:
     id: str
     plan: dict[str, Any]
     digest: str  # of the plan without its seed
-    status: str = "running"
+    status: str = "running"  # then finished, failed or interrupted
     started: str = ""  # ISO 8601, UTC
     seconds: float = 0.0
     scores: dict[str, Score] = field(default_factory=dict)  # task -> its score

@@ -112,7 +112,7 @@ class Store:
             raise UsageError(f"run {name!r} matches {len(found)} runs, write more of it: {matches}")
         if not found:
             ids = [record.id for record in records]
-            raise unknown("run", name, difflib.get_close_matches(name, ids, n=5, cutoff=0))
+            raise unknown("run", name, [LATEST, *difflib.get_close_matches(name, ids, n=5, cutoff=0)])
         return found[0]
 
     def _id_at(self, path: str) -> str:
