@@ -7,17 +7,24 @@ from typing import Any
 
 from glue_harness.batching import by_length
 from glue_harness.device import Machine
-from glue_harness.models import Answer, Model
+from glue_harness.models import Answer, Encoded, Model
 from glue_harness.plan import Plan
 from glue_harness.task import Example, Prediction, Task
 
 EVAL_TOKENS = {"cpu": 2048, "cuda": 16_384}  # small batches waste less padding, large ones fewer launches
 
 
-def answer(model: Model, task: Task, examples: Sequence[Example], plan: Plan, machine: Machine) -> list[Prediction]:
-    """A prediction for every example, in order."""
+def answer(
+    model: Model,
+    task: Task,
+    examples: Sequence[Example],
+    plan: Plan,
+    machine: Machine,
+    tokens: Sequence[Encoded] | None = None,
+) -> list[Prediction]:
+    """A prediction for every example, in order. `tokens` are the examples', where they are at hand."""
     model.module.eval()
-    encoded = model.encode(examples)
+    encoded = model.encode(examples) if tokens is None else [tokens[k] for k in range(len(examples))]
     answers: dict[int, Answer] = {}
     budget = token_budget(plan, machine)
     for closed in (True, False):  # a row without choices in a task of choices is answered freely

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ from glue_harness import checkpoint, choose, data, device, mixing
 from glue_harness.batching import Feed
 from glue_harness.choose import Chosen
 from glue_harness.data import Rows
-from glue_harness.errors import DataError, RowError, UsageError
+from glue_harness.errors import DataError, UsageError
 from glue_harness.methods import Method, load_method
-from glue_harness.models import Model, count_parameters, load_model
+from glue_harness.models import Encoded, Model, count_parameters, load_model
 from glue_harness.plan import Plan
 from glue_harness.registry import Registry
 from glue_harness.sampler import Sampler
 from glue_harness.task import Example, Task
+from glue_harness.tokens import Subset, Tokens, examples_of, tokens_of
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Setup:
     chosen: Chosen
     notes: list[str]  # what is not as the plan asked
     rows: dict[str, dict[str, Rows]]  # task -> role -> rows
-    training: dict[str, list[Example]]
+    training: dict[str, Tokens | Subset]
     scoring: dict[str, list[Example]]
+    scoring_tokens: dict[str, Tokens]
     rates: dict[str, float]  # task -> how often it is drawn, relative to the others
     model: Model
     method: Method
@@ -80,15 +83,11 @@ def load_rows(plan: Plan, chosen: Chosen) -> tuple[dict[str, dict[str, Rows]], l
     return {name: roles for name, roles in found.items() if roles}, notes
 
 
-def examples_of(task: Task, rows: Rows) -> list[Example]:
-    """All examples of a split; a row that T5's rule cannot take is named with its place."""
-    examples: list[Example] = []
-    for number, row in enumerate(rows):
-        try:
-            examples += task.examples(row, number)
-        except RowError as error:
-            raise DataError(f"{task.name}, row {number + 1} of {rows.origin}: {error}") from None
-    return examples
+def texts_of(tasks: Iterable[Task], rows: Mapping[str, Mapping[str, Rows]]) -> Iterator[str]:
+    """What a vocabulary is learned from: all that the tasks train on, one text at a time."""
+    for task in tasks:
+        for example in examples_of(task, rows[task.name]["train"]):
+            yield from (example.inputs, example.target)
 
 
 def assemble(plan: Plan, registry: Registry, chosen: Chosen) -> Setup:
@@ -101,21 +100,17 @@ def assemble(plan: Plan, registry: Registry, chosen: Chosen) -> Setup:
         )
     place = device.choose(plan)
     rows, notes = load_rows(plan, chosen)
-    training = {t.name: examples_of(t, rows[t.name]["train"]) for t in chosen.trained if t.name in rows}
-    for name, examples in training.items():
-        if not examples:
-            raise DataError(f"{name}: no training example is left after T5's preprocessing")
-    total = sum(map(len, training.values()))
-    if plan.batch_size > total:
-        raise UsageError(f"batch_size {plan.batch_size} is larger than the data ({total} examples): use --batch-size")
-    scoring = {task.name: examples_of(task, rows[task.name]["validation"]) for task in chosen.scored}
-    sizes = {name: len(examples) for name, examples in training.items()}
-    rates = choose.rates(plan, registry, sizes)
-    shares = mixing.probabilities(rates)
-    model = load_model(plan, (text for e in training.values() for x in e for text in (x.inputs, x.target)))
-    noise = {task.name: task.noise for task in chosen.trained if task.noise and task.name in training}
+    trained = [task for task in chosen.trained if task.name in rows]
+    model = load_model(plan, texts_of(trained, rows))
+    noise = {task.name: task.noise for task in trained if task.noise}
     if noise and not model.has_sentinels:
         raise UsageError(f"model {plan.model!r} has no sentinels, which {', '.join(noise)} needs: use a T5 or a ByT5")
+    training = {task.name: tokens_of(task, rows[task.name]["train"], model, plan, notes) for task in trained}
+    sizes = check_sizes(plan, training)
+    rates = choose.rates(plan, registry, sizes)
+    shares = mixing.probabilities(rates)
+    scoring = {task.name: list(examples_of(task, rows[task.name]["validation"])) for task in chosen.scored}
+    scoring_tokens = {t.name: tokens_of(t, rows[t.name]["validation"], model, plan, notes) for t in chosen.scored}
     set_dropout(model.module, plan.dropout)
     parameters = method.prepare(model, plan)
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
@@ -124,8 +119,32 @@ def assemble(plan: Plan, registry: Registry, chosen: Chosen) -> Setup:
     sampler = Sampler(plan.seed, list(sizes.values()), [shares[name] for name in sizes])
     feed = Feed(model, training, sampler, plan.batch_size, plan.micro_batch, noise)
     return Setup(
-        plan, chosen, notes, rows, training, scoring, rates, model, method, parameters, learn_at_first, machine, feed
+        plan=plan,
+        chosen=chosen,
+        notes=notes,
+        rows=rows,
+        training=training,
+        scoring=scoring,
+        scoring_tokens=scoring_tokens,
+        rates=rates,
+        model=model,
+        method=method,
+        parameters=parameters,
+        learn_at_first=learn_at_first,
+        machine=machine,
+        feed=feed,
     )
+
+
+def check_sizes(plan: Plan, training: Mapping[str, Sequence[Encoded]]) -> dict[str, int]:
+    """How many examples each task trains on."""
+    sizes = {name: len(examples) for name, examples in training.items()}
+    for name, size in sizes.items():
+        if not size:
+            raise DataError(f"{name}: no training example is left after T5's preprocessing")
+    if plan.batch_size > (total := sum(sizes.values())):
+        raise UsageError(f"batch_size {plan.batch_size} is larger than the data ({total} examples): use --batch-size")
+    return sizes
 
 
 def set_dropout(module: nn.Module, rate: float | None) -> None:

@@ -170,8 +170,9 @@ class _Run:
             )
 
     def _answer(self, task: Task, limit: int | None = None) -> list[Prediction]:
-        examples = self.setup.scoring[task.name][:limit]
-        return answer(self.setup.model, task, examples, self.plan, self.setup.machine)
+        setup = self.setup
+        examples, tokens = setup.scoring[task.name][:limit], setup.scoring_tokens[task.name]
+        return answer(setup.model, task, examples, self.plan, setup.machine, tokens)
 
     def _is_best(self, group: str, step: int) -> bool:
         """T5's rule over the group's whole history; an undefined score is never better than a defined one."""

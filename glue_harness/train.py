@@ -93,7 +93,8 @@ def clip(parameters: Sequence[nn.Parameter], limit: float | None) -> float:
 
 def check_finite(loss: float, norm: float, step: int, update: Update) -> None:
     if not (math.isfinite(loss) and math.isfinite(norm)):
-        names = ", ".join(update.ids[:4]) + (f" and {len(update.ids) - 4} more" if len(update.ids) > 4 else "")
+        ids = update.ids
+        names = ", ".join(ids[:4]) + (f" and {len(ids) - 4} more" if len(ids) > 4 else "")
         raise GlueError(f"loss {loss} (gradient norm {norm}) at step {step + 1} on {names}: try a smaller --lr")
 
 
@@ -105,7 +106,7 @@ def set_rate(optimizer: Optimizer, rate: float) -> None:
 def advance(state: State, update: Update, loss: float, norm: float, rate: float) -> None:
     state.step += 1
     state.loss, state.gradient_norm, state.lr = loss, norm, rate
-    state.examples += len(update.ids)
+    state.examples += update.examples
     state.tokens += update.padded
     state.seen.update(update.counts)
 

@@ -13,8 +13,9 @@ FLOORS = [
     {"errors", "shapes", "task", "plan", "record", "build", "cues", "spans"}
     | {"glue", "superglue", "referent", "winograd"},  # F0: nouns, rules
     {"registry", "data", "mixing", "mixtures", "sampler", "metrics", "stats", "selection", "store", "board"}
-    | {"published", "choose", "comparison", "formats", "console", "submit"},  # F1: no torch
-    {"device", "models", "methods", "optim", "batching"},  # F2: torch starts here
+    | {"published", "choose", "comparison", "formats", "console", "submit"}
+    | {"cache", "sources"},  # F1: no torch
+    {"device", "models", "methods", "optim", "batching", "tokens"},  # F2: torch starts here
     {"train", "answer", "checkpoint"},  # F3
     {"assemble", "estimate", "runner", "predict", "doctor", "bench"},  # F4: the only place that assembles
     {"cli"},  # F5

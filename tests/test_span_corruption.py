@@ -7,7 +7,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from toys import toy_examples, toy_model, toy_plan, vocabulary
+from toys import toy_examples, toy_model, toy_plan, toy_task, toy_tokens, vocabulary
 
 from glue_harness import Plan, load_tasks, run
 from glue_harness.assemble import assemble
@@ -143,12 +143,13 @@ def model_with_room(**changes):
 
 def feed_of(model, seed: int = 0) -> Feed:
     texts = [replace(example, inputs=" ".join([example.inputs] * 9), target="") for example in toy_examples(5)]
-    examples = {"text": texts, "toy": toy_examples(40)}
-    return Feed(model, examples, Sampler(seed, [5, 40], [0.5, 0.5]), 16, None, {"text": NOISE})
+    noisy = replace(toy_task(), noise=NOISE)
+    tokens = {"text": toy_tokens(model, texts, noisy), "toy": toy_tokens(model, toy_examples(40))}
+    return Feed(model, tokens, Sampler(seed, [5, 40], [0.5, 0.5]), 16, None, {"text": NOISE})
 
 
 def drawn(feed: Feed, step: int) -> list[list[tuple]]:
-    return sorted((e.inputs, e.targets) for part in feed.update(step).passes for e in part)
+    return sorted((list(e.inputs), list(e.targets)) for part in feed.update(step).passes for e in part)
 
 
 def test_a_draw_is_a_function_of_seed_and_number():
@@ -167,7 +168,7 @@ def test_other_tasks_are_fed_as_ever():
     model = model_with_room()
     (example,) = toy_examples(1)
     (plain,) = model.encode([example])
-    feed = Feed(model, {"toy": [example]}, Sampler(0, [1], [1.0]), 4, None)
+    feed = Feed(model, {"toy": toy_tokens(model, [example])}, Sampler(0, [1], [1.0]), 4, None)
     assert drawn(feed, 0) == [(plain.inputs, plain.targets)] * 4
 
 

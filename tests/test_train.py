@@ -1,13 +1,14 @@
 """The loop: loss, accumulation, optimisers, schedules, hooks and what a seed fixes."""
 
 import copy
+import threading
 from types import SimpleNamespace
 
 import pytest
 import torch
-from toys import CPU, toy_examples, toy_model, toy_plan
+from toys import CPU, toy_examples, toy_model, toy_plan, toy_tokens
 
-from glue_harness.batching import Feed, padded_tokens, passes_by_length
+from glue_harness.batching import AHEAD, Feed, ahead, padded_tokens, passes_by_length
 from glue_harness.errors import GlueError, UsageError
 from glue_harness.methods import load_method
 from glue_harness.optim import Adafactor, learning_rate, make_optimizer
@@ -16,7 +17,7 @@ from glue_harness.train import Hook, State, accumulate, train
 
 
 def feed_of(model, batch=8, micro=None, n=100, seed=0) -> Feed:
-    return Feed(model, {"toy": toy_examples(n)}, Sampler(seed, [n], [1.0]), batch, micro)
+    return Feed(model, {"toy": toy_tokens(model, toy_examples(n))}, Sampler(seed, [n], [1.0]), batch, micro)
 
 
 def trained(hooks=(), dropout=0.1, micro=None, **changes):
@@ -140,6 +141,40 @@ def test_passes_are_cut_by_length_when_it_pays():
     assert padded_tokens(passes) == 24 * 10 + 8 * 400
     assert passes_by_length(short, None) == [short]
     assert max(map(len, passes_by_length(short, 5))) <= 5
+
+
+def test_updates_made_ahead_are_those_asked_for():
+    feed = feed_of(toy_model())
+    found = {step: update.ids for step, update in ahead(feed.update, range(3, 9))}
+    assert found == {step: feed.update(step).ids for step in range(3, 9)}
+    assert list(ahead(feed.update, range(0))) == []
+
+
+def test_no_more_is_made_ahead_than_waits_for_the_device():
+    made = []
+    updates = ahead(lambda step: made.append(step) or step, range(100))
+    assert [next(updates) for _ in range(5)] == [(k, k) for k in range(5)]
+    updates.close()
+    assert 5 <= len(made) <= 5 + AHEAD
+    assert not feeding()
+
+
+def test_a_failure_ahead_reaches_the_loop_in_its_turn():
+    def make(step):
+        if step == 2:
+            raise GlueError("out of rows")
+        return step
+
+    updates = ahead(make, range(9))
+    assert [next(updates) for _ in range(2)] == [(0, 0), (1, 1)]
+    with pytest.raises(GlueError, match="out of rows"):
+        next(updates)
+    assert not feeding()
+
+
+def feeding() -> list[str]:
+    """Threads that make updates."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("feed")]
 
 
 def test_unknown_method_is_named():

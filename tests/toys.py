@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Sequence
 from functools import cache
 from random import Random
 
@@ -15,6 +17,7 @@ from glue_harness.models.t5 import T5
 from glue_harness.models.tokenizer import SentencePiece, train_tokenizer
 from glue_harness.plan import Plan
 from glue_harness.task import Example, Source, Task
+from glue_harness.tokens import Tokens, encoder, write
 
 WORDS = [
     "red",
@@ -66,3 +69,9 @@ def toy_model(seed: int = 0, plan: Plan | None = None, dropout: float = 0.0, **s
     config = T5Config(vocab_size=vocabulary().size + 5, decoder_start_token_id=0, dropout_rate=dropout, **size)
     module = T5ForConditionalGeneration._from_config(config, attn_implementation="sdpa")
     return T5(module.eval(), vocabulary(), {}, plan or toy_plan())
+
+
+def toy_tokens(model: T5, examples: Sequence[Example], task: Task | None = None) -> Tokens:
+    file = io.BytesIO()
+    write(file, iter(examples), encoder(task or toy_task(), model), model.tokenizer.size)
+    return Tokens(file.getbuffer())

@@ -18,7 +18,6 @@ from glue_harness.errors import UsageError
 from glue_harness.models import count_parameters
 from glue_harness.plan import Plan
 from glue_harness.registry import Registry
-from glue_harness.task import Example
 
 __all__ = ["bench", "profile_steps"]
 
@@ -31,8 +30,8 @@ def bench(plan: Plan, registry: Registry, repeats: int, answers: int) -> dict[st
     require_accelerate()
     setup = prepared(plan, registry)
     asked = questions(setup, answers)
-    updates = [setup.feed.update(step) for step in range(plan.steps)]  # tokenises, so that nobody is timed doing it
-    encoded = setup.model.encode(drawn(setup, [id for update in updates for id in update.ids]))
+    updates = [setup.feed.update(step) for step in range(plan.steps)]
+    encoded = [example for step in range(plan.steps) for example in setup.feed.drawn(step)]
     flops = TRAINING * sum(forward_flops(setup.model.module.config, e.length, e.target_length) for e in encoded)
     with training_sides(setup, updates, encoded) as sides:
         train = report(setup, sides, compete(sides, repeats, setup.machine.device), encoded, flops)
@@ -61,14 +60,6 @@ def prepared(plan: Plan, registry: Registry) -> Setup:
 def by_official_size(plan: Plan, chosen: Chosen) -> Plan:
     sizes = {task.name: task.source.rows.get("train", 0) for task in chosen.trained}
     return plan.replace(mixing="custom", rates=sizes) if all(sizes.values()) else plan
-
-
-def drawn(setup: Setup, ids: Sequence[str]) -> list[Example]:
-    """The examples behind an update's names, in its order."""
-    wanted = set(ids)
-    named = ((f"{task}/{e.id}", e) for task, examples in setup.training.items() for e in examples)
-    found = {name: example for name, example in named if name in wanted}
-    return [found[id] for id in ids]
 
 
 def report(

@@ -17,7 +17,7 @@ Feature = dict[str, list[int]]
 
 
 def features_of(encoded: Sequence[Any]) -> list[Feature]:
-    return [{"input_ids": e.inputs, "labels": e.targets} for e in encoded]
+    return [{"input_ids": list(map(int, e.inputs)), "labels": list(map(int, e.targets))} for e in encoded]
 
 
 @dataclass(frozen=True)

@@ -40,11 +40,20 @@ class Blocks:
     norms: Sequence[nn.Parameter]  # scales of the layer norms; the last one stands before the head
 
 
-class Encoded(Protocol):
-    """An example in a model's own terms; the length decides which examples share a batch."""
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """An example in tokens: lists, or arrays that look into a cache."""
 
-    length: int
-    target_length: int
+    inputs: Sequence[int]
+    targets: Sequence[int]
+
+    @property
+    def length(self) -> int:
+        return len(self.inputs)
+
+    @property
+    def target_length(self) -> int:
+        return len(self.targets)
 
 
 class Model(Protocol):
@@ -55,8 +64,8 @@ class Model(Protocol):
     origin: dict[str, Any]  # where the weights came from, for the record
     has_sentinels: bool  # without them it cannot learn from text alone
 
-    def encode(self, examples: Sequence[Example]) -> list[Any]:
-        """Examples as tokens."""
+    def encode(self, examples: Sequence[Example]) -> list[Encoded]:
+        """Examples as tokens: a function of the texts, the vocabulary and the plan's lengths alone."""
 
     def denoising(self, ids: Sequence[int], noise: SpanNoise, random: Random) -> Any:
         """A part of a tokenised text, corrupted, with what was hidden of it as the target."""

@@ -9,12 +9,13 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from glue_harness.errors import GlueError, UsageError
-from glue_harness.models import Answer, Blocks, Loss
+from glue_harness.models import Answer, Blocks, Encoded, Loss
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Bytes, Tokenizer, cut, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
 from glue_harness.plan import Plan
@@ -27,20 +28,6 @@ WEIGHTS = "model.safetensors"
 TINY_VOCABULARY = 4096
 HUB_TIMEOUT = 10  # seconds
 PUBLISHED_VOCABULARY = 32_128  # 32,000 pieces, 100 sentinels, padding to a multiple of 128
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    inputs: list[int]
-    targets: list[int]
-
-    @property
-    def length(self) -> int:
-        return len(self.inputs)
-
-    @property
-    def target_length(self) -> int:
-        return len(self.targets)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,5 +305,7 @@ def check_embeddings(module: nn.Module, folder: Path) -> None:
 
 
 def _padded(sequences: Sequence[Sequence[int]], value: int) -> Tensor:
-    width = max(map(len, sequences))
-    return torch.tensor([[*s, *[value] * (width - len(s))] for s in sequences], dtype=torch.long)
+    filled = np.full((len(sequences), max(map(len, sequences))), value, np.int64)
+    for row, sequence in zip(filled, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return torch.from_numpy(filled)

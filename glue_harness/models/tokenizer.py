@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from glue_harness.errors import UsageError
+from glue_harness.errors import GlueError, UsageError
 
 PAD, EOS, UNK = 0, 1, 2
 SENTINELS = 100
@@ -141,21 +141,34 @@ def train_tokenizer(texts: Iterable[str], size: int) -> SentencePiece:
     import sentencepiece
 
     sentencepiece.set_random_generator_seed(0)
-    written = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(texts),
-        model_writer=written,
-        model_type="bpe",  # on small text unigram prunes whole words, and sequences become 2.5 times longer
-        vocab_size=size,
-        hard_vocab_limit=False,
-        character_coverage=1.0,
-        pad_id=PAD,
-        eos_id=EOS,
-        unk_id=UNK,
-        bos_id=-1,
-        num_threads=1,
-        input_sentence_size=50_000,
-        max_sentence_length=100_000,
-        minloglevel=2,
-    )
+    written, refused = io.BytesIO(), []
+
+    def sentences() -> Iterator[str]:
+        try:
+            yield from texts
+        except GlueError as error:  # the library would make a RuntimeError of it
+            refused.append(error)
+            raise
+
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=sentences(),
+            model_writer=written,
+            model_type="bpe",  # on small text unigram prunes whole words, and sequences become 2.5 times longer
+            vocab_size=size,
+            hard_vocab_limit=False,
+            character_coverage=1.0,
+            pad_id=PAD,
+            eos_id=EOS,
+            unk_id=UNK,
+            bos_id=-1,
+            num_threads=1,
+            input_sentence_size=50_000,
+            max_sentence_length=100_000,
+            minloglevel=2,
+        )
+    except RuntimeError:
+        if refused:
+            raise refused[0] from None
+        raise
     return SentencePiece(written.getvalue())
