@@ -16,6 +16,7 @@ from glue_harness.data import Rows
 from glue_harness.errors import DataError, UsageError
 from glue_harness.methods import Method, load_method
 from glue_harness.models import Encoded, Model, count_parameters, load_model
+from glue_harness.origin import Origin
 from glue_harness.plan import Plan
 from glue_harness.registry import Registry
 from glue_harness.sampler import Sampler
@@ -69,7 +70,7 @@ def load_rows(plan: Plan, chosen: Chosen) -> tuple[dict[str, dict[str, Rows]], l
     notes = []
     for task, role in wanted:
         try:
-            found.setdefault(task.name, {})[role] = data.load(task, role, plan.data, revision=plan.revision)
+            found.setdefault(task.name, {})[role] = rows_of(plan, task, role)
         except DataError as error:
             if task.part == "companion" and task.name not in plan.tasks:
                 notes.append(f"{task.name} is left out of the training mix: {error}")
@@ -83,6 +84,12 @@ def load_rows(plan: Plan, chosen: Chosen) -> tuple[dict[str, dict[str, Rows]], l
     return {name: roles for name, roles in found.items() if roles}, notes
 
 
+def rows_of(plan: Plan, task: Task, role: str) -> Rows:
+    if plan.text is not None and task.noise:
+        return data.load_text(task, plan.text)
+    return data.load(task, role, plan.data, revision=plan.revision)
+
+
 def texts_of(tasks: Iterable[Task], rows: Mapping[str, Mapping[str, Rows]]) -> Iterator[str]:
     """What a vocabulary is learned from: all that the tasks train on, one text at a time."""
     for task in tasks:
@@ -90,8 +97,8 @@ def texts_of(tasks: Iterable[Task], rows: Mapping[str, Mapping[str, Rows]]) -> I
             yield from (example.inputs, example.target)
 
 
-def assemble(plan: Plan, registry: Registry, chosen: Chosen) -> Setup:
-    """Loads and builds in the order in which mistakes are cheapest."""
+def assemble(plan: Plan, registry: Registry, chosen: Chosen, origin: Origin | None = None) -> Setup:
+    """Loads and builds in the order in which mistakes are cheapest. `origin`: where an earlier run's model lies."""
     method = load_method(plan.method)
     if (Path(plan.model) / checkpoint.PART).exists():
         raise UsageError(
@@ -101,7 +108,7 @@ def assemble(plan: Plan, registry: Registry, chosen: Chosen) -> Setup:
     place = device.choose(plan)
     rows, notes = load_rows(plan, chosen)
     trained = [task for task in chosen.trained if task.name in rows]
-    model = load_model(plan, texts_of(trained, rows))
+    model = load_model(plan.replace(model=origin.source) if origin else plan, texts_of(trained, rows))
     noise = {task.name: task.noise for task in trained if task.noise}
     if noise and not model.has_sentinels:
         raise UsageError(f"model {plan.model!r} has no sentinels, which {', '.join(noise)} needs: use a T5 or a ByT5")

@@ -19,15 +19,9 @@ from torch import Tensor, nn
 from glue_harness.errors import GlueError
 from glue_harness.methods import load_method
 from glue_harness.models import Model, load_model
+from glue_harness.origin import MARKER, PART, folder_of
 from glue_harness.plan import Plan
 from glue_harness.shapes import FROM_SCRATCH
-
-MARKER = "complete"  # written last
-PART = "trained.safetensors"
-
-
-def folder_of(run_folder: Path, step: int) -> Path:
-    return run_folder / "checkpoints" / f"step-{step:08d}"
 
 
 def save(run_folder: Path, step: int, model: Model, learning: Sequence[nn.Parameter]) -> None:

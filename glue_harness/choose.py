@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from glue_harness import mixing, mixtures
-from glue_harness.data import check_where
+from glue_harness.data import check_where, text
 from glue_harness.errors import UsageError, unknown
 from glue_harness.plan import FIELDS, Plan
 from glue_harness.registry import HERE, Registry
@@ -38,6 +38,7 @@ def choose_tasks(plan: Plan, registry: Registry) -> Chosen:
     trained = [task for task in selected if "train" in task.splits]
     if not trained:
         raise nothing_to_train(selected, registry)
+    check_text(plan, selected)
     rates(plan, registry, dict.fromkeys((task.name for task in trained), 1))  # unknown names in custom rates
     groups: dict[str, tuple[Task, ...]] = {}
     notes = []
@@ -66,6 +67,18 @@ def check_names(plan: Plan) -> None:
     has_mixture = any(map(mixtures.is_mixture, plan.tasks))
     if plan.limit != FIELDS["limit"].default and plan.mixing not in SIZED and not has_mixture:
         raise UsageError(f"limit is {plan.limit:g} but mixing {plan.mixing!r} does not look at sizes: leave it out")
+
+
+def check_text(plan: Plan, selected: list[Task]) -> None:
+    """Text is read only by a task that learns from text alone, and has a share only beside others."""
+    given = {"text": plan.text, "text_share": plan.text_share}
+    for setting, value in given.items():
+        if value is not None and not any(task.noise for task in selected):
+            raise UsageError(f"{setting} is {value!r} but no task learns from text alone: add --task span_corruption")
+    if plan.text is not None:
+        text.files(plan.text)
+    if plan.text_share is not None and all(task.noise for task in selected):
+        raise UsageError(f"text_share is {plan.text_share:g} but there is nothing beside the text: leave it out")
 
 
 def nothing_to_train(selected: list[Task], registry: Registry) -> UsageError:
@@ -103,6 +116,24 @@ def members_of(mixture: str, registry: Registry) -> list[str]:
 
 def rates(plan: Plan, registry: Registry, sizes: Mapping[str, int]) -> mixing.Rates:
     """How often each trained task is drawn, relative to the others."""
+    found = rates_of_mixing(plan, registry, sizes)
+    if plan.text_share is None:
+        return found
+    return with_share(found, [name for name in found if registry.tasks[name].noise], plan.text_share)
+
+
+def with_share(rates: mixing.Rates, part: Sequence[str], share: float) -> mixing.Rates:
+    """The rates with those of `part` scaled such that they make up a share of all."""
+    inside = sum(rates[name] for name in part)
+    outside = sum(rates.values()) - inside
+    if not inside or not outside:
+        raise UsageError(f"text_share is {share:g} but the mixing gives {', '.join(part)} or all others a rate of 0")
+    scale = share / (1 - share) * outside / inside
+    return {name: rate * scale if name in part else rate for name, rate in rates.items()}
+
+
+def rates_of_mixing(plan: Plan, registry: Registry, sizes: Mapping[str, int]) -> mixing.Rates:
+    """The rates before text alone is given the share that the plan may state."""
     named = [name for name in plan.tasks if mixtures.is_mixture(name)]
     if not named:
         counted = {name: n / 2 if name in halved(plan) else n for name, n in sizes.items()}

@@ -35,7 +35,7 @@ class Plan:
     tasks: tuple[str, ...]
     data: str = "hub"  # hub, demo, demo:ROWS, or a folder
     revision: str | None = None  # of the Hub data; None: the one pinned in the task file
-    model: str = "google-t5/t5-small"  # Hub id, folder, tiny, or t5:small|base|large from scratch
+    model: str = "google-t5/t5-small"  # Hub id, folder, run:RUN, tiny, or t5:small|base|large from scratch
     tokenizer: str | None = None  # folder with the vocabulary for a model from scratch
     method: str = "full"
     adapter_width: int = 128  # inner size of an adapter
@@ -45,6 +45,8 @@ class Plan:
     limit: float | None = 2**19  # K: examples of one task that count at most
     temperature: float = 1.0
     rates: Mapping[str, float] = field(default_factory=dict)  # for mixing = custom
+    text: str | None = None  # file or folder that span corruption reads; None: where the data is
+    text_share: float | None = None  # of the examples drawn; None: by its size, like any task
     steps: int = 1000
     batch_size: int = 32  # examples per update
     micro_batch: int | None = None  # examples per pass; None: all of them at once
@@ -94,6 +96,8 @@ class Plan:
             raise UsageError(
                 f"temperature is {self.temperature} but mixing is {self.mixing!r}: use --mixing temperature"
             )
+        if self.text_share is not None and not 0 < self.text_share < 1:
+            raise UsageError(f"text_share must be between 0 and 1, not {self.text_share}")
         if self.rates and self.mixing != "custom":
             raise UsageError(f"rates are given but mixing is {self.mixing!r}: use --mixing custom")
         if any(not rate >= 0 for rate in self.rates.values()):

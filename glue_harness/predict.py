@@ -14,6 +14,7 @@ from glue_harness.data import Rows
 from glue_harness.data.own import question
 from glue_harness.errors import DataError, GlueError, RowError, UsageError
 from glue_harness.models import Model, count_parameters
+from glue_harness.origin import recorded_source
 from glue_harness.plan import Plan, plan_from
 from glue_harness.record import Record
 from glue_harness.registry import Registry
@@ -58,7 +59,7 @@ def load(record: Record, run_folder: Path, step: int) -> Trained:
         raise GlueError(f"run {record.id} has no checkpoint of step {step} any more: repeat it with glue run")
     precision = record.environment.get("precision", "auto")
     plan = plan_from(record.plan).replace(device="auto", precision=precision)
-    model = checkpoint.rebuild(folder, plan)
+    model = checkpoint.rebuild(folder, plan.replace(model=recorded_source(record, run_folder.parent)))
     machine = device.set_up(plan, device.choose(plan), count_parameters(model.module.parameters()))
     model.module.to(machine.device)
     return Trained(plan, model, machine)

@@ -29,6 +29,7 @@ class Record:
     id: str
     plan: dict[str, Any]
     digest: str  # of the plan without its seed
+    stage: str = ""  # its part in a strategy
     status: str = "running"  # then finished, failed or interrupted
     started: str = ""  # ISO 8601, UTC
     seconds: float = 0.0

@@ -21,6 +21,7 @@ from glue_harness.assemble import Setup, assemble
 from glue_harness.choose import Chosen, canonical, choose_tasks
 from glue_harness.metrics import measure
 from glue_harness.optim import make_optimizer
+from glue_harness.origin import Origin, find_origin
 from glue_harness.plan import Plan
 from glue_harness.record import Record, Score
 from glue_harness.registry import Registry, load_tasks
@@ -49,21 +50,29 @@ def run(
     results: str | os.PathLike[str] = "results",
     registry: Registry | None = None,
     watcher: Watcher | None = None,
+    stage: str = "",
+    notes: Sequence[str] = (),
 ) -> Record:
-    """Carries a plan out. The record on disk is true at every moment, however the run ends."""
+    """Carries a plan out. The record on disk is true at every moment, however the run ends.
+
+    `stage` is its part in a strategy, `notes` are what the record says beside what is found out here.
+    """
     registry = registry or load_tasks()
     plan = canonical(plan, registry)
     chosen = choose_tasks(plan, registry)
     store = Store(results)
+    origin = find_origin(plan, store, registry)
+    plan = plan.replace(model=origin.model)
     record = Record(
         id=store.new_id(plan),
         plan=plan.to_dict(),
         digest=plan.digest,
+        stage=stage,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        notes=list(chosen.notes),
+        notes=[*notes, *chosen.notes],
     )
     store.create(record)
-    under_way = _Run(plan, registry, chosen, store, record, watcher)
+    under_way = _Run(plan, registry, chosen, origin, store, record, watcher)
     try:
         under_way.go()
         record.status = "finished"
@@ -91,11 +100,12 @@ class _Run:
         plan: Plan,
         registry: Registry,
         chosen: Chosen,
+        origin: Origin,
         store: Store,
         record: Record,
         watcher: Watcher | None,
     ) -> None:
-        self.plan, self.registry, self.chosen = plan, registry, chosen
+        self.plan, self.registry, self.chosen, self.origin = plan, registry, chosen, origin
         self.store, self.record, self.watcher = store, record, watcher
         self.folder = store.run_folder(record.id)
         self.best: dict[str, int] = {}  # group -> its best step so far
@@ -103,7 +113,7 @@ class _Run:
         self.setup_seconds = self.evaluation_seconds = 0.0
 
     def go(self) -> None:
-        self.setup = setup = assemble(self.plan, self.registry, self.chosen)
+        self.setup = setup = assemble(self.plan, self.registry, self.chosen, self.origin)
         self._describe()
         optimizer = make_optimizer(self.plan, setup.parameters)
         self.setup_seconds = time.perf_counter() - self.began
@@ -129,7 +139,7 @@ class _Run:
         record.environment = {
             **environment(),
             **setup.machine.describe(),
-            "model": setup.model.origin,
+            "model": {**setup.model.origin, **self.origin.to_record()},
             "metrics": signatures(self.chosen.scored),
         }
         self.store.save(record)

@@ -15,6 +15,8 @@ SHAPES = {
 TINY = "tiny"
 FROM_SCRATCH = (TINY, *(f"t5:{size}" for size in SHAPES if size != TINY))
 
+EARLIER = ("run:", "plan:")  # a model that an earlier run made: see origin.py
+
 
 def check_model(model: str, tokenizer: str | None) -> None:
     """Whether a model's name can be meant: cheap, so that a typo does not wait for torch."""
@@ -23,7 +25,7 @@ def check_model(model: str, tokenizer: str | None) -> None:
     if model in FROM_SCRATCH:
         if model != TINY and not tokenizer:
             raise UsageError(f"{model} starts from scratch: give its vocabulary with --tokenizer DIR")
-    elif not Path(model).is_dir() and not looks_like_hub_id(model):
+    elif not model.startswith(EARLIER) and not Path(model).is_dir() and not looks_like_hub_id(model):
         raise unknown("model", model, FROM_SCRATCH)
     elif tokenizer:
         raise UsageError(f"model {model!r} has a vocabulary of its own: leave out --tokenizer")

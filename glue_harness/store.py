@@ -115,6 +115,14 @@ class Store:
             raise unknown("run", name, [LATEST, *difflib.get_close_matches(name, ids, n=5, cutoff=0)])
         return found[0]
 
+    def of_plan(self, digest: str, seed: int) -> list[Record]:
+        """Every run of a plan with one seed, oldest first."""
+        return [r for r in self.load_all()[0] if r.digest == digest and plan_from(r.plan).seed == seed]
+
+    def finished(self, digest: str, seed: int) -> Record | None:
+        """The last run of a plan with one seed that came to its end."""
+        return next((r for r in reversed(self.of_plan(digest, seed)) if r.status == "finished"), None)
+
     def _id_at(self, path: str) -> str:
         """The id of the run at a path, which must lie in this store."""
         folder = Path(os.path.abspath(path))

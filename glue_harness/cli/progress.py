@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from glue_harness.console import console, note, say, show, table
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from glue_harness.assemble import Setup
+    from glue_harness.origin import Origin
     from glue_harness.plan import Plan
-    from glue_harness.record import Record
+    from glue_harness.record import Record, Score
     from glue_harness.registry import Registry
     from glue_harness.train import State
 
@@ -108,41 +111,46 @@ def describe(setup: Setup) -> list[str]:
 
 
 def show_scores(record: Record, registry: Registry, folder: Path) -> None:
-    """The table a run ends with."""
+    """What a run ends with."""
+    if record.scores:
+        show(score_table(record.scores, registry))
+    say(f"{record.seconds:.0f} s, recorded in {folder}", style="dim")
+
+
+def score_table(scores: Mapping[str, Score], registry: Registry, title: str = "") -> Table:
+    """Every value of every task with what it rests on."""
     rows = []
-    for name, score in record.scores.items():
+    for name, score in scores.items():
         for key, value in score.metrics.items():
             low, high = score.intervals.get(key) or (None, None)
             between = f"{low:.2f} to {high:.2f}" if low is not None else "-"
             shown = "-" if value is None else f"{value:.2f}"
             rows.append((registry.task(name).title or name, key, shown, between, score.n, score.step, _invalid(score)))
     columns = ("task", "metric", "score", "95 % interval", "examples", "best step", "invalid")
-    if rows:
-        show(table(columns, rows, right=("score", "95 % interval", "examples", "best step", "invalid")))
-    say(f"{record.seconds:.0f} s, recorded in {folder}", style="dim")
+    return table(columns, rows, title=title, right=columns[2:])
 
 
-def show_seeds(records: Sequence[Record], registry: Registry) -> None:
-    """Mean and sample standard deviation over the runs of one plan."""
+def show_seeds(of_seeds: Sequence[Mapping[str, Score]], registry: Registry) -> None:
+    """Mean and sample standard deviation over seeds, each with the scores of its tasks."""
     from statistics import mean, stdev
 
     rows = []
-    for name, first in records[0].scores.items():
+    for name, first in of_seeds[0].items():
         for key in first.metrics:
-            values = [record.scores[name].metrics[key] for record in records]
+            values = [scores[name].metrics[key] for scores in of_seeds]
             if None not in values:
                 each = " ".join(f"{value:.2f}" for value in values)
                 shown = (f"{mean(values):.2f}", f"{stdev(values):.2f}", each)
                 rows.append((registry.task(name).title or name, key, *shown))
     columns = ("task", "metric", "mean", "std", "each seed")
-    show(table(columns, rows, title=f"{len(records)} seeds", right=columns[2:]))
+    show(table(columns, rows, title=f"{len(of_seeds)} seeds", right=columns[2:]))
 
 
 def _invalid(score: Any) -> str:
     return f"{score.invalid / score.n:.1%}" if score.invalid else "0"
 
 
-def show_dry_run(plan: Plan, registry: Registry, as_json: bool) -> None:
+def show_dry_run(plan: Plan, origin: Origin, registry: Registry, as_json: bool) -> None:
     """The plan and what it will cost."""
     from glue_harness.assemble import assemble
     from glue_harness.choose import choose_tasks
@@ -150,7 +158,7 @@ def show_dry_run(plan: Plan, registry: Registry, as_json: bool) -> None:
     from glue_harness.store import json_text
 
     chosen = choose_tasks(plan, registry)
-    setup = assemble(plan, registry, chosen)
+    setup = assemble(plan, registry, chosen, origin)
     cost = estimate(setup)
     if as_json:
         print(json_text({"plan": plan.to_dict(), "mix": setup.mix, **cost}))

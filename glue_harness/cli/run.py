@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,12 @@ DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --dem
 @plan_option("limit", "K: examples of one task that count at most.")
 @plan_option("temperature", "T: flattens the mix when above 1.")
 @click.option("--rate", "rates", multiple=True, metavar="TASK=X", help="A task's rate, for --mixing custom.")
+@click.option("--strategy", help="single, multitask, multitask-finetune, leave-one-out or pretrain-finetune.")
+@click.option(
+    "--pretrain-steps", type=click.IntRange(min=1), help="Steps before a strategy tunes.  [default: 2 x steps]"
+)
+@plan_option("text", "File or folder of plain text for span corruption.")
+@plan_option("text_share", "Its share of what is drawn, beside other tasks.")
 @plan_option("steps", "Optimiser updates.")
 @plan_option("batch_size", "Examples per update.")
 @plan_option("lr", "Learning rate.")
@@ -59,6 +66,8 @@ def command(
     names: tuple[str, ...],
     demo: bool,
     rates: tuple[str, ...],
+    strategy: str | None,
+    pretrain_steps: int | None,
     seeds: int,
     file: Path | None,
     settings: tuple[str, ...],
@@ -76,10 +85,15 @@ def command(
     glue run --task mnli --demo                           no network, under a minute
     glue run --task glue --mixing temperature --temperature 2 --data DIR --model DIR
     glue run --plan results/RUN/plan.toml --seed 1        the same again, another seed
+    glue run --task rte --data DIR --model run:latest     from the last model of a run; run:RUN@mnli: best at mnli
+    glue run --task glue --strategy leave-one-out         several runs; again: goes on where it stopped
     """
     from glue_harness.choose import choose_tasks
-    from glue_harness.cli.progress import show_seeds
+    from glue_harness.cli.progress import show_dry_run, show_seeds
+    from glue_harness.cli.strategy import run_strategy, show_stages
+    from glue_harness.origin import find_origin
     from glue_harness.store import Store
+    from glue_harness.strategy import stages_of
 
     given = {key: value for key, value in options.items() if value is not None}
     if names:
@@ -87,19 +101,32 @@ def command(
     if rates:
         given["rates"] = dict(pair(text, "--rate") for text in rates)
     registry = open_registry(task_folders)
+    store = Store(results)
     plan = _plan(demo, file, given, settings)
-    choose_tasks(plan, registry)  # names and folders first: torch takes seconds to import
+    origin = find_origin(plan, store, registry)
+    plan = plan.replace(model=origin.model)
+    if strategy is None and pretrain_steps is not None:
+        raise UsageError("--pretrain-steps is what comes before a strategy tunes: add --strategy")
+    stages = stages_of(strategy, plan, registry, pretrain_steps) if strategy else []
+    for each in [stage.plan for stage in stages] or [plan]:
+        choose_tasks(each, registry)  # names and folders first: torch takes seconds to import
     if dry_run:
-        from glue_harness.cli.progress import show_dry_run
-
-        show_dry_run(plan, registry, as_json)
+        if strategy:
+            show_stages(stages, plan, origin, registry, results, as_json)
+        else:
+            show_dry_run(plan, origin, registry, as_json)
         return
-    Store(results).prove()
-    records = [
-        _run(plan.replace(seed=seed), registry, results, quiet, as_json) for seed in range(plan.seed, plan.seed + seeds)
-    ]
+    store.prove()
+    if strategy:
+        do = partial(_run, registry=registry, results=results, quiet=quiet)
+        run_strategy(strategy, stages, range(plan.seed, plan.seed + seeds), registry, results, do, quiet, as_json)
+        return
+    records = []
+    for seed in range(plan.seed, plan.seed + seeds):
+        records.append(_run(plan.replace(seed=seed), "", registry, results, quiet))
+        _show(records[-1], registry, results / records[-1].id, as_json)
     if seeds > 1 and not as_json:
-        show_seeds(records, registry)
+        show_seeds([record.scores for record in records], registry)
 
 
 def _plan(demo: bool, file: Path | None, given: dict[str, Any], settings: tuple[str, ...]) -> Plan:
@@ -117,21 +144,24 @@ def _plan(demo: bool, file: Path | None, given: dict[str, Any], settings: tuple[
     return plan_from(values)
 
 
-def _run(plan: Plan, registry: Registry, results: Path, quiet: bool, as_json: bool) -> Record:
-    from glue_harness.cli.progress import Progress, show_scores
+def _run(plan: Plan, stage: str, registry: Registry, results: Path, quiet: bool) -> Record:
+    from glue_harness.cli.progress import Progress
     from glue_harness.runner import run
-    from glue_harness.store import json_text
 
     with Progress(quiet) as progress:
         try:
-            record = run(plan, results=results, registry=registry, watcher=progress)
+            return run(plan, results=results, registry=registry, watcher=progress, stage=stage)
         except KeyboardInterrupt:
             kept = f": what was measured is in {progress.folder}" if progress.measured else ""
             raise Interrupted(f"interrupted{kept}") from None
-    folder = results / record.id
+
+
+def _show(record: Record, registry: Registry, folder: Path, as_json: bool) -> None:
+    from glue_harness.cli.progress import show_scores
+    from glue_harness.store import json_text
+
     if as_json:
         scores = {task: score.metrics for task, score in record.scores.items()}
         click.echo(json_text({"id": record.id, "folder": str(folder), "scores": scores}))
     else:
         show_scores(record, registry, folder)
-    return record

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from glue_harness.data import demo, folder, hub
+from glue_harness.data import demo, folder, hub, text
 from glue_harness.data.checks import checked, count_notes, fingerprint
 from glue_harness.data.rows import Read, Rows
 from glue_harness.errors import DataError, UsageError, unknown
 from glue_harness.task import Task
 
-__all__ = ["ROLES", "Rows", "available", "load"]
+__all__ = ["ROLES", "Rows", "available", "load", "load_text"]
 
 ROLES = ("train", "validation", "test")
 
@@ -23,6 +23,12 @@ def load(task: Task, role: str, where: str, *, revision: str | None = None) -> R
     digest = fingerprint(task, checked(task, role, read))
     notes = (*read.notes, *count_notes(len(read.rows), official))
     return Rows(read.rows, split, read.origin, official, digest, notes)
+
+
+def load_text(task: Task, where: str) -> Rows:
+    """The paragraphs of a user's own text, for a task that learns from text alone."""
+    read = text.read(where)
+    return Rows(read.rows, "train", read.origin, None, fingerprint(task, checked(task, "train", read)), read.notes)
 
 
 def split_of(task: Task, role: str) -> str:

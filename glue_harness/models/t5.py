@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import string
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -212,7 +214,9 @@ def load(plan: Plan, texts: Iterable[str]) -> T5:
     if plan.model not in FROM_SCRATCH:
         return pretrained(plan)
     if plan.model == TINY:
-        tokenizer = load_tokenizer(Path(plan.tokenizer)) if plan.tokenizer else train_tokenizer(texts, TINY_VOCABULARY)
+        # Another task may be tuned from here, and its labels may have letters that this one lacks.
+        trained = partial(train_tokenizer, texts, TINY_VOCABULARY, spells=string.printable.strip())
+        tokenizer = load_tokenizer(Path(plan.tokenizer)) if plan.tokenizer else trained()
         if tokenizer.size > TINY_VOCABULARY:
             raise UsageError(f"the vocabulary of {tokenizer.size:,} is too large for tiny: leave out --tokenizer")
         module = from_scratch(TINY, tokenizer.size + SENTINELS)

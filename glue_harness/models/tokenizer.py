@@ -136,8 +136,11 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     raise UsageError(f"no vocabulary in {str(folder)!r}: it needs {SPIECE[0]} or tokenizer.json")
 
 
-def train_tokenizer(texts: Iterable[str], size: int) -> SentencePiece:
-    """A vocabulary learned from the tasks' own text, with T5's special ids; smaller if the text is small."""
+def train_tokenizer(texts: Iterable[str], size: int, spells: str = "") -> SentencePiece:
+    """A vocabulary learned from the tasks' own text, with T5's special ids; smaller if the text is small.
+
+    It can write the characters in `spells` even if they are not in the text.
+    """
     import sentencepiece
 
     sentencepiece.set_random_generator_seed(0)
@@ -158,6 +161,7 @@ def train_tokenizer(texts: Iterable[str], size: int) -> SentencePiece:
             vocab_size=size,
             hard_vocab_limit=False,
             character_coverage=1.0,
+            required_chars=spells,
             pad_id=PAD,
             eos_id=EOS,
             unk_id=UNK,
