@@ -1,0 +1,127 @@
+"""Several examples in one row of tokens: T5's own greedy packer, and one that fills rows better.
+
+Packers see sizes only and give rows of indices; `lay_out` makes the arrays of a feature from such rows.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+Sizes = Sequence[int]  # of one example: the length of each of its features
+Row = list[int]  # the examples that stand in it, by number
+
+ATTENTION = 1500  # tokens: a row of that width pays as much for attention as for everything else, on a CPU
+WIDTHS = 12  # tried at most
+SLACK = 2  # a row may hold so many times the target tokens that its input tokens bring on average
+
+
+class Grid(NamedTuple):
+    """What the sides of a batch are multiples of. Coarse grids give few shapes, which a compiler wants."""
+
+    width: int = 1
+    rows: int = 1
+    depth: int = 1  # of the targets
+
+
+def trimmed(ids: Sequence[int], length: int) -> Sequence[int]:
+    """T5 cuts to the length, and then takes the number of ids that are not 0 for the size of what is left."""
+    cut = ids[:length]
+    return cut[: np.count_nonzero(cut)]
+
+
+def t5_rows(examples: Iterable[Sizes], lengths: Sizes) -> list[Row]:
+    """T5's packer: greedy, in order, in groups of max(lengths) examples; no row goes on into the next group."""
+    sizes, group = list(examples), max(lengths)
+    rows: list[Row] = []
+    for first in range(0, len(sizes), group):
+        filled = None
+        for number in range(first, min(first + group, len(sizes))):
+            if filled is not None and all(
+                f + s <= most for f, s, most in zip(filled, sizes[number], lengths, strict=True)
+            ):
+                rows[-1].append(number)
+                filled = [f + s for f, s in zip(filled, sizes[number], strict=True)]
+            else:
+                rows.append([number])
+                filled = list(sizes[number])
+    return rows
+
+
+def best_fit(sizes: Sequence[tuple[int, int]], width: int, depth: int) -> list[Row]:
+    """Longest first, each into the fullest row that still has room for its input and its target."""
+    rows: list[Row] = []
+    room: list[tuple[int, int, int]] = []  # input tokens left, row, target tokens left; sorted
+    for number in sorted(range(len(sizes)), key=lambda k: (-sizes[k][0], k)):
+        inputs, targets = sizes[number]
+        place = bisect_left(room, (inputs,))
+        while place < len(room) and room[place][2] < targets:
+            place += 1
+        left, row, deep = room.pop(place) if place < len(room) else (width, len(rows), max(depth, targets))
+        if row == len(rows):
+            rows.append([])
+        rows[row].append(number)
+        insort(room, (left - inputs, row, deep - targets))
+    return [sorted(row) for row in rows]
+
+
+def pack(sizes: Sequence[tuple[int, int]], grid: Grid = Grid()) -> list[Row]:
+    """Rows of the width that costs least: wide ones waste less padding, and more attention between strangers."""
+    longest = max(inputs for inputs, _ in sizes)
+    least = -(-longest // grid.width) * grid.width
+    step = max(grid.width, -(-least // WIDTHS // grid.width) * grid.width)
+    inputs, targets = (sum(column) for column in zip(*sizes, strict=True))
+    deepest = max(deep for _, deep in sizes)
+    options = [
+        best_fit(sizes, width, deepest + SLACK * width * targets // inputs)
+        for width in range(least, 2 * least + 1, step)
+    ]
+    return min(options, key=lambda rows: cost(rows, sizes, grid))
+
+
+def cost(rows: Sequence[Row], sizes: Sequence[tuple[int, int]], grid: Grid = Grid()) -> float:
+    """Of a batch, in tokens."""
+    width = _multiple(max(sum(sizes[k][0] for k in row) for row in rows), grid.width)
+    return _multiple(len(rows), grid.rows) * width * (1 + width / ATTENTION)
+
+
+class Laid(NamedTuple):
+    """One feature of packed rows: ids, their places within their examples, and which example of the row they are of."""
+
+    ids: np.ndarray
+    positions: np.ndarray
+    segments: np.ndarray  # from 1; 0 is padding
+
+
+def lay_out(rows: Sequence[Sequence[Sequence[int]]], height: int, length: int, pad: int = 0) -> Laid:
+    """Sequences one behind the other in rows, padded to `height` rows of `length`."""
+    ids = np.full((height, length), pad, np.int64)
+    positions, segments = np.zeros((2, height, length), np.int64)
+    for number, row in enumerate(rows):
+        start, segment = 0, 0
+        for sequence in row:
+            end = start + len(sequence)
+            segment += end > start  # an empty one has no number
+            ids[number, start:end] = sequence
+            positions[number, start:end] = np.arange(end - start)
+            segments[number, start:end] = segment
+            start = end
+    return Laid(ids, positions, segments * (ids != pad))  # T5's way, also where an example holds a 0
+
+
+def decoder_inputs(ids: np.ndarray, segments: np.ndarray | None, start: int = 0) -> np.ndarray:
+    """Targets one place later; each segment begins with the start token. Without segments a row is one target."""
+    shifted = np.roll(ids, 1, axis=-1)
+    shifted[..., 0] = start
+    if segments is None:
+        return shifted
+    goes_on = segments == np.roll(segments, 1, axis=-1)
+    goes_on[..., 0] = False
+    return np.where(goes_on, shifted, start)
+
+
+def _multiple(number: int, of: int) -> int:
+    return -(-number // of) * of
