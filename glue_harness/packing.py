@@ -25,6 +25,10 @@ class Grid(NamedTuple):
     width: int = 1
     rows: int = 1
     depth: int = 1  # of the targets
+    labels: int = 1
+
+
+FINE = Grid()
 
 
 def trimmed(ids: Sequence[int], length: int) -> Sequence[int]:
@@ -68,7 +72,7 @@ def best_fit(sizes: Sequence[tuple[int, int]], width: int, depth: int) -> list[R
     return [sorted(row) for row in rows]
 
 
-def pack(sizes: Sequence[tuple[int, int]], grid: Grid = Grid()) -> list[Row]:
+def pack(sizes: Sequence[tuple[int, int]], grid: Grid = FINE) -> list[Row]:
     """Rows of the width that costs least: wide ones waste less padding, and more attention between strangers."""
     longest = max(inputs for inputs, _ in sizes)
     least = -(-longest // grid.width) * grid.width
@@ -82,10 +86,10 @@ def pack(sizes: Sequence[tuple[int, int]], grid: Grid = Grid()) -> list[Row]:
     return min(options, key=lambda rows: cost(rows, sizes, grid))
 
 
-def cost(rows: Sequence[Row], sizes: Sequence[tuple[int, int]], grid: Grid = Grid()) -> float:
+def cost(rows: Sequence[Row], sizes: Sequence[tuple[int, int]], grid: Grid = FINE) -> float:
     """Of a batch, in tokens."""
-    width = _multiple(max(sum(sizes[k][0] for k in row) for row in rows), grid.width)
-    return _multiple(len(rows), grid.rows) * width * (1 + width / ATTENTION)
+    width = multiple(max(sum(sizes[k][0] for k in row) for row in rows), grid.width)
+    return multiple(len(rows), grid.rows) * width * (1 + width / ATTENTION)
 
 
 class Laid(NamedTuple):
@@ -123,5 +127,6 @@ def decoder_inputs(ids: np.ndarray, segments: np.ndarray | None, start: int = 0)
     return np.where(goes_on, shifted, start)
 
 
-def _multiple(number: int, of: int) -> int:
+def multiple(number: int, of: int) -> int:
+    """The least multiple that is not smaller."""
     return -(-number // of) * of

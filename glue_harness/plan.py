@@ -23,7 +23,7 @@ CHOICES = {
     "device": ("auto", "cuda", "cpu"),
 }
 METHOD_SETTINGS = {"adapter_width": "adapter", "adapter_trains": "adapter", "lora_rank": "lora"}
-LEAST = {"weight_decay": 0, "dropout": 0, "warmup": 0, "seed": 0, "max_input": 2, "max_target": 2}
+LEAST = {"weight_decay": 0, "z_loss": 0, "dropout": 0, "warmup": 0, "seed": 0, "max_input": 2, "max_target": 2}
 POSITIVE = ("limit", "temperature", "steps", "batch_size", "micro_batch", "lr", "eval_every", "eval_limit")
 POSITIVE += ("adapter_width", "lora_rank", "max_input", "max_target", "max_answer", "clip", "eval_tokens")
 
@@ -56,6 +56,7 @@ class Plan:
     warmup: int = 0  # steps
     weight_decay: float = 0.0
     clip: float | None = 1.0  # norm of the gradient
+    z_loss: float = 0.0  # weight of the squared log of what a token's probabilities are divided by
     dropout: float | None = None  # None: the model's own
     max_input: int = 512  # tokens
     max_target: int = 128

@@ -21,7 +21,7 @@ def trained(steps: int) -> T5:
     for step in range(steps):
         batch = model.collate(model.encode(toy_examples(16, seed=100 + step)), CPU.device)
         loss = model.loss(batch)
-        (loss.total / loss.tokens).backward()
+        (loss.total / len(loss.each)).backward()
         optimizer.step()
         optimizer.zero_grad()
     return model

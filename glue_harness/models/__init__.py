@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from glue_harness.models.tokenizer import Tokenizer
+from glue_harness.packing import Grid
 from glue_harness.plan import Plan
 from glue_harness.spans import SpanNoise
 from glue_harness.task import Example
@@ -21,7 +22,7 @@ class Loss(NamedTuple):
     """A sum, not a mean: the loop divides by the tokens of the whole update."""
 
     total: Tensor
-    tokens: int
+    each: Tensor  # cross-entropy of every target token, in the order of the examples, without gradient
 
 
 class Answer(NamedTuple):
@@ -71,10 +72,13 @@ class Model(Protocol):
         """A part of a tokenised text, corrupted, with what was hidden of it as the target."""
 
     def collate(self, encoded: Sequence[Any], device: torch.device) -> Any:
-        """A batch: what `loss` and the answering functions take."""
+        """A batch of one example a row: what the answering functions take."""
 
-    def loss(self, batch: Any) -> Loss:
-        """Teacher-forced cross-entropy, summed over the tokens of the targets."""
+    def lay(self, rows: Sequence[Sequence[Any]], device: torch.device, grid: Grid) -> Any:
+        """A batch of packed rows, several examples in each: what `loss` takes."""
+
+    def loss(self, batch: Any, lean: bool = False) -> Loss:
+        """Teacher-forced cross-entropy, summed over the tokens of the targets; `lean` saves memory and costs time."""
 
     def target_tokens(self, encoded: Sequence[Any]) -> int:
         """How many tokens `loss` will sum over."""

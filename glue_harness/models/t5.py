@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 import string
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from glue_harness.errors import GlueError, UsageError
-from glue_harness.models import Answer, Blocks, Encoded, Loss
+from glue_harness.models import Answer, Blocks, Encoded, Loss, stacks
+from glue_harness.models.batch import IGNORED, Batch, lay, padded
+from glue_harness.models.dropout import replace_dropout
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Bytes, Tokenizer, cut, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
+from glue_harness.packing import FINE, Grid
 from glue_harness.plan import Plan
 from glue_harness.shapes import FROM_SCRATCH, SHAPES, TINY, check_model
 from glue_harness.spans import SpanNoise, corrupt, longest
@@ -32,14 +33,6 @@ HUB_TIMEOUT = 10  # seconds
 PUBLISHED_VOCABULARY = 32_128  # 32,000 pieces, 100 sentinels, padding to a multiple of 128
 
 
-@dataclass(frozen=True, slots=True)
-class Batch:
-    inputs: Tensor
-    mask: Tensor
-    targets: Tensor
-    memory: list[Tensor]  # the encoder's output, once some answering function has computed it
-
-
 class T5:
     """A sequence-to-sequence model that answers in T5's way."""
 
@@ -50,6 +43,8 @@ class T5:
         self.max_input, self.max_target = plan.max_input, plan.max_target
         self.start = module.config.decoder_start_token_id
         self.scale = head_scale(module)
+        self.z_loss = plan.z_loss
+        replace_dropout(module)
         self._tries: dict[tuple[str, ...], Node] = {}
 
     def encode(self, examples: Sequence[Example]) -> list[Encoded]:
@@ -73,24 +68,25 @@ class T5:
         return Encoded([*inputs, EOS], [*targets, EOS])
 
     def collate(self, encoded: Sequence[Encoded], device: torch.device) -> Batch:
-        inputs = _padded([e.inputs for e in encoded], PAD)
-        targets = _padded([e.targets for e in encoded], -100)
-        mask = torch.arange(inputs.shape[1]) < torch.tensor([[e.length] for e in encoded])
-        return Batch(*(t.to(device, non_blocking=True) for t in (inputs, mask, targets)), memory=[])
+        return self.lay([[e] for e in encoded], device)
+
+    def lay(self, rows: Sequence[Sequence[Encoded]], device: torch.device, grid: Grid = FINE) -> Batch:
+        return lay(rows, device, self.start, grid)
 
     def target_tokens(self, encoded: Sequence[Encoded]) -> int:
         return sum(e.target_length for e in encoded)
 
-    def loss(self, batch: Batch) -> Loss:
-        memory = self._encoder(batch)
-        start = torch.full_like(batch.targets[:, :1], self.start)
-        shifted = torch.cat([start, batch.targets[:, :-1].clamp(min=PAD)], dim=1)
-        hidden = self._decoder(shifted, memory, batch.mask)
-        labelled = batch.targets >= 0  # the head runs on label positions only
-        logits = functional.linear(hidden[labelled], self.module.lm_head.weight)
+    def loss(self, batch: Batch, lean: bool = False) -> Loss:
+        memory = stacks.encode(self.module, batch.inputs, batch.segments, lean)
+        states = stacks.decode(self.module, batch.given, batch.given_segments, memory, batch.segments, lean)
+        wanted = states.flatten(0, 1)[batch.places] * self.scale  # the head runs on label positions only
+        logits = functional.linear(wanted, self.module.lm_head.weight)
         exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        total = functional.cross_entropy(exact, batch.targets[labelled], reduction="sum")
-        return Loss(total, int(labelled.sum()))
+        each = functional.cross_entropy(exact, batch.labels, ignore_index=IGNORED, reduction="none")
+        total = each.sum()
+        if self.z_loss:
+            total = total + self.z_loss * (exact.logsumexp(-1).square() * (batch.labels != IGNORED)).sum()
+        return Loss(total, each.detach())
 
     @torch.no_grad()
     def choose(self, batch: Batch, choices: Sequence[Sequence[str]]) -> list[Answer]:
@@ -101,9 +97,12 @@ class T5:
         reached = [1.0] * len(nodes)
         while open_ := [k for k, node in enumerate(nodes) if node.children]:
             rows = torch.tensor(open_, device=batch.inputs.device)
-            prefixes = _padded([[self.start, *nodes[k].prefix] for k in open_], PAD).to(rows.device)
+            prefixes = padded([[self.start, *nodes[k].prefix] for k in open_], PAD).to(rows.device)
             last = torch.tensor([len(nodes[k].prefix) for k in open_], device=rows.device)
-            hidden = self._decoder(prefixes, memory[rows], batch.mask[rows])
+            everyone = len(open_) == len(nodes)  # then nothing need be copied
+            hidden = self._decoder(
+                prefixes, *((memory, batch.segments) if everyone else (memory[rows], batch.segments[rows]))
+            )
             hidden = hidden[torch.arange(len(open_), device=rows.device), last]
             for node in {id(nodes[k]): nodes[k] for k in open_}.values():
                 at = [j for j, k in enumerate(open_) if nodes[k] is node]
@@ -150,7 +149,7 @@ class T5:
             pad_token_id=PAD,
         )
         memory = BaseModelOutput(last_hidden_state=self._memory(batch))
-        ids = self.module.generate(encoder_outputs=memory, attention_mask=batch.mask.long(), generation_config=config)
+        ids = self.module.generate(encoder_outputs=memory, attention_mask=batch.segments, generation_config=config)
         return [Answer(self.tokenizer.decode(row[1:]), {}) for row in ids.tolist()]
 
     def blocks(self) -> Blocks:
@@ -174,27 +173,21 @@ class T5:
         if unexpected or not own.keys() - distinct(own).keys() >= set(missing):
             raise GlueError(f"weights in {str(folder)!r} are those of another model: {[*missing, *unexpected][:3]}")
 
-    def _encoder(self, batch: Batch) -> Tensor:
-        return self.module.encoder(input_ids=batch.inputs, attention_mask=batch.mask).last_hidden_state
-
     def _memory(self, batch: Batch) -> Tensor:
         if not batch.memory:
-            batch.memory.append(self._encoder(batch))
+            batch.memory.append(stacks.encode(self.module, batch.inputs, batch.segments))
         return batch.memory[0]
 
-    def _decoder(self, ids: Tensor, memory: Tensor, mask: Tensor) -> Tensor:
-        """Hidden states ready for the head. Padding stands after the text, so the causal mask hides it."""
-        hidden = self.module.decoder(
-            input_ids=ids, encoder_hidden_states=memory, encoder_attention_mask=mask, use_cache=False
-        ).last_hidden_state
-        return hidden * self.scale
+    def _decoder(self, ids: Tensor, memory: Tensor, segments: Tensor) -> Tensor:
+        """Hidden states ready for the head, one example a row. What stands after a text, a text does not see."""
+        return self.scale * stacks.decode(self.module, ids, torch.ones_like(ids), memory, segments)
 
     def _forced(self, batch: Batch, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """The head's output at every token of given answers, and these tokens; -100 where an answer has ended."""
         sequences = [[*ids, EOS] for ids in self.tokenizer.encode(texts)]
-        wanted = _padded(sequences, -100).to(batch.inputs.device)
-        given = _padded([[self.start, *s[:-1]] for s in sequences], PAD).to(wanted.device)
-        hidden = self._decoder(given, self._memory(batch), batch.mask)
+        wanted = padded(sequences, IGNORED).to(batch.inputs.device)
+        given = padded([[self.start, *s[:-1]] for s in sequences], PAD).to(wanted.device)
+        hidden = self._decoder(given, self._memory(batch), batch.segments)
         return functional.linear(hidden, self.module.lm_head.weight), wanted
 
     def _log_likelihood(self, batch: Batch, texts: Sequence[str]) -> Tensor:
@@ -306,10 +299,3 @@ def check_embeddings(module: nn.Module, folder: Path) -> None:
     for stack in (module.encoder, module.decoder):
         if stack.embed_tokens.weight.data_ptr() != shared.data_ptr():
             raise GlueError(f"model in {str(folder)!r}: its stacks do not share one embedding matrix")
-
-
-def _padded(sequences: Sequence[Sequence[int]], value: int) -> Tensor:
-    filled = np.full((len(sequences), max(map(len, sequences))), value, np.int64)
-    for row, sequence in zip(filled, sequences, strict=True):
-        row[: len(sequence)] = sequence
-    return torch.from_numpy(filled)

@@ -1,0 +1,63 @@
+"""Packed rows as tensors: what T5's stacks and its loss take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from glue_harness.models import Encoded
+from glue_harness.models.tokenizer import PAD
+from glue_harness.packing import Grid, decoder_inputs, lay_out, multiple
+
+IGNORED = -100  # a label that is there to fill the grid
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    inputs: Tensor  # rows x width
+    segments: Tensor  # which example of its row a token is of, from 1; 0 is padding
+    given: Tensor  # rows x depth: targets one place later
+    given_segments: Tensor
+    places: Tensor  # where the labels stand in the flattened targets
+    labels: Tensor
+    memory: list[Tensor] = field(default_factory=list)  # the encoder's output, once an answering function has it
+
+
+def lay(rows: Sequence[Sequence[Encoded]], device: torch.device, start: int, grid: Grid) -> Batch:
+    """The tensors of packed rows; on a coarse grid filled up with empty rows and ignored labels."""
+    height = multiple(len(rows), grid.rows)
+    inputs = lay_out([[e.inputs for e in row] for row in rows], height, side(rows, "length", grid.width), PAD)
+    targets = lay_out([[e.targets for e in row] for row in rows], height, side(rows, "target_length", grid.depth), PAD)
+    places = np.flatnonzero(targets.segments)
+    filling = multiple(len(places), grid.labels) - len(places)
+    arrays = (
+        inputs.ids,
+        inputs.segments,
+        decoder_inputs(targets.ids, targets.segments, start),
+        targets.segments,
+        np.pad(places, (0, filling)),
+        np.pad(targets.ids.reshape(-1)[places], (0, filling), constant_values=IGNORED),
+    )
+    return Batch(*(moved(torch.from_numpy(array), device) for array in arrays))
+
+
+def side(rows: Sequence[Sequence[Encoded]], of: str, unit: int) -> int:
+    """How long the longest row is, in whole units."""
+    return multiple(max(sum(getattr(e, of) for e in row) for row in rows), unit)
+
+
+def moved(tensor: Tensor, device: torch.device) -> Tensor:
+    """From pinned memory a copy to a GPU goes on while the next batch is made."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
+
+
+def padded(sequences: Sequence[Sequence[int]], value: int) -> Tensor:
+    """One sequence a row, all as long as the longest."""
+    filled = np.full((len(sequences), max(map(len, sequences))), value, np.int64)
+    for row, sequence in zip(filled, sequences, strict=True):
+        row[: len(sequence)] = sequence
+    return torch.from_numpy(filled)
