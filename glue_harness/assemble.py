@@ -10,16 +10,19 @@ from typing import Any
 from torch import nn
 
 from glue_harness import checkpoint, choose, data, device, mixing
-from glue_harness.batching import Feed
+from glue_harness.batching import Feed, PackedFeed
 from glue_harness.choose import Chosen
 from glue_harness.data import Rows
 from glue_harness.errors import DataError, UsageError
+from glue_harness.fit import Fit, first_guess
+from glue_harness.layout import arrangement
 from glue_harness.methods import Method, load_method
 from glue_harness.models import Encoded, Model, count_parameters, load_model
 from glue_harness.origin import Origin
 from glue_harness.plan import Plan
 from glue_harness.registry import Registry
 from glue_harness.sampler import Sampler
+from glue_harness.spans import SpanNoise
 from glue_harness.task import Example, Task
 from glue_harness.tokens import Subset, Tokens, examples_of, tokens_of
 
@@ -42,6 +45,7 @@ class Setup:
     learn_at_first: int  # how many numbers in them the first step changes
     machine: device.Machine
     feed: Feed
+    fit: Fit
 
     @property
     def counts(self) -> dict[str, int]:
@@ -55,7 +59,7 @@ class Setup:
     def mix(self) -> dict[str, dict[str, Any]]:
         """What the plan's steps will see of each task."""
         sizes = {name: len(examples) for name, examples in self.training.items()}
-        found = mixing.shares(sizes, self.rates, self.plan.steps * self.plan.batch_size)
+        found = mixing.shares(sizes, self.rates, round(self.plan.steps * self.feed.examples_an_update()))
         return {name: share._asdict() for name, share in found.items()}
 
 
@@ -124,7 +128,7 @@ def assemble(plan: Plan, registry: Registry, chosen: Chosen, origin: Origin | No
     machine = device.set_up(plan, place, count_parameters(model.module.parameters()))
     model.module.to(machine.device)
     sampler = Sampler(plan.seed, list(sizes.values()), [shares[name] for name in sizes])
-    feed = Feed(model, training, sampler, plan.batch_size, plan.micro_batch, noise)
+    feed = make_feed(plan, machine, model, training, sampler, noise)
     return Setup(
         plan=plan,
         chosen=chosen,
@@ -140,7 +144,25 @@ def assemble(plan: Plan, registry: Registry, chosen: Chosen, origin: Origin | No
         learn_at_first=learn_at_first,
         machine=machine,
         feed=feed,
+        fit=first_guess(model, machine),
     )
+
+
+def make_feed(
+    plan: Plan,
+    machine: device.Machine,
+    model: Model,
+    training: Mapping[str, Tokens | Subset],
+    sampler: Sampler,
+    noise: Mapping[str, SpanNoise],
+) -> Feed:
+    """Updates of so many examples, or of so many tokens in T5's own rows."""
+    arrange, grid = arrangement(plan.packing, machine.on_gpu, plan.micro_batch)
+    common = (model, training, sampler, plan.batch_size, arrange, grid, noise)
+    if plan.batch_tokens is None:
+        return Feed(*common)
+    height = plan.batch_tokens // plan.max_input
+    return PackedFeed(*common, lengths=(plan.max_input, plan.max_target), height=height)
 
 
 def check_sizes(plan: Plan, training: Mapping[str, Sequence[Encoded]]) -> dict[str, int]:

@@ -10,6 +10,7 @@ import torch
 from glue_harness.errors import UsageError
 from glue_harness.plan import Plan
 
+LAG = 2  # steps: with the third the run stops at a loss that is not finite
 BF16_PAYS_FROM = 10_000_000  # parameters; below, casting costs more on a CPU than the products save
 
 
@@ -17,6 +18,15 @@ BF16_PAYS_FROM = 10_000_000  # parameters; below, casting costs more on a CPU th
 class Machine:
     device: torch.device
     precision: str  # bf16 or fp32
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.device.type == "cuda"
+
+    @property
+    def lag(self) -> int:
+        """Steps by which the loop lets a measurement come later rather than wait for it."""
+        return LAG if self.on_gpu else 0
 
     def autocast(self) -> contextlib.AbstractContextManager[object]:
         """bf16 products over fp32 weights; never fp16, in which T5 overflows."""

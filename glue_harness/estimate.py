@@ -38,7 +38,7 @@ def seconds_per_update(setup: Setup) -> float:
     taken = []
     for step in range(1 + TIMED):
         began = time.perf_counter()
-        accumulate(setup.model, setup.feed.update(step % setup.plan.steps), setup.machine)
+        accumulate(setup.model, setup.feed.update(step % setup.plan.steps), setup.machine, setup.fit)
         setup.model.module.zero_grad(set_to_none=True)
         taken.append(time.perf_counter() - began)
     return median(taken[1:])

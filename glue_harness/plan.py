@@ -19,13 +19,14 @@ CHOICES = {
     "optimizer": ("adamw", "adafactor"),
     "schedule": ("constant", "linear"),
     "answers": ("closed", "strict"),
+    "packing": ("auto", "rows", "buckets"),
     "precision": ("auto", "bf16", "fp32"),
     "device": ("auto", "cuda", "cpu"),
 }
 METHOD_SETTINGS = {"adapter_width": "adapter", "adapter_trains": "adapter", "lora_rank": "lora"}
 LEAST = {"weight_decay": 0, "z_loss": 0, "dropout": 0, "warmup": 0, "seed": 0, "max_input": 2, "max_target": 2}
-POSITIVE = ("limit", "temperature", "steps", "batch_size", "micro_batch", "lr", "eval_every", "eval_limit")
-POSITIVE += ("adapter_width", "lora_rank", "max_input", "max_target", "max_answer", "clip", "eval_tokens")
+POSITIVE = ("limit", "temperature", "steps", "batch_size", "batch_tokens", "micro_batch", "lr", "eval_every")
+POSITIVE += ("eval_limit", "adapter_width", "lora_rank", "max_input", "max_target", "max_answer", "clip", "eval_tokens")
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,9 @@ class Plan:
     text_share: float | None = None  # of the examples drawn; None: by its size, like any task
     steps: int = 1000
     batch_size: int = 32  # examples per update
-    micro_batch: int | None = None  # examples per pass; None: all of them at once
+    batch_tokens: int | None = None  # instead: input tokens per update, in rows of max_input made by T5's packer
+    micro_batch: int | None = None  # examples per pass; None: as many as fit
+    packing: str = "auto"  # rows: several examples in one; buckets: one a row, passes of similar length
     lr: float = 1e-3
     optimizer: str = "adamw"
     schedule: str = "linear"
@@ -85,6 +88,11 @@ class Plan:
                 raise UsageError(f"{name} must be {least} or more, not {value}")
         if self.dropout is not None and not self.dropout < 1:
             raise UsageError(f"dropout must be below 1, not {self.dropout}")
+        if self.batch_tokens and (self.batch_tokens < self.max_input or self.micro_batch or self.packing != "auto"):
+            raise UsageError(
+                f"batch_tokens {self.batch_tokens} makes rows of max_input ({self.max_input}) tokens in T5's way: "
+                "it must hold at least one, and goes without micro_batch and packing"
+            )
         if self.warmup >= self.steps:
             raise UsageError(f"warmup {self.warmup} leaves nothing of {self.steps} steps: it must be below steps")
         if self.weight_decay and self.optimizer != "adamw":

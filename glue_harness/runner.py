@@ -119,7 +119,17 @@ class _Run:
         self.setup_seconds = time.perf_counter() - self.began
         every = self.plan.eval_every or max(1, self.plan.steps // EVALUATIONS)
         hooks = [Hook(1, self._log), Hook(every, self._evaluate)]
-        train(setup.model, setup.method, setup.parameters, optimizer, setup.feed, self.plan, setup.machine, hooks)
+        train(
+            setup.model,
+            setup.method,
+            setup.parameters,
+            optimizer,
+            setup.feed,
+            self.plan,
+            setup.machine,
+            hooks,
+            setup.fit,
+        )
         if self.plan.eval_limit:
             self._score_in_full()
 

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from glue_harness.batching import Feed, Update
+from glue_harness.batching import Feed, Update, ahead
 from glue_harness.device import Machine
 from glue_harness.errors import GlueError
+from glue_harness.fit import Fit, is_out_of_memory
+from glue_harness.layout import Pass
 from glue_harness.methods import Method
 from glue_harness.models import Model
 from glue_harness.optim import learning_rate
@@ -26,12 +30,13 @@ class State:
     """Where a run stands after a step."""
 
     step: int = 0  # updates done
-    loss: float = math.nan  # mean over target tokens of the last update
+    loss: float = math.nan  # mean over target tokens of the last update; on a GPU it comes a little later
     lr: float = 0.0
     gradient_norm: float = math.nan
     examples: int = 0
     tokens: int = 0  # padded input tokens seen
     seen: Counter[str] = field(default_factory=Counter)  # task -> examples
+    task_losses: dict[str, float] = field(default_factory=dict)  # of the last update, a mean over each task's tokens
 
 
 class Hook(NamedTuple):
@@ -39,6 +44,15 @@ class Hook(NamedTuple):
 
     every: int
     do: Callable[[State], None]
+
+
+class Reading(NamedTuple):
+    """What an update measured. From a GPU it is on its way for a while, and the loop does not wait for it."""
+
+    step: int
+    update: Update
+    values: Tensor  # the loss of each task, summed over its target tokens, and the norm of the gradient
+    arrived: torch.cuda.Event | None
 
 
 def train(
@@ -50,45 +64,101 @@ def train(
     plan: Plan,
     machine: Machine,
     hooks: Sequence[Hook],
+    fit: Fit | None = None,
 ) -> State:
     """Runs the plan's steps and calls each hook when it is due."""
-    state, rate = State(), learning_rate(plan)
-    for step in range(plan.steps):
-        if hasattr(method, "on_step"):
-            method.on_step(model, plan, step)
-        update = feed.update(step)
-        set_rate(optimizer, rate(step))
+    state, rate, fit = State(), learning_rate(plan), fit or Fit()
+    readings: deque[Reading] = deque()
+    with contextlib.closing(updates(feed, range(plan.steps), machine)) as fed:
+        for step, update in fed:
+            if hasattr(method, "on_step"):
+                method.on_step(model, plan, step)
+            set_rate(optimizer, rate(step))
+            model.module.train()
+            sums = fitting(model, update, machine, fit, hash_seed(plan.seed, step))
+            norm = clip(parameters, plan.clip)
+            due = [hook for hook in hooks if (step + 1) % hook.every == 0 or step + 1 == plan.steps]
+            readings.append(reading(step, update, sums, norm))
+            wait = any(hook.every > 1 for hook in due)
+            while len(readings) > (0 if wait else machine.lag):
+                settle(state, readings.popleft())
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
 
-        torch.manual_seed(hash_seed(plan.seed, step))  # dropout is a function of the step, not of history
-        model.module.train()
-        loss = accumulate(model, update, machine)
-        norm = clip(parameters, plan.clip)
-        check_finite(loss, norm, step, update)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-        advance(state, update, loss, norm, rate(step))
-        for hook in hooks:
-            if state.step % hook.every == 0 or state.step == plan.steps:
+            advance(state, update, rate(step))
+            for hook in due:
                 hook.do(state)
     return state
 
 
-def accumulate(model: Model, update: Update, machine: Machine) -> float:
+def updates(feed: Feed, steps: Iterable[int], machine: Machine) -> Iterator[tuple[int, Update]]:
+    """Made beside a GPU's work; on a CPU another thread would only take from the one that computes."""
+    return ahead(feed.update, steps) if machine.on_gpu else ((step, feed.update(step)) for step in steps)
+
+
+def fitting(model: Model, update: Update, machine: Machine, fit: Fit, seed: int) -> Tensor:
+    """`accumulate`, in smaller passes where memory does not suffice: the update is the same."""
+    while True:
+        torch.manual_seed(seed)  # dropout is a function of the step, not of history
+        try:
+            return accumulate(model, update, machine, fit)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            model.module.zero_grad(set_to_none=True)
+        fit.shrink(update)
+
+
+def accumulate(model: Model, update: Update, machine: Machine, fit: Fit) -> Tensor:
     """Gradients of the mean loss over the update's target tokens, however many passes it takes."""
-    total = 0.0
-    for part in update.passes:
-        batch = model.collate(part, machine.device)
+    sums = torch.zeros(len(update.tasks), dtype=torch.float64, device=machine.device)
+    for part in (piece for whole in update.passes for piece in whole.cut(fit.most)):
+        batch = model.lay(part.rows, machine.device, part.grid)
         with machine.autocast():
-            loss = model.loss(batch)
+            loss = model.loss(batch, fit.lean)
         (loss.total / update.tokens).backward()
-        total += loss.total.item()
-    return total / update.tokens
+        sums.index_add_(0, owners(part, len(loss.each), machine), loss.each.double())
+    return sums
 
 
-def clip(parameters: Sequence[nn.Parameter], limit: float | None) -> float:
+def owners(part: Pass, size: int, machine: Machine) -> Tensor:
+    """The task of every target token; what fills the grid has no loss, whoever owns it."""
+    tasks = np.repeat(part.tasks, [e.target_length for row in part.rows for e in row])
+    return torch.from_numpy(np.pad(tasks, (0, size - len(tasks)))).to(machine.device, non_blocking=True)
+
+
+def clip(parameters: Sequence[nn.Parameter], limit: float | None) -> Tensor:
     """Scales the gradient down to the limit and tells the norm it had."""
-    return nn.utils.clip_grad_norm_(parameters, limit or math.inf).item()
+    learning = [parameter for parameter in parameters if parameter.grad is not None]
+    norm = nn.utils.get_total_norm([parameter.grad for parameter in learning])
+    if limit and (norm.device.type != "cpu" or norm > limit):  # asking a GPU would mean to wait for it
+        nn.utils.clip_grads_with_norm_(learning, limit, norm)
+    return norm
+
+
+def reading(step: int, update: Update, sums: Tensor, norm: Tensor) -> Reading:
+    values = torch.cat([sums, norm.double().reshape(1)])
+    if values.device.type == "cpu":
+        return Reading(step, update, values, None)
+    copied = torch.empty(values.shape, dtype=values.dtype, pin_memory=True).copy_(values, non_blocking=True)
+    arrived = torch.cuda.Event()
+    arrived.record()
+    return Reading(step, update, copied, arrived)
+
+
+def settle(state: State, found: Reading) -> None:
+    """Waits for what was measured, and stops a run that has gone astray."""
+    if found.arrived:
+        found.arrived.synchronize()
+    *sums, norm = found.values.tolist()
+    loss = sum(sums) / found.update.tokens
+    check_finite(loss, norm, found.step, found.update)
+    state.loss, state.gradient_norm = loss, norm
+    state.task_losses = {
+        name: total / tokens
+        for name, total, tokens in zip(found.update.tasks, sums, found.update.target_tokens, strict=True)
+        if tokens
+    }
 
 
 def check_finite(loss: float, norm: float, step: int, update: Update) -> None:
@@ -103,9 +173,9 @@ def set_rate(optimizer: Optimizer, rate: float) -> None:
         group["lr"] = rate
 
 
-def advance(state: State, update: Update, loss: float, norm: float, rate: float) -> None:
+def advance(state: State, update: Update, rate: float) -> None:
     state.step += 1
-    state.loss, state.gradient_norm, state.lr = loss, norm, rate
+    state.lr = rate
     state.examples += update.examples
     state.tokens += update.padded
     state.seen.update(update.counts)

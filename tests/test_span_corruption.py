@@ -18,7 +18,9 @@ from glue_harness.choose import choose_tasks
 from glue_harness.cli import main
 from glue_harness.data import available, load
 from glue_harness.errors import DataError, UsageError
+from glue_harness.layout import packed
 from glue_harness.models.tokenizer import EOS, SENTINELS, Bytes, FastTokenizer, load_tokenizer
+from glue_harness.packing import FINE
 from glue_harness.sampler import Sampler
 from glue_harness.selection import suite_average
 from glue_harness.spans import SpanNoise, corrupt, cut_up, longest
@@ -145,11 +147,11 @@ def feed_of(model, seed: int = 0) -> Feed:
     texts = [replace(example, inputs=" ".join([example.inputs] * 9), target="") for example in toy_examples(5)]
     noisy = replace(toy_task(), noise=NOISE)
     tokens = {"text": toy_tokens(model, texts, noisy), "toy": toy_tokens(model, toy_examples(40))}
-    return Feed(model, tokens, Sampler(seed, [5, 40], [0.5, 0.5]), 16, None, {"text": NOISE})
+    return Feed(model, tokens, Sampler(seed, [5, 40], [0.5, 0.5]), 16, packed(FINE, None), noise={"text": NOISE})
 
 
 def drawn(feed: Feed, step: int) -> list[list[tuple]]:
-    return sorted((list(e.inputs), list(e.targets)) for part in feed.update(step).passes for e in part)
+    return sorted((list(e.inputs), list(e.targets)) for e in feed.drawn(step))
 
 
 def test_a_draw_is_a_function_of_seed_and_number():
@@ -168,7 +170,7 @@ def test_other_tasks_are_fed_as_ever():
     model = model_with_room()
     (example,) = toy_examples(1)
     (plain,) = model.encode([example])
-    feed = Feed(model, {"toy": toy_tokens(model, [example])}, Sampler(0, [1], [1.0]), 4, None)
+    feed = Feed(model, {"toy": toy_tokens(model, [example])}, Sampler(0, [1], [1.0]), 4, packed(FINE, None))
     assert drawn(feed, 0) == [(plain.inputs, plain.targets)] * 4
 
 

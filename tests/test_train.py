@@ -1,23 +1,27 @@
 """The loop: loss, accumulation, optimisers, schedules, hooks and what a seed fixes."""
 
 import copy
-import threading
-from types import SimpleNamespace
 
 import pytest
 import torch
 from toys import CPU, toy_examples, toy_model, toy_plan, toy_tokens
 
-from glue_harness.batching import AHEAD, Feed, ahead, padded_tokens, passes_by_length
+from glue_harness.batching import Feed
 from glue_harness.errors import GlueError, UsageError
+from glue_harness.fit import Fit
+from glue_harness.layout import buckets, packed
 from glue_harness.methods import load_method
+from glue_harness.models.batch import IGNORED
 from glue_harness.optim import Adafactor, learning_rate, make_optimizer
+from glue_harness.packing import FINE
 from glue_harness.sampler import Sampler
 from glue_harness.train import Hook, State, accumulate, train
 
 
 def feed_of(model, batch=8, micro=None, n=100, seed=0) -> Feed:
-    return Feed(model, {"toy": toy_tokens(model, toy_examples(n))}, Sampler(seed, [n], [1.0]), batch, micro)
+    return Feed(
+        model, {"toy": toy_tokens(model, toy_examples(n))}, Sampler(seed, [n], [1.0]), batch, packed(FINE, micro)
+    )
 
 
 def trained(hooks=(), dropout=0.1, micro=None, **changes):
@@ -39,8 +43,10 @@ def test_loss_equals_transformers_own():
     model = toy_model()
     batch = model.collate(model.encode(toy_examples(8)), CPU.device)
     loss = model.loss(batch)
-    expected = model.module(input_ids=batch.inputs, attention_mask=batch.mask.long(), labels=batch.targets).loss
-    assert loss.tokens == int((batch.targets >= 0).sum())
+    labels = torch.full_like(batch.given, IGNORED)
+    labels.view(-1)[batch.places] = batch.labels
+    expected = model.module(input_ids=batch.inputs, attention_mask=batch.segments, labels=labels).loss
+    assert loss.each.sum().item() == pytest.approx(loss.total.item())
     torch.testing.assert_close(loss.total / len(loss.each), expected)
 
 
@@ -49,7 +55,7 @@ def test_gradient_does_not_depend_on_accumulation():
     for micro in (16, 5, 1):
         model = toy_model()
         model.module.double()
-        loss = accumulate(model, feed_of(model, 16, micro).update(0), CPU)
+        loss = accumulate(model, feed_of(model, 16, micro).update(0), CPU, Fit()).sum().item()
         gradients[micro] = (loss, {name: p.grad for name, p in model.module.named_parameters() if p.grad is not None})
     for micro in (5, 1):
         assert gradients[micro][0] == pytest.approx(gradients[16][0], abs=1e-10)
@@ -134,47 +140,12 @@ def test_an_update_holds_exactly_the_sampled_examples():
     assert update.ids == [f"toy/{row}" for row in rows.tolist()]
 
 
-def test_passes_are_cut_by_length_when_it_pays():
-    short, long = [SimpleNamespace(length=10)] * 24, [SimpleNamespace(length=400)] * 8
-    passes = passes_by_length([*long, *short], None)
-    assert [len(part) for part in passes] == [8, 8, 8, 8]
-    assert padded_tokens(passes) == 24 * 10 + 8 * 400
-    assert passes_by_length(short, None) == [short]
-    assert max(map(len, passes_by_length(short, 5))) <= 5
-
-
-def test_updates_made_ahead_are_those_asked_for():
-    feed = feed_of(toy_model())
-    found = {step: update.ids for step, update in ahead(feed.update, range(3, 9))}
-    assert found == {step: feed.update(step).ids for step in range(3, 9)}
-    assert list(ahead(feed.update, range(0))) == []
-
-
-def test_no_more_is_made_ahead_than_waits_for_the_device():
-    made = []
-    updates = ahead(lambda step: made.append(step) or step, range(100))
-    assert [next(updates) for _ in range(5)] == [(k, k) for k in range(5)]
-    updates.close()
-    assert 5 <= len(made) <= 5 + AHEAD
-    assert not feeding()
-
-
-def test_a_failure_ahead_reaches_the_loop_in_its_turn():
-    def make(step):
-        if step == 2:
-            raise GlueError("out of rows")
-        return step
-
-    updates = ahead(make, range(9))
-    assert [next(updates) for _ in range(2)] == [(0, 0), (1, 1)]
-    with pytest.raises(GlueError, match="out of rows"):
-        next(updates)
-    assert not feeding()
-
-
-def feeding() -> list[str]:
-    """Threads that make updates."""
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("feed")]
+def test_buckets_are_cut_by_length_when_it_pays():
+    lengths = [*[400] * 8, *[10] * 24]
+    assert [len(part) for part in buckets(lengths, None)] == [8, 8, 8, 8]
+    assert sorted(buckets(lengths, None)[-1]) == list(range(8))
+    assert len(buckets([10] * 24, None)) == 1
+    assert max(map(len, buckets([10] * 24, 5))) <= 5
 
 
 def test_unknown_method_is_named():

@@ -24,11 +24,11 @@ def profile(setup: Setup) -> dict[str, Any]:
     """Medians over the plan's steps but the first, in seconds."""
     optimizer = make_optimizer(setup.plan, setup.parameters)
     timed = {
-        "data": [(setup.feed, "update"), (setup.model, "collate")],
+        "data": [(setup.feed, "update"), (setup.model, "lay")],
         "forward": [(setup.model, "loss")],
         "backward": [(torch.Tensor, "backward")],
         "optimizer": [(loop, "clip"), (optimizer, "step"), (optimizer, "zero_grad")],
-        "sync": [(torch.Tensor, "item")],
+        "sync": [(loop, "settle")],
     }
     clock = Clock(setup.machine.device)
     steps: list[Counter[str]] = []

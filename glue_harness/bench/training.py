@@ -18,6 +18,7 @@ from glue_harness.batching import Update
 from glue_harness.bench.contest import Side, Stopwatch
 from glue_harness.bench.features import Collator, Feature, features_of, padded_tokens
 from glue_harness.errors import UsageError
+from glue_harness.models.dropout import replace_dropout
 from glue_harness.optim import make_optimizer
 from glue_harness.plan import Plan
 from glue_harness.train import train
@@ -36,7 +37,7 @@ def require_accelerate() -> None:
 def training_sides(setup: Setup, updates: Sequence[Update], encoded: Sequence[Any]) -> Iterator[list[Side]]:
     """Ours first. All train copies of the same weights on the same examples, in as many updates of the same size."""
     on_gpu = setup.machine.device.type == "cuda"
-    padded_module, tuned_module = (copy.deepcopy(setup.model.module) for _ in range(2))
+    padded_module, tuned_module = (as_transformers_makes_it(setup.model.module) for _ in range(2))
     features = features_of(encoded)
     grouped = grouped_by_length(features, setup.plan)
     fixed, longest = Collator(width=setup.plan.max_input), Collator(multiple=CUDA_MULTIPLE if on_gpu else 1)
@@ -60,6 +61,13 @@ def training_sides(setup: Setup, updates: Sequence[Update], encoded: Sequence[An
                 trainer_run(tuned, tuned_module, setup.machine.device),
             ),
         ]
+
+
+def as_transformers_makes_it(module: nn.Module) -> nn.Module:
+    """A copy without our faster dropout."""
+    made = copy.deepcopy(module)
+    replace_dropout(made, nn.Dropout)
+    return made
 
 
 def our_run(setup: Setup) -> Callable[[], float]:

@@ -64,6 +64,7 @@ class Model(Protocol):
     tokenizer: Tokenizer
     origin: dict[str, Any]  # where the weights came from, for the record
     has_sentinels: bool  # without them it cannot learn from text alone
+    token_bytes: int  # about what training keeps of an input token
 
     def encode(self, examples: Sequence[Example]) -> list[Encoded]:
         """Examples as tokens: a function of the texts, the vocabulary and the plan's lengths alone."""

@@ -136,12 +136,12 @@ def _position_bias(block: nn.Module, seen: Tensor, *, causal: bool, last: Tensor
         return last
     length = seen.shape[-1]
     number, farthest = attention.relative_attention_num_buckets, attention.relative_attention_max_distance
-    buckets = _buckets(multiple(length, TABLE), causal, number, farthest)[:length, :length].to(seen.device)
+    buckets = _buckets(multiple(length, TABLE), causal, number, farthest, seen.device)[:length, :length]
     return _mask(seen, attention.relative_attention_bias(buckets).permute(2, 0, 1))
 
 
 @lru_cache(maxsize=8)
-def _buckets(length: int, causal: bool, number: int, farthest: int) -> Tensor:
+def _buckets(length: int, causal: bool, number: int, farthest: int, device: torch.device) -> Tensor:
     """T5's number for each distance: near ones have their own, far ones share on a logarithmic scale."""
     places = torch.arange(length)
     distance = places[None] - places[:, None]
@@ -153,4 +153,4 @@ def _buckets(length: int, causal: bool, number: int, farthest: int) -> Tensor:
         after, distance = number * (distance > 0), distance.abs()
     exact = number // 2
     far = exact + (torch.log(distance.float() / exact) / math.log(farthest / exact) * (number - exact)).long()
-    return after + torch.where(distance < exact, distance, far.clamp(max=number - 1))
+    return (after + torch.where(distance < exact, distance, far.clamp(max=number - 1))).to(device)

@@ -30,6 +30,7 @@ FAMILY = ("t5", "mt5", "umt5")
 WEIGHTS = "model.safetensors"
 TINY_VOCABULARY = 4096
 HUB_TIMEOUT = 10  # seconds
+KEPT = 16  # bytes of each value that a block makes: in fp32 and bf16, with masks and what the backward pass adds
 PUBLISHED_VOCABULARY = 32_128  # 32,000 pieces, 100 sentinels, padding to a multiple of 128
 
 
@@ -57,6 +58,11 @@ class T5:
         """mT5 and UMT5 number theirs in another way."""
         there = self.tokenizer.first_sentinel < self.module.shared.num_embeddings
         return there and self.module.config.model_type == "t5"
+
+    @property
+    def token_bytes(self) -> int:
+        config = self.module.config
+        return KEPT * config.num_layers * (4 * config.d_model + config.d_ff)
 
     def denoising(self, ids: Sequence[int], noise: SpanNoise, random: Random) -> Encoded:
         """Of a text that is too long, as T5 does, a part that begins at a random token."""

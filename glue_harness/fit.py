@@ -1,0 +1,55 @@
+"""How much of an update goes through the model at once: guessed from free memory, tried out, corrected by failures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import torch
+
+from glue_harness.device import Machine
+from glue_harness.errors import GlueError
+from glue_harness.models import Model
+
+if TYPE_CHECKING:
+    from glue_harness.batching import Update
+
+SHARE = 0.6  # of a GPU's free memory, which activations may take
+ON_CPU = 4 * 2**30  # bytes; not what happens to be free, because the same plan shall make the same sums
+LEAST = 2048  # tokens of a pass that a guess does not go below
+
+
+@dataclass
+class Fit:
+    """Padded input tokens of a pass, and whether activations are computed twice rather than kept."""
+
+    most: int | None = None
+    lean: bool = False
+    notes: list[str] = field(default_factory=list)
+
+    def shrink(self, update: Update) -> None:
+        """Half as much; then, when a pass is a single row already, nothing kept inside a block."""
+        pieces = [piece for part in update.passes for piece in part.cut(self.most)]
+        if max(len(piece.rows) for piece in pieces) > 1:
+            self.most = max(piece.padded for piece in pieces) // 2
+            self.notes.append(
+                f"out of memory: passes of at most {self.most:,} tokens from here on, the update is the same"
+            )
+        elif not self.lean:
+            self.lean = True
+            self.notes.append("out of memory with a single row: activations are computed again instead of kept")
+        else:
+            raise GlueError("a single row does not fit into memory: use a smaller --model or --set max_input")
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+def first_guess(model: Model, machine: Machine) -> Fit:
+    """By counting what a token leaves behind in the layers."""
+    room = SHARE * torch.cuda.mem_get_info(machine.device)[0] if machine.on_gpu else ON_CPU
+    return Fit(max(LEAST, int(room / model.token_bytes)))
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """CUDA has a kind of its own; a CPU's allocator says it in words."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

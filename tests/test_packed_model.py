@@ -1,0 +1,181 @@
+"""Packed rows give the loss and the gradients that each example gives alone, in every family and precision."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from toys import CPU, toy_examples, toy_model
+
+from glue_harness.errors import GlueError
+from glue_harness.fit import Fit, is_out_of_memory
+from glue_harness.layout import COARSE, as_passes, in_buckets, packed
+from glue_harness.models import stacks
+from glue_harness.models.batch import IGNORED
+from glue_harness.models.dropout import Dropout, dropped, replace_dropout
+from glue_harness.packing import FINE, pack
+
+SHAPES = {
+    "v1": {},
+    "v1.1": {"feed_forward_proj": "gated-gelu", "tie_word_embeddings": False},
+    "uneven": {"num_layers": 3, "num_decoder_layers": 1},
+}
+
+
+def model_of(shape: str, dtype: torch.dtype):
+    model = toy_model(seed=1, **SHAPES[shape])
+    model.module.to(dtype)
+    return model
+
+
+def rows_of(encoded, grid=FINE):
+    return [[encoded[k] for k in row] for row in pack([(e.length, e.target_length) for e in encoded], grid)]
+
+
+def gradients(model) -> dict[str, torch.Tensor]:
+    found = {name: p.grad.clone() for name, p in model.module.named_parameters() if p.grad is not None}
+    model.module.zero_grad()
+    return found
+
+
+def reference(model, encoded) -> torch.Tensor:
+    """The sum over examples, each by transformers' own forward pass, alone and without padding."""
+    total = 0.0
+    for example in encoded:
+        (batch,) = [model.collate([example], CPU.device)]
+        loss = model.module(input_ids=batch.inputs, labels=batch.labels[None]).loss
+        total = total + loss * example.target_length
+    return total
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-10), (torch.float32, 1e-4)], ids=["fp64", "fp32"])
+@pytest.mark.parametrize("grid", [FINE, COARSE], ids=["fine", "coarse"])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_packed_rows_equal_examples_alone(shape, grid, dtype, tolerance):
+    model = model_of(shape, dtype)
+    encoded = model.encode(toy_examples(24))
+    rows = rows_of(encoded, grid)
+    assert any(len(row) > 2 for row in rows)
+    loss = model.loss(model.lay(rows, CPU.device, grid))
+    loss.total.backward()
+    ours = gradients(model)
+    expected = reference(model, encoded)
+    expected.backward()
+    theirs = gradients(model)
+    torch.testing.assert_close(loss.total, expected, rtol=tolerance, atol=tolerance)
+    assert ours.keys() == theirs.keys()
+    for name, gradient in theirs.items():
+        torch.testing.assert_close(
+            ours[name], gradient, rtol=tolerance, atol=tolerance, msg=lambda m, n=name: f"{n}: {m}"
+        )
+
+
+def test_a_lean_pass_gives_the_same_bits():
+    found = []
+    for lean in (False, True):
+        model = toy_model(dropout=0.1)
+        model.module.train()
+        torch.manual_seed(0)
+        loss = model.loss(model.lay(rows_of(model.encode(toy_examples(12))), CPU.device), lean)
+        loss.total.backward()
+        found.append({"loss": loss.total.detach(), **gradients(model)})
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_reading_memory_directly_is_attention(monkeypatch):
+    model = toy_model()
+    model.module.double()
+    batch = model.lay(rows_of(model.encode(toy_examples(12))), CPU.device)
+    found = []
+    for few in (True, False):
+        monkeypatch.setattr(stacks, "_few", lambda *_, few=few: few)
+        found.append(model.loss(batch).total)
+    torch.testing.assert_close(*found, rtol=1e-12, atol=1e-12)
+
+
+def test_long_targets_read_keys_and_values():
+    attention = toy_model().module.decoder.block[0].layer[1].EncDecAttention
+    memory = torch.zeros(1, 20, 32)
+    assert stacks._few(torch.zeros(1, 4, 4, 8), memory, attention)
+    assert not stacks._few(torch.zeros(1, 4, 5, 8), memory, attention)
+
+
+def test_z_loss_is_the_square_of_the_log_of_the_sum():
+    model = toy_model()
+    batch = model.collate(model.encode(toy_examples(3)), CPU.device)
+    plain = model.loss(batch)
+    model.z_loss = 1e-2
+    states = []
+    model.module.decoder.final_layer_norm.register_forward_hook(lambda *a: states.append(a[-1]))
+    found = model.loss(batch)
+    logits = (states[0].flatten(0, 1)[batch.places] * model.scale) @ model.module.lm_head.weight.T
+    expected = plain.total + 1e-2 * logits.exp().sum(-1).log().square().sum()
+    torch.testing.assert_close(found.total, expected)
+    torch.testing.assert_close(found.each, plain.each)
+
+
+def test_what_fills_the_grid_is_ignored():
+    model = toy_model()
+    batch = model.lay(rows_of(model.encode(toy_examples(5))), CPU.device, COARSE)
+    assert batch.inputs.shape[0] % COARSE.rows == batch.inputs.shape[1] % COARSE.width == 0
+    assert len(batch.labels) % COARSE.labels == 0
+    assert (batch.labels == IGNORED).any()
+    assert not model.loss(batch).each[batch.labels == IGNORED].any()
+
+
+@pytest.mark.parametrize(
+    "arrange", [packed(FINE, None), packed(FINE, 5), in_buckets(None)], ids=["rows", "5", "buckets"]
+)
+def test_every_arrangement_holds_every_example_and_its_task_once(arrange):
+    encoded = toy_model().encode(toy_examples(23))
+    passes = as_passes(arrange(encoded), encoded, range(23), FINE)
+    for most in (None, 40, 1):
+        pieces = [piece for part in passes for piece in part.cut(most)]
+        held = [(id(e), k) for p in pieces for e, k in zip((e for r in p.rows for e in r), p.tasks, strict=True)]
+        assert sorted(held) == sorted((id(e), k) for k, e in enumerate(encoded))
+        assert most is None or all(p.padded <= most or len(p.rows) == 1 for p in pieces)
+
+
+def test_memory_is_asked_for_in_ever_smaller_pieces_and_then_said_to_be_too_small():
+    model, fit = toy_model(), Fit()
+    encoded = model.encode(toy_examples(8))
+    update = type("Update", (), {"passes": as_passes(packed(FINE, None)(encoded), encoded, [0] * 8, FINE)})
+    seen = []
+    while not fit.lean:
+        fit.shrink(update)
+        seen.append((fit.most, fit.lean))
+    with pytest.raises(GlueError, match=r"a single row does not fit into memory: use a smaller --model"):
+        fit.shrink(update)
+    assert len(seen) > 2
+    assert [most for most, _ in seen] == sorted((most for most, _ in seen), reverse=True)
+    assert len(fit.notes) == len(seen)
+    assert is_out_of_memory(torch.OutOfMemoryError("x"))
+    assert not is_out_of_memory(RuntimeError("shapes differ"))
+
+
+def test_dropout_is_unbiased_repeats_with_its_seed_and_passes_its_mask_to_the_gradient():
+    x = torch.ones(1000, 1000, requires_grad=True)
+    torch.manual_seed(0)
+    found = dropped(x, 0.1)
+    found.sum().backward()
+    assert (found == 0).float().mean().item() == pytest.approx(0.1, abs=1e-3)
+    assert found.mean().item() == pytest.approx(1, abs=1e-3)
+    assert torch.equal(found, x.grad)
+    assert (found.reshape(-1, 4) == 0).float().mean(0).tolist() == pytest.approx(
+        [0.1] * 4, abs=2e-3
+    )  # every part of a word
+    torch.manual_seed(0)
+    assert torch.equal(dropped(x, 0.1), found)
+    assert dropped(x, 0.0) is x
+
+
+def test_dropout_is_replaced_with_its_rate_and_back():
+    module = nn.Sequential(nn.Linear(2, 2), nn.Sequential(nn.Dropout(0.3))).eval()
+    plain = copy.deepcopy(module)
+    replace_dropout(module)
+    assert type(module[1][0]) is Dropout
+    assert (module[1][0].p, module[1][0].training) == (0.3, False)
+    replace_dropout(module, nn.Dropout)
+    assert repr(module) == repr(plain)
