@@ -140,8 +140,8 @@ def test_every_arrangement_holds_every_example_and_its_task_once(arrange):
 
 def test_memory_is_asked_for_in_ever_smaller_pieces_and_then_said_to_be_too_small():
     model, fit = toy_model(), Fit()
-    encoded = model.encode(toy_examples(8))
-    update = type("Update", (), {"passes": as_passes(packed(FINE, None)(encoded), encoded, [0] * 8, FINE)})
+    encoded = model.encode(toy_examples(40))
+    update = type("Update", (), {"passes": as_passes(packed(FINE, None)(encoded), encoded, [0] * 40, FINE)})
     seen = []
     while not fit.lean:
         fit.shrink(update)
