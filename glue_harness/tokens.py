@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -65,7 +67,10 @@ class Subset(Sequence[Encoded]):
 
 
 def offsets_and_values(column: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
-    return column.offsets.to_numpy(), column.values.to_numpy()
+    """Its buffers as they lie in the file; `to_numpy` would import pandas."""
+    _, offsets, _, values = column.buffers()
+    token = column.type.value_type.to_pandas_dtype()
+    return np.frombuffer(offsets, np.int32), np.frombuffer(values, token) if values else np.empty(0, token)
 
 
 def sequence(offsets: np.ndarray, values: np.ndarray, place: int) -> np.ndarray:
@@ -125,19 +130,43 @@ def write(
     """Examples as an Arrow file of parts of equal size."""
     token = pa.uint16() if vocabulary <= 2**16 else pa.int32()
     schema = pa.schema({"id": pa.string(), "inputs": pa.list_(token), "targets": pa.list_(token)})
-    with pa.ipc.new_file(file, schema) as writer:
+    with nothing_old_collected(), pa.ipc.new_file(file, schema) as writer:
         while part := list(islice(examples, PART)):
             encoded = encode(part)
             columns = [
-                pa.array([example.id for example in part]),
+                strings([example.id for example in part]),
                 lists([e.inputs for e in encoded], token),
                 lists([e.targets for e in encoded], token),
             ]
             writer.write_batch(pa.record_batch(columns, schema))
 
 
-def lists(sequences: Sequence[Sequence[int]], token: pa.DataType) -> pa.ListArray:
+@contextlib.contextmanager
+def nothing_old_collected() -> Iterator[None]:
+    """Many new lists make Python look for garbage over and over: half of the time, unless it passes over the rest."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def lists(sequences: Sequence[Sequence[int]], token: pa.DataType) -> pa.Array:
+    """Made of buffers, as `pa.array` would import pandas to ask whether these are its own."""
+    offsets = offsets_of(sequences)
+    values = np.fromiter(chain.from_iterable(sequences), token.to_pandas_dtype(), offsets[-1])
+    inner = pa.Array.from_buffers(token, len(values), [None, pa.py_buffer(values)])
+    return pa.Array.from_buffers(pa.list_(token), len(sequences), [None, pa.py_buffer(offsets)], children=[inner])
+
+
+def strings(texts: Sequence[str]) -> pa.Array:
+    encoded = [text.encode() for text in texts]
+    buffers = [None, pa.py_buffer(offsets_of(encoded)), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+
+
+def offsets_of(sequences: Sequence[Any]) -> np.ndarray:
+    """Where each begins when all stand in one row, and where the last one ends."""
     offsets = np.zeros(len(sequences) + 1, np.int32)
     np.cumsum([len(s) for s in sequences], out=offsets[1:])
-    values = np.fromiter(chain.from_iterable(sequences), token.to_pandas_dtype(), offsets[-1])
-    return pa.ListArray.from_arrays(offsets, values)
+    return offsets

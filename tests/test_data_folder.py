@@ -98,9 +98,10 @@ def test_the_rows_say_where_they_are_from(folder):
 def test_harmless_differences_change_nothing(folder, content):
     write(folder, GOOD)
     expected = load(TASK, "train", str(folder))
+    expected_rows = list(expected)
     write(folder, content)
     rows = load(TASK, "train", str(folder))
-    assert list(rows) == list(expected)
+    assert list(rows) == expected_rows
     assert rows.fingerprint == expected.fingerprint
 
 
@@ -396,3 +397,24 @@ def test_a_split_that_a_task_lacks(folder):
         load(replace(TASK, splits={"train": "train"}), "test", str(folder))
     with pytest.raises(UsageError, match=r"^unknown split 'tst': did you mean test\?$"):
         load(TASK, "tst", str(folder))
+
+
+def test_rows_of_a_file_are_a_sequence(folder):
+    write(folder, GOOD)
+    rows = load(TASK, "train", str(folder))
+    whole = list(rows)
+    assert len(rows) == len(whole) > 1
+    assert [rows[k] for k in range(len(rows))] == whole
+    assert rows[-1] == whole[-1]
+    for part in (slice(None), slice(1, None), slice(None, None, 2), slice(None, None, -1), slice(5, 1), slice(0, 1)):
+        assert rows[part] == whole[part]
+    with pytest.raises(IndexError):
+        rows[len(rows)]
+
+
+def test_a_file_that_changes_while_it_is_used_is_named(folder):
+    write(folder, GOOD)
+    rows = load(TASK, "train", str(folder))
+    write(folder, GOOD + "no\te\tf\n")
+    with pytest.raises(DataError, match=r"train\.tsv was changed while it was in use: start again"):
+        list(rows)

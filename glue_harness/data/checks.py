@@ -19,11 +19,10 @@ CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str)
 
 def checked(task: Task, role: str, read: Read) -> Iterator[Row]:
     """The rows one by one, each after its columns and its label have been looked at."""
-    if not len(read.rows):
-        raise DataError(f"{read.origin}: no rows: a {role} split must not be empty")
     needs = frozenset(task.needs)
     labelled = "label" in needs
     is_label, allowed = labels_of(task)
+    number = 0
     for number, row in enumerate(read.rows, 1):
         if not needs <= row.keys():
             raise DataError(f"{read.origin}, row {number}: {missing(task, row)}")
@@ -36,6 +35,8 @@ def checked(task: Task, role: str, read: Read) -> Iterator[Row]:
                     "is it a test file?"
                 )
         yield row
+    if not number:
+        raise DataError(f"{read.origin}: no rows: a {role} split must not be empty")
 
 
 def missing(task: Task, row: Row) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from struct import pack, unpack
 from typing import Any, NamedTuple
 
 from glue_harness.data import saved
 from glue_harness.data.checks import HIDDEN_LABEL
-from glue_harness.data.lines import json_records, read_tsv
-from glue_harness.data.rows import Read
+from glue_harness.data.lines import json_records, tsv_rows
+from glue_harness.data.rows import Read, StreamedRows
 from glue_harness.errors import DataError, RowError, UsageError
 from glue_harness.task import File, Row, Task
 
@@ -88,41 +88,37 @@ def looked_for(layout: Layout, root: Path) -> str:
     return f"{', '.join(layout.readers)} in {', '.join(shown(folder, root) for folder in layout.folders)}"
 
 
-def read_official(task: Task, split: str, path: Path) -> tuple[Sequence[Row], tuple[str, ...]]:
-    file = task.source.files[split]
+def read_official(task: Task, split: str, path: Path) -> tuple[Sequence[Row], list[str]]:
+    """Rows, and what there is to say about them once they have been gone through."""
+    file, official = task.source.files[split], task.source.rows.get(split)
+    notes: list[str] = []
     if not file.columns:
-        return adapted(task, path), ()
-    rows, notes = read_tsv(path, file, task.source.rows.get(split))
-    set_labels(task, file, rows)
-    return rows, notes
+        return StreamedRows([path], lambda: adapted(task, path)), notes
+    return StreamedRows([path], lambda: labelled(task, file, tsv_rows(path, file, official, notes))), notes
 
 
-def adapted(task: Task, path: Path) -> list[Row]:
+def adapted(task: Task, path: Path) -> Iterator[Row]:
     """JSON records as rows: one record may hold several (MultiRC) or be one already."""
     adapt = task.source.adapt or (lambda record: (record,))
-    rows: list[Row] = []
     for number, record in json_records(path):
         try:
-            rows.extend(adapt(record))
+            rows = list(adapt(record))
         except RowError as error:
             raise DataError(f"{path}, line {number}: {error}") from None
         except (LookupError, TypeError, AttributeError) as error:
             raise DataError(
                 f"{path}, line {number}: not a {task.name!r} record: {error!r}: is it another file?"
             ) from None
-    return rows
+        yield from rows
 
 
-def set_labels(task: Task, file: File, rows: list[dict[str, Any]]) -> None:
+def labelled(task: Task, file: File, rows: Iterator[dict[str, Any]]) -> Iterator[Row]:
     """Texts become labels as the Hub has them; a file without a label column hides them."""
     read_label = float_label if task.kind == "regress" else id_label(task.labels)
-    if "label" not in file.columns:
-        hidden = read_label(str(HIDDEN_LABEL))
-        for row in rows:
-            row["label"] = hidden
-        return
+    hidden = str(HIDDEN_LABEL)
     for row in rows:
-        row["label"] = read_label(row["label"])
+        row["label"] = read_label(row.get("label", hidden))
+        yield row
 
 
 def id_label(labels: Sequence[str]) -> Callable[[str], Any]:

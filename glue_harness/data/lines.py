@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -39,29 +39,29 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
                 yield number, text
 
 
-def read_tsv(path: Path, file: File, official: int | None) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
+def tsv_rows(path: Path, file: File, official: int | None, notes: list[str]) -> Iterator[dict[str, Any]]:
     """Rows with the columns that `file` names, all texts, and `idx`, the number of the row.
 
     Some official files hold a few broken rows. They are dropped, with a note, only if the others are exactly as
     many as there should be: anything else is a damaged file.
     """
     lines = text_lines(path)
-    number, first = next(lines, (1, ""))
+    begin, first = next(lines, (1, ""))
     if not first:
         raise DataError(f"{path} is empty: download it again")
     header = first.split("\t")
     positions = [(column, position_of(name, header, file, path)) for column, name in file.columns.items()]
-    rows = [] if file.header else [{"idx": 0, **{column: header[k] for column, k in positions}}]
-    width, start, broken = len(header), len(rows), []
-    for idx, (number, line) in enumerate(lines, start):
+    width, good, broken = len(header), 0, []
+    for idx, (number, line) in enumerate(lines if file.header else chain([(begin, first)], lines)):
         cells = line.split("\t")
         if len(cells) == width:
-            rows.append({"idx": idx, **{column: cells[k] for column, k in positions}})
+            good += 1
+            yield {"idx": idx, **{column: cells[k] for column, k in positions}}
         else:
             broken.append(f"line {number}: expected {width} columns, found {len(cells)}")
-    if broken and len(rows) != official:
+    if broken and good != official:
         raise DataError(f"{path}, {broken[0]}: the row is truncated or broken, download the file again")
-    return rows, tuple(f"broken row dropped: {path.name}, {where}" for where in broken)
+    notes[:] = [f"broken row dropped: {path.name}, {where}" for where in broken]
 
 
 def position_of(name: str | int, header: list[str], file: File, path: Path) -> int:

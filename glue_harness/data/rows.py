@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from glue_harness.errors import DataError
 from glue_harness.task import Row
 
 if TYPE_CHECKING:
@@ -17,7 +21,7 @@ class Read(NamedTuple):
 
     rows: Sequence[Row]
     origin: str  # for people and records: names no machine
-    notes: tuple[str, ...] = ()
+    notes: Sequence[str] = ()  # of a file, complete once it was read to its end
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,3 +73,47 @@ class ArrowRows(Sequence[Row]):
     def __iter__(self) -> Iterator[Row]:
         for batch in self.table.to_batches(max_chunksize=1024):
             yield from batch.to_pylist()
+
+
+class StreamedRows(Sequence[Row]):
+    """Rows of files, read anew each time that someone goes through them: in memory is only how many they are."""
+
+    def __init__(self, files: Sequence[Path], read: Callable[[], Iterator[Row]]) -> None:
+        self.files, self.read = files, read
+        self.count: int | None = None
+        self.stamps = stamps(files)
+
+    def __len__(self) -> int:
+        if self.count is None:
+            self.count = sum(1 for _ in self)
+        return self.count
+
+    def __iter__(self) -> Iterator[Row]:
+        for file, before, now in zip(self.files, self.stamps, stamps(self.files), strict=True):
+            if before != now:
+                raise DataError(f"{file} was changed while it was in use: start again")
+        count = 0
+        for count, row in enumerate(self.read(), 1):  # noqa: B007
+            yield row
+        self.count = count
+
+    def __getitem__(self, index: int | slice) -> Any:
+        """Goes through the rows up to there."""
+        wanted = range(len(self))[index]
+        if not isinstance(wanted, range):
+            return next(islice(self, wanted, None))
+        forward = wanted if wanted.step > 0 else wanted[::-1]
+        rows = list(islice(self, forward.start, forward.stop, forward.step))
+        return rows if wanted.step > 0 else rows[::-1]
+
+
+def stamps(files: Sequence[Path]) -> list[tuple[int, int]]:
+    """What changes with a file's content; nothing of a file that cannot be read, which its reader will say."""
+    return [(s.st_mtime_ns, s.st_size) if (s := status(file)) else (0, 0) for file in files]
+
+
+def status(file: Path) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except OSError:
+        return None

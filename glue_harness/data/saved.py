@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glue_harness.data.lines import json_records, paragraphs
-from glue_harness.data.rows import ArrowRows
+from glue_harness.data.rows import ArrowRows, StreamedRows
 from glue_harness.errors import DataError
 from glue_harness.task import Row
 
@@ -43,34 +44,54 @@ def read_arrow(files: Sequence[Path]) -> Sequence[Row]:
     """Arrow streams as `datasets` writes them, left on disk and mapped into memory."""
     import pyarrow
 
-    return ArrowRows(_joined(files, lambda file: pyarrow.ipc.open_stream(pyarrow.memory_map(str(file))).read_all()))
+    tables = []
+    for file in files:
+        with readable(file):
+            tables.append(pyarrow.ipc.open_stream(pyarrow.memory_map(str(file))).read_all())
+    check_columns(files, [table.schema for table in tables])
+    return ArrowRows(pyarrow.concat_tables(tables))
 
 
 def read_parquet(files: Sequence[Path]) -> Sequence[Row]:
+    from pyarrow.parquet import read_schema
+
+    schemas = []
+    for file in files:
+        with readable(file):
+            schemas.append(read_schema(file))
+    check_columns(files, schemas)
+    return StreamedRows(files, lambda: parquet_rows(files))
+
+
+def parquet_rows(files: Sequence[Path]) -> Iterator[Row]:
     from pyarrow.parquet import ParquetFile
 
-    return ArrowRows(_joined(files, lambda file: ParquetFile(file).read()))
+    for file in files:
+        with readable(file), ParquetFile(file) as parquet:
+            for batch in parquet.iter_batches(batch_size=1024):
+                yield from batch.to_pylist()
 
 
 def read_jsonl(files: Sequence[Path]) -> Sequence[Row]:
-    return [record for file in files for _, record in json_records(file)]
+    return StreamedRows(files, lambda: (record for file in files for _, record in json_records(file)))
 
 
 def read_text(files: Sequence[Path]) -> Sequence[Row]:
-    return [{"text": text} for file in files for text in paragraphs(file)]
+    return StreamedRows(files, lambda: ({"text": text} for file in files for text in paragraphs(file)))
 
 
-def _joined(files: Sequence[Path], read: Callable[[Path], pyarrow.Table]) -> pyarrow.Table:
+@contextlib.contextmanager
+def readable(file: Path) -> Iterator[None]:
+    """Arrow's failures in our words."""
     import pyarrow
 
-    tables = []
-    for file in files:
-        try:
-            tables.append(read(file))
-        except (OSError, pyarrow.ArrowException) as error:
-            reason = str(error).partition("\n")[0]
-            raise DataError(f"{file} cannot be read: {reason}: save or download it again") from None
     try:
-        return pyarrow.concat_tables(tables)
-    except pyarrow.ArrowException:
-        raise DataError(f"{files[0].parent}: the parts have different columns: save or download them again") from None
+        yield
+    except (OSError, pyarrow.ArrowException) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"{file} cannot be read: {reason}: save or download it again") from None
+
+
+def check_columns(files: Sequence[Path], schemas: Sequence[pyarrow.Schema]) -> None:
+    if any(not schema.equals(schemas[0]) for schema in schemas):
+        raise DataError(f"{files[0].parent}: the parts have different columns: save or download them again")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from glue_harness.data.checks import HIDDEN_LABEL
 from glue_harness.data.rows import Rows
@@ -34,7 +35,7 @@ class Reading:
         """Rows whose answer is not hidden."""
         return len(self.inputs) - self.answers[HIDDEN_LABEL]
 
-    @property
+    @cached_property
     def sample(self) -> Sequence[Row]:
         """Some rows from everywhere."""
         return self.rows[:: -(-len(self.rows) // SAMPLE)]

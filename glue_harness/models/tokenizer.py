@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +15,7 @@ from glue_harness.errors import GlueError, UsageError
 PAD, EOS, UNK = 0, 1, 2
 SENTINELS = 100
 UNK_TEXT = " \u2047 "  # how SentencePiece prints a token it does not know
+TEXTS_A_THREAD = 500  # the library's own threads need no process, and no Python beside the lists they give
 SPIECE = ("spiece.model", "sentencepiece.model")
 
 
@@ -57,7 +59,9 @@ class SentencePiece:
         self.first_sentinel = self.size + SENTINELS - 1
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
-        return self.processor.encode(list(texts), num_threads=1)
+        return self.processor.encode(
+            list(texts), num_threads=min(os.cpu_count() or 1, 1 + len(texts) // TEXTS_A_THREAD)
+        )
 
     def decode(self, ids: Sequence[int]) -> str:
         return self.processor.decode([token if token < self.size else UNK for token in until_end(ids)])
