@@ -44,13 +44,22 @@ def test_ctrl_c_at_any_moment_is_one_line_and_130(pause, tmp_path):
     """Twice in a row, as people do; while imports are under way and later."""
     arguments = ["run", "--task", "rte", "--demo", "--steps", "100000", "--quiet", "--results", str(tmp_path)]
     code = f"import glue_harness.cli as cli; print(1, flush=True); cli.main({arguments})"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "1\n"
-    time.sleep(max(pause, 0.05))
-    for _ in range(2):
-        process.send_signal(signal.SIGINT)
-        time.sleep(0.05)
-    _, err = process.communicate(timeout=60)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+    )
+    try:
+        assert process.stdout.readline() == "1\n"
+        time.sleep(max(pause, 0.05))
+        for _ in range(2):
+            process.send_signal(signal.SIGINT)
+            time.sleep(0.05)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert err.strip().splitlines()[-1].startswith("glue: interrupted")
     assert "Traceback" not in err
