@@ -28,6 +28,13 @@ def text_of(row: Row, column: str) -> str:
     return value
 
 
+def texts_of(row: Row, column: str) -> list[str]:
+    value = row.get(column)
+    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
+        raise RowError(f"column {column!r} must be a list of texts, not {value!r}")
+    return list(value)
+
+
 def label_name(labels: Sequence[str], value: Any) -> str:
     """The word for a label id; -1 means that the label is not public."""
     if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value < len(labels):

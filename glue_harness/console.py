@@ -55,17 +55,21 @@ def table(
     right: Iterable[str] = (),
     whole: Iterable[str] = (),
 ) -> Table:
-    """A table of texts. The columns named in `right` are aligned right, those in `whole` are never broken."""
+    """A table of texts, or of `Text` that is printable already.
+
+    The columns named in `right` are aligned right, those in `whole` are never broken.
+    """
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
     right, whole = set(right), set(whole)
-    made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", title_style="bold", pad_edge=False)
+    title = printable(title) or None
+    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
     made.collapse_padding = is_narrow()
     for column in columns:
         justify = "right" if column in right else "left"
-        made.add_column(Text(column), justify=justify, overflow="fold", no_wrap=column in whole)
+        made.add_column(Text(printable(column)), justify=justify, overflow="fold", no_wrap=column in whole)
     for row in rows:
         made.add_row(*(cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in row))
     return made
@@ -73,6 +77,11 @@ def table(
 
 def show(made: Table) -> None:
     console().print(made)
+
+
+def one_line(text: str) -> str:
+    """Text for a cell, a list or a message: printable, and without line ends that could fake another line."""
+    return printable(" ".join(text.split()))
 
 
 def printable(text: str) -> str:

@@ -6,13 +6,13 @@ import dataclasses
 import hashlib
 import json
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from glue_harness.errors import UsageError, unknown
+from glue_harness.reading import check_values, is_text, read_small, toml_value
 
 CHOICES = {
     "adapter_trains": ("adapters+norms", "adapters"),
@@ -25,6 +25,7 @@ CHOICES = {
 }
 METHOD_SETTINGS = {"adapter_width": "adapter", "adapter_trains": "adapter", "lora_rank": "lora"}
 LEAST = {"weight_decay": 0, "z_loss": 0, "dropout": 0, "warmup": 0, "seed": 0, "max_input": 2, "max_target": 2}
+LARGEST_FILE = 2**16  # bytes of TOML: a plan has a tenth of that
 POSITIVE = ("limit", "temperature", "steps", "batch_size", "batch_tokens", "micro_batch", "lr", "eval_every")
 POSITIVE += ("eval_limit", "adapter_width", "lora_rank", "max_input", "max_target", "max_answer", "clip", "eval_tokens")
 
@@ -84,7 +85,7 @@ class Plan:
                 raise UsageError(f"{name} must be above 0, not {value}")
         for name, least in LEAST.items():
             value = getattr(self, name)
-            if value is not None and not value >= least:
+            if value is not None and not least <= value < math.inf:
                 raise UsageError(f"{name} must be {least} or more, not {value}")
         if self.dropout is not None and not self.dropout < 1:
             raise UsageError(f"dropout must be below 1, not {self.dropout}")
@@ -109,8 +110,8 @@ class Plan:
             raise UsageError(f"text_share must be between 0 and 1, not {self.text_share}")
         if self.rates and self.mixing != "custom":
             raise UsageError(f"rates are given but mixing is {self.mixing!r}: use --mixing custom")
-        if any(not rate >= 0 for rate in self.rates.values()):
-            raise UsageError("a custom rate must not be negative")
+        if any(not 0 <= rate < math.inf for rate in self.rates.values()):
+            raise UsageError("a custom rate must not be negative, nor without end")
         if self.mixing == "custom" and not sum(self.rates.values()) > 0:
             raise UsageError("custom rates sum to 0: give at least one, for example --rate mnli=2")
 
@@ -147,10 +148,11 @@ def plan_from(values: Mapping[str, Any], where: str = "plan") -> Plan:
 def read_plan(path: Path) -> dict[str, Any]:
     """The values of a plan file, not yet a plan: options on the command line may override them."""
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        with open(path, "rb") as file:
+            values = toml_value(read_small(file, LARGEST_FILE))
     except OSError as error:
         raise UsageError(f"cannot read plan {str(path)!r}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"plan {str(path)!r} is not TOML: {error}") from None
     return {key: checked(key, value, str(path)) for key, value in values.items()}
 
@@ -161,6 +163,7 @@ def checked(key: str, value: Any, where: str) -> Any:
         error = unknown("setting", key, FIELDS)
         raise UsageError(f"{where}: {error}")
     kind = TYPES[key]
+    _refuse_unusable(key, value, where)
     if kind == tuple[str, ...] and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
         return tuple(value)
     if kind == Mapping[str, float] and isinstance(value, Mapping):
@@ -176,6 +179,17 @@ def checked(key: str, value: Any, where: str) -> Any:
     raise UsageError(f"{where}: {key} must be {getattr(plain, '__name__', 'a list or table')}, not {value!r}")
 
 
+def _refuse_unusable(key: str, value: Any, where: str) -> None:
+    """Numbers that nothing can compute with, and texts that no file can be named by."""
+    try:
+        check_values(value)
+    except ValueError as error:
+        raise UsageError(f"{where}: {key}: {error}") from None
+    for text in [value] if isinstance(value, str) else value if isinstance(value, list | tuple | Mapping) else ():
+        if isinstance(text, str) and ("\0" in text or not is_text(text)):
+            raise UsageError(f"{where}: {key} must be text that UTF-8 can write, without NUL, not {text!r}")
+
+
 def checked_rate(name: str, rate: Any, where: str) -> float:
     if isinstance(rate, bool) or not isinstance(rate, int | float):
         raise UsageError(f"{where}: the rate of {name!r} must be a number, not {rate!r}")
@@ -185,13 +199,16 @@ def checked_rate(name: str, rate: Any, where: str) -> float:
 def parsed(key: str, text: str, where: str) -> Any:
     """A value written on the command line as `key=text`."""
     try:
-        value = None if text == "none" else tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        value = None if text == "none" else toml_value(f"value = {text}")["value"]
+    except ValueError:
         value = text
     return checked(key, value, where)
 
 
 def _toml(value: Any) -> str:
     if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items()) + "}"
-    return json.dumps(value)
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    # TOML knows JSON's escapes, but no surrogate pairs; and it wants DEL escaped, which JSON does not
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

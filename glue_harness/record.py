@@ -4,11 +4,29 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, get_origin, get_type_hints
+from functools import cache
+from types import UnionType
+from typing import Any, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
 from glue_harness.errors import DataError
 
 SCHEMA = 1
+LARGEST = 1e15  # of a number: sums and means of such stay numbers
+
+
+class Split(TypedDict, total=False):
+    """What is known of the rows of one split; there may be more of it."""
+
+    rows: int
+    official: int | None
+    fingerprint: str | None
+
+
+class Environment(TypedDict, total=False):
+    """Versions, device, threads, precision, and these."""
+
+    commit: str | None
+    dirty: bool | None
 
 
 @dataclass
@@ -18,7 +36,7 @@ class Score:
     split: str
     step: int
     metrics: dict[str, float | None]  # x100; None where undefined
-    intervals: dict[str, tuple[float, float]]  # 95 %, bootstrap over examples
+    intervals: dict[str, tuple[float | None, float | None]]  # 95 %, bootstrap over examples
     n: int
     invalid: int
     common_invalid: list[tuple[str, int]]  # the most frequent invalid answers and their counts
@@ -36,11 +54,11 @@ class Record:
     scores: dict[str, Score] = field(default_factory=dict)  # task -> its score
     history: dict[str, list[tuple[int, dict[str, float | None]]]] = field(default_factory=dict)
     last: dict[str, Score] = field(default_factory=dict)  # the same at the last step
-    data: dict[str, dict[str, Any]] = field(default_factory=dict)  # task -> split -> rows, origin, fingerprint
-    mix: dict[str, dict[str, float]] = field(default_factory=dict)  # task -> probability, examples, epochs
+    data: dict[str, dict[str, Split]] = field(default_factory=dict)  # task -> role -> rows, origin, fingerprint
+    mix: dict[str, dict[str, float | None]] = field(default_factory=dict)  # task -> probability, examples, epochs
     parameters: dict[str, int] = field(default_factory=dict)  # total, trainable
-    environment: dict[str, Any] = field(default_factory=dict)  # versions, device, threads, precision, commit
-    timing: dict[str, float] = field(default_factory=dict)
+    environment: Environment = field(default_factory=Environment)
+    timing: dict[str, float | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)  # whatever was not as asked
     error: str | None = None
     schema: int = SCHEMA
@@ -57,27 +75,49 @@ def record_from(values: Any) -> Record:
         raise DataError(f"its schema is {values['schema']!r}, not {SCHEMA}: written by another version of glue")
     known = {f.name for f in dataclasses.fields(Record)}
     try:
-        record = _of_its_types(Record(**{key: value for key, value in values.items() if key in known}))
-        record.scores = {task: _score(score) for task, score in record.scores.items()}
-        record.last = {task: _score(score) for task, score in record.last.items()}
-    except (TypeError, ValueError) as error:
+        record = Record(**{key: value for key, value in values.items() if key in known})
+        for found in (record.scores, record.last):
+            found.update({task: _score(score) for task, score in found.items()})
+        _of_its_types(record)
+    except (TypeError, AttributeError) as error:
         raise DataError(f"it is not a complete record: {error}") from None
     return record
 
 
 def _score(values: dict[str, Any]) -> Score:
-    score = _of_its_types(Score(**values))
-    bounds = [bound for low, high in score.intervals.values() for bound in (low, high)]
-    for value in (*score.metrics.values(), *bounds):
-        if not isinstance(value, float | int | None):
-            raise TypeError(f"{value!r} is not a number")
-    return score
+    return _of_its_types(Score(**values))
 
 
 def _of_its_types(made: Any) -> Any:
-    """The same dataclass instance, if every value has the declared type; JSON may write a float as an integer."""
-    for name, hint in get_type_hints(type(made)).items():
-        kind = float | int if hint is float else get_origin(hint) if get_origin(hint) in (dict, list) else hint
-        if not isinstance(getattr(made, name), kind):
+    """The same dataclass instance, if every value in it has the declared type."""
+    for name, hint in _hints(type(made)).items():
+        if not _fits(getattr(made, name), hint):
             raise TypeError(f"{name} is not {hint}")
     return made
+
+
+@cache
+def _hints(declared: type) -> dict[str, Any]:
+    return get_type_hints(declared)
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value of JSON has a type, all the way down. JSON writes some floats as integers, tuples as lists."""
+    if hint is Any:
+        return True
+    if hint in (int, float):
+        kind = int if hint is int else int | float
+        return isinstance(value, kind) and not isinstance(value, bool) and abs(value) <= LARGEST
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin is UnionType:
+        return any(_fits(value, kind) for kind in inner)
+    if origin is dict:
+        return isinstance(value, dict) and all(_fits(item, inner[1]) for item in value.values())
+    if origin is list:
+        return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
+    if origin is tuple:
+        return isinstance(value, list | tuple) and len(value) == len(inner) and all(map(_fits, value, inner))
+    if is_typeddict(hint):
+        hints = _hints(hint)
+        return isinstance(value, dict) and all(_fits(value[key], hints[key]) for key in hints.keys() & value.keys())
+    return isinstance(value, hint)

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 
 from glue_harness.errors import UsageError, unknown
+from glue_harness.names import SAFE_NAMES, is_safe_name
 from glue_harness.task import Task
 
 PLUGINS = "glue_harness.tasks"  # entry point group; its members name a module that holds tasks
@@ -114,12 +115,25 @@ def _add(tasks: dict[str, Task], broken: dict[str, str], where: str, load: Calla
     if not found:
         broken[where] = "it defines no task"
     for task in found:
+        if reason := _unusable(task, tasks):
+            broken[where] = reason
+            continue
         taken = {name: other for other in tasks.values() for name in (other.name, *other.aliases)}
         for name in (task.name, *task.aliases):
             if name in taken:
                 first = taken[name].file or "a plugin"
                 raise UsageError(f"task name {name!r} is used twice: by {first} and by {where}")
         tasks[task.name] = task
+
+
+def _unusable(task: Task, others: Iterable[str]) -> str | None:
+    """Why a task's names cannot be those of files: predictions are kept by task, leaderboards by suite."""
+    if not is_safe_name(task.name):
+        return f"task name {task.name!r} cannot be a file name: {SAFE_NAMES}"
+    if not is_safe_name(task.suite) or task.suite != task.suite.lower() or task.suite.endswith(("-all", "-demo")):
+        return f"suite {task.suite!r} cannot name a leaderboard: {SAFE_NAMES}, no capitals, no -all or -demo at its end"
+    twin = next((name for name in others if name != task.name and name.casefold() == task.name.casefold()), None)
+    return twin and f"task name {task.name!r} differs from {twin!r} in case only, so one's files would be the other's"
 
 
 def _tasks_in(file: Path) -> list[Task]:

@@ -13,16 +13,18 @@ import shutil
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from glue_harness.errors import DataError, GlueError, UsageError, unknown
+from glue_harness.names import SAFE_NAMES, is_safe_name
 from glue_harness.plan import Plan, plan_from
+from glue_harness.reading import json_value, lines_of, open_file, read_small
 from glue_harness.record import Record, record_from
 from glue_harness.task import Prediction, Task, Text
 
 RECORD = "record.json"
 LATEST = "latest"
-SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # names that stay inside their folder on every system
+LARGEST_RECORD = 64 * 2**20  # bytes
 
 
 class Store:
@@ -39,8 +41,8 @@ class Store:
         return f"{stamp}-{_slug(tasks)}-{_slug(model)}-s{plan.seed}-{secrets.token_hex(4)}"
 
     def run_folder(self, run_id: str) -> Path:
-        if not SAFE.fullmatch(run_id):
-            raise UsageError(f"run id {run_id!r} is not allowed: use letters, digits, '.', '_' and '-'")
+        if not is_safe_name(run_id):
+            raise UsageError(f"run id {run_id!r} is not allowed: {SAFE_NAMES}")
         return self.folder / run_id
 
     def prove(self) -> None:
@@ -84,7 +86,7 @@ class Store:
         records, broken = [], []
         for path in sorted([*self.folder.glob(f"*/{RECORD}"), *self.folder.glob("*.json")]):
             try:
-                records.append(_read(path))
+                records.append(self._read(path))
             except DataError as error:
                 broken.append((path, str(error)))
         return sorted(records, key=_age), broken
@@ -93,10 +95,10 @@ class Store:
         """The run that a user means: its id, a part of it that only one run has, its folder, or `latest`."""
         if "/" in name or os.sep in name:
             name = self._id_at(name)
-        if SAFE.fullmatch(name) and (self.folder / name / RECORD).exists():
+        if is_safe_name(name) and (self.folder / name / RECORD).exists():
             path = self.folder / name / RECORD
             try:
-                return _read(path)
+                return self._read(path)
             except DataError as error:
                 raise DataError(f"{path}: {error}") from None
         records, _ = self.load_all()
@@ -139,16 +141,13 @@ class Store:
     def read_predictions(self, run_id: str, task: Task) -> list[Prediction]:
         """The predictions of a run as its metrics want them, right answers and groups included."""
         path = self._predictions_file(run_id, task.name)
-        try:
-            lines = _text(path).splitlines()
-        except DataError as error:
-            raise DataError(f"{path}: {error}") from None
         found = []
-        for number, line in enumerate(lines, start=1):
-            try:
-                found.append(_prediction(task, json.loads(line)))
-            except (ValueError, KeyError, TypeError, DataError) as error:
-                raise DataError(f"{path}, line {number} is not a prediction of {task.name}: {error}") from None
+        try:
+            with self._open(path) as file:
+                for number, line in lines_of(file, str(path)):
+                    found.append(_prediction(task, line, f"{path}, line {number} is not a prediction of {task.name}"))
+        except OSError as error:
+            raise DataError(f"{path}: it cannot be read: {_why(error)}") from None
         return found
 
     def append_train(self, run_id: str, entry: Mapping[str, Any]) -> None:
@@ -160,9 +159,39 @@ class Store:
         except OSError as error:
             raise _cannot_save(path, error) from None
 
+    def _read(self, path: Path) -> Record:
+        """A record that can be relied on, or an error that says why it cannot."""
+        if path.name == RECORD and not is_safe_name(path.parent.name):
+            raise DataError(f"its folder cannot be that of a run: {SAFE_NAMES}")
+        try:
+            with self._open(path) as file:
+                text = read_small(file, LARGEST_RECORD)
+        except OSError as error:
+            raise DataError(f"it cannot be read: {_why(error)}") from None
+        except ValueError as error:
+            raise DataError(str(error)) from None
+        try:
+            values = json_value(text)
+        except ValueError as error:
+            raise DataError(f"it is not complete JSON: {error}" if text.strip() else "it is empty") from None
+        record = record_from(values)
+        try:
+            plan_from(record.plan)
+        except (GlueError, TypeError) as error:
+            raise DataError(f"its plan cannot be read: {error}") from None
+        if record.id != path.parent.name:
+            raise DataError(f"it is the record of run {record.id!r}, so it belongs in a folder of that name")
+        return record
+
+    def _open(self, path: Path) -> BinaryIO:
+        """A file of this store: links out of it are not followed."""
+        if os.path.commonpath([home := os.path.realpath(self.folder), os.path.realpath(path)]) != home:
+            raise OSError(0, "a link leads out of the results folder and is not followed: copy the run instead")
+        return open_file(path)
+
     def _predictions_file(self, run_id: str, task_name: str) -> Path:
-        if not SAFE.fullmatch(task_name):
-            raise UsageError(f"task name {task_name!r} cannot be a file name: use letters, digits, '.', '_' and '-'")
+        if not is_safe_name(task_name):
+            raise UsageError(f"task name {task_name!r} cannot be a file name: {SAFE_NAMES}")
         return self.run_folder(run_id) / "predictions" / f"{task_name}.jsonl"
 
 
@@ -223,32 +252,6 @@ def _age(record: Record) -> tuple[str, str]:
     return record.started, record.id
 
 
-def _read(path: Path) -> Record:
-    """A record that can be relied on, or an error that says why it cannot."""
-    text = _text(path)
-    try:
-        values = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"it is not complete JSON: {error}" if text.strip() else "it is empty") from None
-    record = record_from(values)
-    try:
-        plan_from(record.plan)
-    except (GlueError, TypeError) as error:
-        raise DataError(f"its plan cannot be read: {error}") from None
-    if record.id != path.parent.name:
-        raise DataError(f"it is the record of run {record.id!r}, so it belongs in a folder of that name")
-    return record
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"it cannot be read: {_why(error)}") from None
-    except UnicodeDecodeError:
-        raise DataError("it is not UTF-8 text") from None
-
-
 def _line(prediction: Prediction) -> dict[str, Any]:
     example = prediction.example
     return {
@@ -260,6 +263,13 @@ def _line(prediction: Prediction) -> dict[str, Any]:
     }
 
 
-def _prediction(task: Task, line: Mapping[str, Any]) -> Prediction:
-    example = task.example(Text("", line["target"], line["info"]), line["id"], {})
-    return task.prediction(example, line["prediction"], line["scores"])
+def _prediction(task: Task, line: bytes, otherwise: str) -> Prediction:
+    try:
+        kept = json_value(line.decode())
+        texts = [kept[name] for name in ("id", "target", "prediction")]
+        if not all(isinstance(text, str) for text in texts) or not isinstance(kept["info"], dict):
+            raise TypeError("a value has the wrong type")
+        example = task.example(Text("", kept["target"], kept["info"]), kept["id"], {})
+        return task.prediction(example, kept["prediction"], kept["scores"])
+    except (ValueError, LookupError, TypeError, AttributeError, DataError) as error:
+        raise DataError(f"{otherwise}: {error}") from None

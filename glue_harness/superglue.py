@@ -53,15 +53,16 @@ def part(record: Any, *path: str) -> Any:
     return value
 
 
+def group_number(record: Any, *path: str) -> int | str:
+    """What numbers something inside a nested record; some files write it as text."""
+    value = part(record, *path)
+    if not isinstance(value, int | str):
+        raise RowError(f"{'.'.join(path)!r} must be a number, not {value!r}")
+    return value
+
+
 def whole_number(record: Row, name: str) -> int:
     value = record.get(name)
     if isinstance(value, bool) or not isinstance(value, int):
         raise RowError(f"column {name!r} must be a whole number, not {value!r}")
     return value
-
-
-def texts_of(row: Row, column: str) -> list[str]:
-    value = row.get(column)
-    if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
-        raise RowError(f"column {column!r} must be a list of texts, not {value!r}")
-    return list(value)

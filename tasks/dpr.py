@@ -2,18 +2,17 @@
 
 from random import Random
 
-from glue_harness.build import generate, label_name, text_of
+from glue_harness.build import generate, label_name, text_of, texts_of
 from glue_harness.data.lexicon import balanced_rows
 from glue_harness.data.lexicon_superglue import pronoun_scene
 from glue_harness.metrics import accuracy
-from glue_harness.superglue import texts_of
 from glue_harness.task import Row, Source, Text
 from glue_harness.winograd import PREFIX, replace_first
 
 
 def encode(row: Row) -> list[Text]:
     pronoun, candidates = text_of(row, "pronoun"), texts_of(row, "candidates")
-    marked = replace_first(rf" ({pronoun})([ .,])", r" *\1*\2", text_of(row, "sentence"))
+    marked = replace_first(pronoun, rf" ({pronoun})([ .,])", r" *\1*\2", text_of(row, "sentence"))
     return [Text(PREFIX + marked, label_name(candidates, row.get("label")))]
 
 

@@ -9,7 +9,7 @@ from glue_harness.cues import asks, copied, longer, marks
 from glue_harness.data.lexicon import DAYS, PLACES
 from glue_harness.data.lexicon_superglue import NAMES, QUALITIES, THINGS
 from glue_harness.metrics import exact_match, f1
-from glue_harness.superglue import BOOLEANS, official_label, part, source
+from glue_harness.superglue import BOOLEANS, group_number, official_label, part, source
 from glue_harness.task import Row, Submission
 
 NOTHINGS = ("darkness", "fog", "laughter", "silence", "smoke", "thunder")
@@ -75,7 +75,7 @@ MULTIRC = classify(
     labels=BOOLEANS,
     clean=without_tags,
     info=lambda row: {"idx": part(row, "idx")},
-    group=lambda info: part(info, "idx", "question"),
+    group=lambda info: group_number(info, "idx", "question"),
     source=source("multirc", "MultiRC", adapt, train=27_243, validation=4_848, test=9_693),
     metrics=(f1, exact_match),
     submission=Submission("MultiRC.jsonl", words=(0, 1), levels=LEVELS),

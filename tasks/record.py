@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any
 
-from glue_harness.build import generate, text_of
+from glue_harness.build import generate, text_of, texts_of
 from glue_harness.cues import longer
 from glue_harness.data.lexicon import DAYS
 from glue_harness.data.lexicon_superglue import CITIES, NAMES, QUALITIES, THINGS
 from glue_harness.metrics import squad
-from glue_harness.superglue import part, source, texts_of, whole_number
+from glue_harness.superglue import group_number, part, source, whole_number
 from glue_harness.task import HIDDEN, Gold, Row, Submission, Text
 
 HIGHLIGHT = "\n@highlight\n"
@@ -50,7 +50,11 @@ def with_highlights(passage: str) -> str:
 
 def gold(target: str, info: Mapping[str, Any]) -> Gold:
     """Any of the answers is right, whichever of them this example trains on."""
-    return Gold(tuple(info["answers"]), (part(info, "idx", "passage"), part(info, "idx", "query")))
+    return Gold(tuple(texts_of(info, "answers")), _query(info))
+
+
+def _query(info: Mapping[str, Any]) -> tuple[int | str, int | str]:
+    return group_number(info, "idx", "passage"), group_number(info, "idx", "query")
 
 
 def demo(random: Random, n: int) -> list[dict]:

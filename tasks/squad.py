@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from glue_harness.build import generate, text_of
+from glue_harness.build import generate, text_of, texts_of
 from glue_harness.errors import RowError
 from glue_harness.metrics import squad
 from glue_harness.task import Gold, Row, Source, Task, Text, jsonl
@@ -71,7 +71,7 @@ def encode_trivia(row: Row) -> list[Text]:
 def gold(target: str, info: Mapping[str, Any]) -> Gold:
     if not info.get("answers"):
         raise RowError("SQuAD is scored against all accepted answers: they must stand in example.answers")
-    return Gold(tuple(info["answers"]))
+    return Gold(tuple(texts_of(info, "answers")))
 
 
 PEOPLE = ("Ada", "Bruno", "Clara", "Dario", "Edith", "Felix", "Greta", "Hugo")

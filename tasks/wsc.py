@@ -88,7 +88,9 @@ def marked_spans(row: Row) -> str:
 
 def mark_span(text: str, span: str, index: int, sign: str) -> str:
     """Signs around the span if it stands after so many words, else the text as it is."""
-    return replace_first(rf"\A((?:{WORD}){{{index}}})({span})", rf"\1{sign} \2 {sign}", text)
+    if index > len(text):  # also beyond what a pattern may count
+        return text
+    return replace_first(span, rf"\A((?:{WORD}){{{index}}})({span})", rf"\1{sign} \2 {sign}", text)
 
 
 def demo(random: Random, n: int) -> list[dict]:

@@ -10,7 +10,7 @@ from conftest import ROOT
 
 PACKAGE = ROOT / "glue_harness"
 FLOORS = [
-    {"errors", "shapes", "task", "plan", "record", "build", "cues", "spans"}
+    {"errors", "reading", "names", "shapes", "task", "plan", "record", "build", "cues", "spans"}
     | {"glue", "superglue", "referent", "winograd"},  # F0: nouns, rules
     {"registry", "data", "mixing", "mixtures", "sampler", "metrics", "stats", "selection", "store", "board"}
     | {"published", "choose", "comparison", "formats", "console", "submit"}

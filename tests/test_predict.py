@@ -188,7 +188,7 @@ BROKEN = [
 @pytest.mark.parametrize(("content", "message"), BROKEN)
 def test_a_broken_file_is_named_with_its_line(content, message):
     with pytest.raises(DataError) as caught:
-        questions(RTE, content.splitlines(keepends=True), "rows")
+        questions(RTE, io.BytesIO(content), "rows")
     assert str(caught.value).startswith(message)
 
 

@@ -19,6 +19,7 @@ from glue_harness.errors import GlueError, unknown
 
 VERBS = ("run", "tasks", "show", "mix", "score", "compare", "board", "predict", "submit", "demo", "doctor", "bench")
 
+MOST_TOLD = 2000  # characters of a message
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EPIPE)
 
 
@@ -103,12 +104,21 @@ def stop_on_interrupt() -> list[int]:
 
 
 def stop(message: str, code: int) -> NoReturn:
-    print(f"glue: {message}", file=sys.stderr)
+    print(f"glue: {told(message)}", file=sys.stderr)
     try:
         sys.stdout.flush()
     except OSError:  # nobody can read it: python would complain at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     sys.exit(code)
+
+
+def told(message: str) -> str:
+    """A message as a terminal can show it: what it quotes may be of any length and hold anything."""
+    from glue_harness.console import printable
+
+    if len(message) > MOST_TOLD:
+        message = f"{message[: MOST_TOLD // 2]} ... {message[-MOST_TOLD // 2 :]}"
+    return printable(message)
 
 
 def explain(error: Exception) -> tuple[str, int]:

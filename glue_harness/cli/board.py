@@ -26,7 +26,7 @@ PLACE = ("#", "average")
     "--format",
     "chosen",
     multiple=True,
-    help="json (to stdout), csv, md, or any other file of formats/.  [default: csv, md]",
+    help="json (to stdout), csv, md, html, latex, or any other file of formats/.  [default: csv, md]",
 )
 @click.option("--published", is_flag=True, help="Show the rows of T5's Table 16 below, unranked.")
 @click.option(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
     from glue_harness.registry import Registry
     from glue_harness.task import Task
 
+LARGEST_SIZES = 2**20  # bytes of the file that tells them
 MOST = 10**15  # examples of a task: beyond any data set, and exact as a float
 ORIGIN = "examples: official counts, nothing was read; with --data DIR, what the rows become is counted"
 
@@ -191,12 +191,15 @@ def origin(plan: Plan) -> str:
 
 def read_sizes(file: Path) -> dict[str, float]:
     """Task -> training examples, from a JSON file."""
+    from glue_harness.reading import json_value, read_small
+
     where = f"--sizes {str(file)!r}"
     try:
-        sizes = json.loads(file.read_text(encoding="utf-8"))
+        with open(file, "rb") as content:
+            sizes = json_value(read_small(content, LARGEST_SIZES))
     except OSError as error:
         raise UsageError(f"cannot read {where}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise UsageError(f"{where} is not JSON: {error}") from None
     if not isinstance(sizes, dict) or not sizes:
         raise UsageError(f'{where} must hold an object such as {{"cola": 8551, "rte": 2490}}')

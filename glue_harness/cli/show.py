@@ -71,11 +71,12 @@ def command(
         report(task, islice(encoded_lines(task, file), shown), as_json)
 
 
-def encoded_lines(task: Task, lines: Iterable[bytes]) -> Iterator[Encoded]:
+def encoded_lines(task: Task, lines: BinaryIO) -> Iterator[Encoded]:
     """The rows of a file of JSON lines, one at a time, so that a pipe can be read while it is written."""
     from glue_harness.data.lines import json_object
+    from glue_harness.reading import lines_of
 
-    for number, line in enumerate(lines, 1):
+    for number, line in lines_of(lines, "rows"):
         if line.strip():
             try:
                 row = json_object(line, f"line {number}")

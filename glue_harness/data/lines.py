@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
 from glue_harness.errors import DataError
+from glue_harness.reading import has_half_pair, json_value, lines_of, open_file
 from glue_harness.task import File
 
 BOM = b"\xef\xbb\xbf"
@@ -20,12 +20,12 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
     Only a newline ends a line: `str.splitlines` would also cut at U+2028 and others, which rows contain.
     """
     try:
-        file = path.open("rb")
+        file = open_file(path)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
     offset = 0
     with file:
-        for number, line in enumerate(file, 1):
+        for number, line in lines_of(file, str(path)):
             start = len(BOM) if number == 1 and line.startswith(BOM) else 0
             try:
                 text = line[start:].removesuffix(b"\n").removesuffix(b"\r").decode()
@@ -87,15 +87,24 @@ def paragraphs(path: Path) -> Iterator[str]:
 def json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Line numbers and objects of a file of JSON lines."""
     for number, line in text_lines(path):
-        yield number, json_object(line, f"{path}, line {number}")
+        yield number, json_row(line, f"{path}, line {number}")
 
 
 def json_object(line: str | bytes, where: str) -> dict[str, Any]:
     """The object that a line of JSON holds."""
     try:
-        value = json.loads(line)
-    except (ValueError, RecursionError) as error:
+        text = line if isinstance(line, str) else line.decode("utf-8-sig")
+        value = json_value(text)
+    except ValueError as error:
         raise DataError(f"{where}: not JSON: {error}") from None
     if not isinstance(value, dict):
         raise DataError(f"{where}: a JSON {type(value).__name__}, not an object")
+    return value
+
+
+def json_row(line: str, where: str) -> dict[str, Any]:
+    """An object whose texts a model can read."""
+    value = json_object(line, where)
+    if has_half_pair(line, value):
+        raise DataError(f"{where}: not text: it has half of a surrogate pair (\\ud800 to \\udfff)")
     return value

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from random import Random
-from typing import Any
+from typing import Any, BinaryIO
 
 from glue_harness.data.checks import encode
-from glue_harness.data.lines import BOM, json_object
+from glue_harness.data.lines import BOM, json_row
 from glue_harness.errors import DataError, RowError
+from glue_harness.reading import json_value, lines_of
 from glue_harness.task import Example, Row, Task
 
 
@@ -28,7 +28,7 @@ def question(task: Task, row: Row, number: int = 0) -> Example:
     return task.example(texts[0], str(number), {name: asked[name] for name in task.columns})
 
 
-def questions(task: Task, lines: Iterable[bytes], name: str) -> list[Example]:
+def questions(task: Task, lines: BinaryIO, name: str) -> list[Example]:
     """A question for every row of a file; what is wrong is named with its line."""
     found = []
     for number, row in rows(task, lines, name):
@@ -41,12 +41,12 @@ def questions(task: Task, lines: Iterable[bytes], name: str) -> list[Example]:
     return found
 
 
-def rows(task: Task, lines: Iterable[bytes], name: str) -> Iterator[tuple[int, Row]]:
+def rows(task: Task, lines: BinaryIO, name: str) -> Iterator[tuple[int, Row]]:
     """Line numbers and rows of JSON lines or of a table; the first line tells which it is."""
     numbered = text_lines(lines, name)
     first = next(numbered, (1, ""))
     if first[1].lstrip().startswith("{"):
-        yield from ((number, json_object(text, f"{name}, line {number}")) for number, text in chain([first], numbered))
+        yield from ((number, json_row(text, f"{name}, line {number}")) for number, text in chain([first], numbered))
         return
     header = first[1].split("\t")
     for number, text in numbered:
@@ -59,8 +59,8 @@ def rows(task: Task, lines: Iterable[bytes], name: str) -> Iterator[tuple[int, R
             raise DataError(f"{name}, line {number}: {error}") from None
 
 
-def text_lines(lines: Iterable[bytes], name: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(lines, 1):
+def text_lines(lines: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
+    for number, line in lines_of(lines, name):
         try:
             text = line.removeprefix(BOM).decode().rstrip("\r\n")
         except UnicodeDecodeError as error:
@@ -78,6 +78,6 @@ def typed(task: Task, texts: Mapping[str, str]) -> dict[str, Any]:
 
 def from_json(name: str, text: str) -> Any:
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return json_value(text)
+    except ValueError:
         raise RowError(f"column {name!r} must be JSON, not {text!r}") from None

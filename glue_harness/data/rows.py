@@ -72,6 +72,10 @@ class ArrowRows(Sequence[Row]):
 
     def __iter__(self) -> Iterator[Row]:
         for batch in self.table.to_batches(max_chunksize=1024):
+            try:
+                batch.validate(full=True)  # damaged offsets would be followed, out of the file
+            except ValueError as error:
+                raise DataError(f"Arrow data is damaged: {error}: save or download it again") from None
             yield from batch.to_pylist()
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +10,13 @@ from typing import TYPE_CHECKING
 from glue_harness.data.lines import json_records, paragraphs
 from glue_harness.data.rows import ArrowRows, StreamedRows
 from glue_harness.errors import DataError
+from glue_harness.reading import json_value, open_file, read_small
 from glue_harness.task import Row
 
 if TYPE_CHECKING:
     import pyarrow
 
+LARGEST_STATE = 2**20  # bytes
 Reader = Callable[[Sequence[Path]], Sequence[Row]]
 
 
@@ -34,7 +35,10 @@ def read_saved(files: Sequence[Path]) -> Sequence[Row]:
     """A split that `save_to_disk` wrote; its state.json lists the data files."""
     (state,) = files
     try:
-        names = [entry["filename"] for entry in json.loads(state.read_text(encoding="utf-8"))["_data_files"]]
+        with open_file(state) as file:
+            names = [entry["filename"] for entry in json_value(read_small(file, LARGEST_STATE))["_data_files"]]
+        if not names or any(Path(name).name != name for name in names):
+            raise ValueError("it names no files beside it")
     except (OSError, ValueError, LookupError, TypeError) as error:
         raise DataError(f"{state} is not what save_to_disk writes: {error}: save the data again") from None
     return read_arrow([state.parent / name for name in names])
@@ -69,6 +73,7 @@ def parquet_rows(files: Sequence[Path]) -> Iterator[Row]:
     for file in files:
         with readable(file), ParquetFile(file) as parquet:
             for batch in parquet.iter_batches(batch_size=1024):
+                batch.validate(full=True)  # damaged offsets would be followed, out of the file
                 yield from batch.to_pylist()
 
 
@@ -82,13 +87,14 @@ def read_text(files: Sequence[Path]) -> Sequence[Row]:
 
 @contextlib.contextmanager
 def readable(file: Path) -> Iterator[None]:
-    """Arrow's failures in our words."""
+    """Arrow's failures in our words; a pipe, which it would wait for, is one."""
     import pyarrow
 
     try:
+        open_file(file).close()
         yield
-    except (OSError, pyarrow.ArrowException) as error:
-        reason = str(error).partition("\n")[0]
+    except (OSError, ValueError, pyarrow.ArrowException) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).partition("\n")[0]
         raise DataError(f"{file} cannot be read: {reason}: save or download it again") from None
 
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from glue_harness.board import Board, Row, Stat
+from glue_harness.console import one_line
 from glue_harness.errors import unknown
 
 
@@ -24,15 +25,15 @@ def renderer(name: str) -> Callable[[Board], str]:
 
 def heading(board: Board) -> list[str]:
     """Columns of the table that people read."""
-    values = [column.label for column in board.columns]
+    values = [one_line(column.label) for column in board.columns]
     rest = ("Mixing", "Steps", "Seeds", "Data", "Invalid %", "Runs", "Date", "Commit")
     return ["Rank", "Source", "Model", "Method", "Average", *values, *rest]
 
 
 def cells(board: Board) -> Iterator[list[str]]:
-    """The rows below `heading`, as plain text: every format escapes for itself."""
+    """The rows below `heading`, each on one line without control characters: every format escapes for itself."""
     for row in board.rows:
-        yield [
+        texts = [
             "" if row.rank is None else str(row.rank),
             row.source,
             row.model,
@@ -48,6 +49,12 @@ def cells(board: Board) -> Iterator[list[str]]:
             row.date,
             row.commit,
         ]
+        yield [one_line(text) for text in texts]
+
+
+def remarks(board: Board) -> list[str]:
+    """What stands below the table."""
+    return [one_line(text) for text in (*(f"Left out: {run}: {why}" for run, why in board.left_out), *board.notes)]
 
 
 def written(stat: Stat | None) -> str:

@@ -7,8 +7,9 @@ import io
 from typing import Any
 
 from glue_harness.board import Board, Row
+from glue_harness.console import one_line
 
-EXECUTED = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet runs text that starts so
+EXECUTED = tuple("=+-@＝＋－＠")  # a spreadsheet runs text that starts so; the wide ones are East Asian
 SPREAD = ("deviation", "low", "high")
 
 
@@ -46,4 +47,7 @@ def _fields(board: Board, row: Row) -> dict[str, Any]:
 
 
 def _safe(value: Any) -> Any:
-    return f"'{value}" if isinstance(value, str) and value.startswith(EXECUTED) else value
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    return f"'{text}" if text.startswith(EXECUTED) else text

@@ -5,20 +5,19 @@ from __future__ import annotations
 import re
 
 from glue_harness.board import Board
-from glue_harness.formats import cells, heading
+from glue_harness.formats import cells, heading, remarks
 
-SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~])")
+SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 
 
 def render(board: Board) -> str:
-    rows = [heading(board), ["---"] * len(heading(board)), *([escaped(cell) for cell in row] for row in cells(board))]
-    table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    remarks = [f"{run}: {why}" for run, why in board.left_out]
-    below = [f"Left out: {escaped(remark)}" for remark in remarks] + [escaped(note) for note in board.notes]
-    return "\n\n".join([f"# {escaped(board.name)}", table, *below]) + "\n"
+    head, *rows = ([escaped(cell) for cell in row] for row in (heading(board), *cells(board)))
+    table = "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
+    return "\n\n".join([f"# {escaped(board.name)}", table, *map(escaped, remarks(board))]) + "\n"
 
 
 def escaped(text: str) -> str:
-    """Text that Markdown shows as it is: on one line, no markup, no HTML."""
-    line = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return SPECIAL.sub(r"\\\1", line)
+    """Text that Markdown shows as it is: no markup, no HTML, no address that becomes a link of itself."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = SPECIAL.sub(r"\\\1", text)
+    return text.replace("://", "&#58;//").replace("www.", "www&#46;").replace("WWW.", "WWW&#46;")

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO
 
 from glue_harness.data.lines import json_object
 from glue_harness.errors import DataError, RowError
+from glue_harness.reading import lines_of
 from glue_harness.task import HIDDEN, Example, Prediction, Task, Text
 
 HIDDEN_LABEL = -1  # also STS-B's "-1.0", and the label beside a referent
 
 
-def read_answers(task: Task, lines: Iterable[bytes], name: str) -> list[Prediction]:
+def read_answers(task: Task, lines: BinaryIO, name: str) -> list[Prediction]:
     """Predictions from lines of {"target", "prediction", "example"}; blank lines are skipped."""
     found = []
-    for number, line in enumerate(lines, 1):
+    for number, line in lines_of(lines, name):
         where = f"{name}, line {number}"
         try:
             text = line.decode("utf-8-sig").strip()
