@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from glue_harness import cache, sources
 from glue_harness.data import Rows
+from glue_harness.data.checks import examples
 from glue_harness.errors import DataError, RowError
 from glue_harness.models import Encoded, Model
 from glue_harness.models.tokenizer import SENTINELS
@@ -109,7 +110,7 @@ def examples_of(task: Task, rows: Iterable[Any]) -> Iterator[Example]:
     """The examples of a split one by one; a row that T5's rule cannot take is named with its place."""
     for number, row in enumerate(rows):
         try:
-            yield from task.examples(row, number)
+            yield from examples(task, row, number)
         except RowError as error:
             origin = getattr(rows, "origin", "the rows")
             raise DataError(f"{task.name}, row {number + 1} of {origin}: {error}") from None

@@ -7,12 +7,13 @@ import json
 import math
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from glue_harness.data.rows import Read
 from glue_harness.errors import DataError, RowError
-from glue_harness.task import Row, Task, Text
+from glue_harness.task import Example, Row, Task, Text
 
+Made = TypeVar("Made")
 HIDDEN_LABEL = -1  # of a row whose answer is not public
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str)
 
@@ -85,9 +86,18 @@ def count_notes(rows: int, official: int | None) -> tuple[str, ...]:
 
 def encode(task: Task, row: Row) -> list[Text]:
     """`task.encode` for a row nobody has checked: whatever is wrong with it is a `RowError`."""
+    return _made(task, row, lambda: list(task.encode(row)))
+
+
+def examples(task: Task, row: Row, number: int) -> list[Example]:
+    """The same for `task.examples`."""
+    return _made(task, row, lambda: task.examples(row, number))
+
+
+def _made(task: Task, row: Row, make: Callable[[], list[Made]]) -> list[Made]:
     if not row.keys() >= set(task.needs):
         raise RowError(missing(task, row))
     try:
-        return list(task.encode(row))
-    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        return make()
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise RowError(f"a value has the wrong type or shape: {type(error).__name__}: {error}") from error

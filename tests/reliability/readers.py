@@ -20,7 +20,7 @@ from glue_harness.cli.mix import read_sizes
 from glue_harness.comparison import Side, compare
 from glue_harness.console import printable
 from glue_harness.data import load
-from glue_harness.data.checks import encode
+from glue_harness.data.checks import examples
 from glue_harness.data.lines import paragraphs
 from glue_harness.data.own import questions
 from glue_harness.metrics import measure
@@ -52,8 +52,9 @@ def demo_rows(task: str, n: int = 4) -> list[dict]:
 
 def encode_all(task: str, role: str, where: Path) -> None:
     rows = load(TASKS[task], role, str(where))
-    for row in rows:
-        encode(TASKS[task], row)
+    for number, row in enumerate(rows):
+        for example in examples(TASKS[task], row, number):
+            (example.inputs + example.target).encode()
 
 
 def official(task: str, seeds: list[bytes]) -> Reader:
