@@ -16,6 +16,7 @@ from glue_harness.errors import DataError
 
 LONGEST_LINE = 16 * 2**20  # bytes: a row has a thousandth of that
 DEEPEST = 100  # levels of lists and objects inside each other: deeper ones break whoever walks or prints them
+MOST_DOTS = 200  # on a line of TOML: a key of many parts takes quadratic time
 MOST_DIGITS = 20  # of a whole number: all that have 64 bits
 HALF_PAIR = re.compile(r"\\u[dD][89a-fA-F]")  # of two that make one character in JSON; alone it is no text
 
@@ -66,6 +67,8 @@ def json_value(text: str) -> Any:
 
 def toml_value(text: str) -> dict[str, Any]:
     """The same for TOML."""
+    if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
+        raise ValueError(f"more than {MOST_DOTS} dots on a line")
     try:
         values = tomllib.loads(text)
     except RecursionError:

@@ -47,10 +47,10 @@ def named_task(parameters: Sequence[click.Parameter], arguments: Sequence[str]) 
 
 
 def field_options(task: Task, taken: set[str]) -> list[click.Parameter]:
-    """A field whose name is taken by an option can be given with --rows only."""
+    """A field whose name is taken by an option, or cannot be one, can be given with --rows only."""
     from glue_harness.data.own import fields
 
-    names = (name for name in fields(task) if f"--{name}" not in taken)
+    names = (name for name in fields(task) if f"--{name}" not in taken and name.isidentifier())
     return [click.Option([f"--{name}", f"field_{name}"], help=f"A field of {task.name}.") for name in names]
 
 

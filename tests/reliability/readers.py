@@ -18,7 +18,6 @@ from glue_harness import formats
 from glue_harness.board import make_boards
 from glue_harness.cli.mix import read_sizes
 from glue_harness.comparison import Side, compare
-from glue_harness.console import printable
 from glue_harness.data import load
 from glue_harness.data.checks import examples
 from glue_harness.data.lines import paragraphs
@@ -192,8 +191,6 @@ def record_file(content: bytes, folder: Path) -> None:
     other = finished(store, steps=7)
     records, broken = store.load_all()
     assert len(records) + len(broken) == 2
-    for path, reason in broken:
-        assert one_line(f"{path}: {reason}")
     for board in make_boards(records, REGISTRY, "glue"):
         for name in formats.names():
             text = formats.renderer(name)(board)
@@ -244,17 +241,12 @@ def zip_seed() -> bytes:
 
 def zip_file(content: bytes, folder: Path) -> None:
     (folder / "answers.zip").write_bytes(content)
-    for fault in check(folder / "answers.zip", REGISTRY):
-        assert one_line(fault)
-
-
-def one_line(text: str) -> bool:
-    return "\n" not in printable(text) or True
+    check(folder / "answers.zip", REGISTRY)
 
 
 def is_inert(text: str) -> bool:
-    """Whether a terminal that shows it stays as it was: no control character but the end of a line, and real text."""
-    return all(c in "\n" or c.isprintable() for c in text) and bool(text.encode() or True)
+    """Whether a terminal that shows it stays as it was: no control character but the end of a line."""
+    return all(c == "\n" or c.isprintable() for c in text)
 
 
 READERS = [
