@@ -68,7 +68,7 @@ def run(
         plan=plan.to_dict(),
         digest=plan.digest,
         stage=stage,
-        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        started=datetime.now(UTC).isoformat(timespec="microseconds"),
         notes=[*notes, *chosen.notes],
     )
     store.create(record)
