@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from glue_harness.batching import by_length
 from glue_harness.device import Machine
+from glue_harness.errors import GlueError
+from glue_harness.fit import is_out_of_memory
 from glue_harness.models import Answer, Encoded, Model
 from glue_harness.plan import Plan
 from glue_harness.task import Example, Prediction, Task
@@ -27,12 +28,13 @@ def answer(
     encoded = model.encode(examples) if tokens is None else [tokens[k] for k in range(len(examples))]
     answers: dict[int, Answer] = {}
     budget = token_budget(plan, machine)
-    for closed in (True, False):  # a row without choices in a task of choices is answered freely
-        rows = [k for k, example in enumerate(examples) if bool(example.choices) == closed]
-        for batch in by_length([encoded[k] for k in rows], budget):
-            members = [rows[k] for k in batch]
-            found = _answer_batch(model, [encoded[k] for k in members], [examples[k] for k in members], plan, machine)
-            answers.update(zip(members, found, strict=True))
+    with machine.autocast():  # around all batches: weights are cast once
+        for closed in (True, False):  # a row without choices in a task of choices is answered freely
+            rows = [k for k, example in enumerate(examples) if bool(example.choices) == closed]
+            for batch in by_length([encoded[k] for k in rows], budget):
+                members = [rows[k] for k in batch]
+                found = _answered(model, [encoded[k] for k in members], [examples[k] for k in members], plan, machine)
+                answers.update(zip(members, found, strict=True))
     return [task.prediction(e, answers[k].text, answers[k].scores) for k, e in enumerate(examples)]
 
 
@@ -41,20 +43,35 @@ def token_budget(plan: Plan, machine: Machine) -> int:
     return plan.eval_tokens or EVAL_TOKENS[machine.device.type]
 
 
+def _answered(
+    model: Model, encoded: Sequence[Encoded], examples: Sequence[Example], plan: Plan, machine: Machine
+) -> list[Answer]:
+    """A batch's answers; where memory does not suffice, those of its halves."""
+    try:
+        return _answer_batch(model, encoded, examples, plan, machine)
+    except RuntimeError as error:  # CUDA's OutOfMemoryError is one
+        if not is_out_of_memory(error):
+            raise
+    if len(encoded) == 1:
+        raise GlueError("one example does not fit into memory to be answered: use a smaller --model or --set max_input")
+    middle = len(encoded) // 2
+    halves = (slice(None, middle), slice(middle, None))
+    return [a for half in halves for a in _answered(model, encoded[half], examples[half], plan, machine)]
+
+
 def _answer_batch(
-    model: Model, encoded: Sequence[Any], examples: Sequence[Example], plan: Plan, machine: Machine
+    model: Model, encoded: Sequence[Encoded], examples: Sequence[Example], plan: Plan, machine: Machine
 ) -> list[Answer]:
     """Strict answers equal free greedy decoding: a choice stands only if the whole vocabulary agrees with it."""
     batch = model.collate(encoded, machine.device)
-    with machine.autocast():
-        if not examples[0].choices:
-            return model.generate(batch, plan.max_answer)
-        answers = model.choose(batch, [example.choices for example in examples])
-        if plan.answers == "strict":
-            agreed = model.agrees(batch, [answer.text for answer in answers])
-            doubtful = [k for k, sure in enumerate(agreed) if not sure]
-            if doubtful:
-                free = model.generate(model.collate([encoded[k] for k in doubtful], machine.device), plan.max_answer)
-                for k, answer in zip(doubtful, free, strict=True):
-                    answers[k] = answer
-        return answers
+    if not examples[0].choices:
+        return model.generate(batch, plan.max_answer)
+    answers = model.choose(batch, [example.choices for example in examples])
+    if plan.answers == "strict":
+        agreed = model.agrees(batch, [answer.text for answer in answers])
+        doubtful = [k for k, sure in enumerate(agreed) if not sure]
+        if doubtful:
+            free = model.generate(model.collate([encoded[k] for k in doubtful], machine.device), plan.max_answer)
+            for k, answer in zip(doubtful, free, strict=True):
+                answers[k] = answer
+    return answers

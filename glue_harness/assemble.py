@@ -14,7 +14,7 @@ from glue_harness.batching import Feed, PackedFeed
 from glue_harness.choose import Chosen
 from glue_harness.data import Rows
 from glue_harness.errors import DataError, UsageError
-from glue_harness.fit import Fit, first_guess
+from glue_harness.fit import Fit, find_fit
 from glue_harness.layout import arrangement
 from glue_harness.methods import Method, load_method
 from glue_harness.models import Encoded, Model, count_parameters, load_model
@@ -127,6 +127,8 @@ def assemble(plan: Plan, registry: Registry, chosen: Chosen, origin: Origin | No
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
     machine = device.set_up(plan, place, count_parameters(model.module.parameters()))
     model.module.to(machine.device)
+    if machine.compiled:
+        model.compile()
     sampler = Sampler(plan.seed, list(sizes.values()), [shares[name] for name in sizes])
     feed = make_feed(plan, machine, model, training, sampler, noise)
     return Setup(
@@ -144,7 +146,7 @@ def assemble(plan: Plan, registry: Registry, chosen: Chosen, origin: Origin | No
         learn_at_first=learn_at_first,
         machine=machine,
         feed=feed,
-        fit=first_guess(model, machine),
+        fit=find_fit(model, machine, plan, learn_at_first),
     )
 
 

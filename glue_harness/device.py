@@ -11,6 +11,7 @@ from glue_harness.errors import UsageError
 from glue_harness.plan import Plan
 
 LAG = 2  # steps: with the third the run stops at a loss that is not finite
+COMPILE_PAYS_FROM = 1000  # steps
 BF16_PAYS_FROM = 10_000_000  # parameters; below, casting costs more on a CPU than the products save
 
 
@@ -18,6 +19,7 @@ BF16_PAYS_FROM = 10_000_000  # parameters; below, casting costs more on a CPU th
 class Machine:
     device: torch.device
     precision: str  # bf16 or fp32
+    compiled: bool = False
 
     @property
     def on_gpu(self) -> bool:
@@ -36,7 +38,8 @@ class Machine:
 
     def describe(self) -> dict[str, object]:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
-        return {"device": name, "precision": self.precision, "threads": torch.get_num_threads()}
+        facts = {"device": name, "precision": self.precision, "threads": torch.get_num_threads()}
+        return {**facts, "compiled": self.compiled}
 
 
 def choose(plan: Plan) -> torch.device:
@@ -54,7 +57,14 @@ def set_up(plan: Plan, device: torch.device, parameters: int) -> Machine:
     precision = plan.precision
     if precision == "auto":
         precision = "bf16" if bf16_pays(device, parameters) else "fp32"
-    return Machine(device, precision)
+    return Machine(device, precision, compile_pays(plan, device))
+
+
+def compile_pays(plan: Plan, device: torch.device) -> bool:
+    """On a CPU compiled steps are slower; on CUDA graphs take a minute or so to make."""
+    if plan.compile == "auto":
+        return device.type == "cuda" and plan.steps >= COMPILE_PAYS_FROM
+    return plan.compile == "on"
 
 
 def bf16_pays(device: torch.device, parameters: int) -> bool:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from glue_harness import cache
 from glue_harness.device import Machine
 from glue_harness.errors import GlueError
 from glue_harness.models import Model
+from glue_harness.plan import Plan
+from glue_harness.store import write_atomic
 
 if TYPE_CHECKING:
     from glue_harness.batching import Update
@@ -26,6 +32,7 @@ class Fit:
     most: int | None = None
     lean: bool = False
     notes: list[str] = field(default_factory=list)
+    key: str | None = None  # under which what was learned is remembered
 
     def shrink(self, update: Update) -> None:
         """Half as much; then, when a pass is a single row already, nothing kept inside a block."""
@@ -42,12 +49,39 @@ class Fit:
             raise GlueError("a single row does not fit into memory: use a smaller --model or --set max_input")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
+        self.remember()
+
+    def remember(self) -> None:
+        """For the next run of this model on this device. It only saves time: a cache that cannot be written is none."""
+        if self.key:
+            with contextlib.suppress(OSError):
+                cache.folder().mkdir(parents=True, exist_ok=True)
+                write_atomic(remembered(self.key), json.dumps({"most": self.most, "lean": self.lean}))
 
 
-def first_guess(model: Model, machine: Machine) -> Fit:
+def find_fit(model: Model, machine: Machine, plan: Plan, learning: int) -> Fit:
+    """What was remembered of this model, shape and device, or a guess."""
+    facts = {"token": model.token_bytes, "learning": learning, "max_input": plan.max_input, **machine.describe()}
+    key = cache.key_of({**facts, "memory": memory_of(machine), "torch": torch.__version__})
+    try:
+        known = json.loads(remembered(key).read_text(encoding="utf-8"))
+        return Fit(int(known["most"]), bool(known["lean"]), key=key)
+    except (OSError, ValueError, KeyError, TypeError):
+        return first_guess(model, machine, key)
+
+
+def first_guess(model: Model, machine: Machine, key: str | None = None) -> Fit:
     """By counting what a token leaves behind in the layers."""
     room = SHARE * torch.cuda.mem_get_info(machine.device)[0] if machine.on_gpu else ON_CPU
-    return Fit(max(LEAST, int(room / model.token_bytes)))
+    return Fit(max(LEAST, int(room / model.token_bytes)), key=key)
+
+
+def memory_of(machine: Machine) -> int:
+    return torch.cuda.get_device_properties(machine.device).total_memory if machine.on_gpu else ON_CPU
+
+
+def remembered(key: str) -> Path:
+    return cache.folder() / f"fit-{key}.json"
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -10,7 +10,7 @@ from glue_harness.packing import FINE, Grid, Row, multiple, pack
 
 PASS_COST = 128  # tokens that a pass costs by itself, whatever is in it: measured with the tiny model on a CPU
 CUTS = (1, 2, 4, 8)  # passes that an update in buckets may be cut into
-COARSE = Grid(width=128, rows=4, depth=16, labels=64)  # few shapes: each is compiled, and tensor cores like them
+COARSE = Grid(width=128, rows=4, depth=16, labels=256)  # few shapes: each is compiled, and tensor cores like them
 
 Arrangement = Callable[[Sequence[Encoded]], list[list[Row]]]  # examples -> passes of rows of their numbers
 

@@ -21,6 +21,7 @@ CHOICES = {
     "answers": ("closed", "strict"),
     "packing": ("auto", "rows", "buckets"),
     "precision": ("auto", "bf16", "fp32"),
+    "compile": ("auto", "on", "off"),
     "device": ("auto", "cuda", "cpu"),
 }
 METHOD_SETTINGS = {"adapter_width": "adapter", "adapter_trains": "adapter", "lora_rank": "lora"}
@@ -70,6 +71,7 @@ class Plan:
     eval_limit: int | None = None  # examples per task while training; the final scores use all
     eval_tokens: int | None = None  # padded input tokens in a batch of answers; None: what suits the device
     precision: str = "auto"
+    compile: str = "auto"  # torch.compile: on CUDA, in runs that are long enough
     device: str = "auto"
     seed: int = 0
 

@@ -29,7 +29,7 @@ from glue_harness.selection import best_step
 from glue_harness.stats import interval
 from glue_harness.store import Store, write_atomic
 from glue_harness.task import Prediction, Task
-from glue_harness.train import Hook, State, train
+from glue_harness.train import Hook, State, probe, train
 
 EVALUATIONS = 10  # a run, unless the plan says how often
 LOG_EVERY = 10  # steps between lines of train.jsonl
@@ -119,17 +119,13 @@ class _Run:
         self.setup_seconds = time.perf_counter() - self.began
         every = self.plan.eval_every or max(1, self.plan.steps // EVALUATIONS)
         hooks = [Hook(1, self._log), Hook(every, self._evaluate)]
-        train(
-            setup.model,
-            setup.method,
-            setup.parameters,
-            optimizer,
-            setup.feed,
-            self.plan,
-            setup.machine,
-            hooks,
-            setup.fit,
-        )
+        loop = (setup.model, setup.method, setup.parameters, optimizer, setup.feed)
+        try:
+            if setup.machine.on_gpu:  # elsewhere nothing fails for want of memory, or all does
+                probe(setup.model, setup.machine, setup.fit, setup.feed, self.plan.max_input)
+            train(*loop, self.plan, setup.machine, hooks, setup.fit)
+        finally:
+            self.record.notes += setup.fit.notes
         if self.plan.eval_limit:
             self._score_in_full()
 

@@ -20,7 +20,8 @@ from glue_harness.errors import GlueError
 from glue_harness.fit import Fit, is_out_of_memory
 from glue_harness.layout import Pass
 from glue_harness.methods import Method
-from glue_harness.models import Model
+from glue_harness.models import Encoded, Model
+from glue_harness.models.tokenizer import EOS
 from glue_harness.optim import learning_rate
 from glue_harness.plan import Plan
 
@@ -107,6 +108,16 @@ def fitting(model: Model, update: Update, machine: Machine, fit: Fit, seed: int)
                 raise
             model.module.zero_grad(set_to_none=True)
         fit.shrink(update)
+
+
+def probe(model: Model, machine: Machine, fit: Fit, feed: Feed, longest: int) -> None:
+    """The largest pass that may come, once, for nothing: memory fails now or, most likely, never."""
+    rows = max(1, (fit.most or longest) // longest)
+    example = Encoded([EOS] * longest, [EOS])
+    part = Pass([[example]] * rows, [0] * rows, feed.grid)
+    fitting(model, Update([part], rows, part.padded, {}, feed.names, [], list), machine, fit, seed=0)
+    model.module.zero_grad(set_to_none=True)
+    fit.remember()
 
 
 def accumulate(model: Model, update: Update, machine: Machine, fit: Fit) -> Tensor:

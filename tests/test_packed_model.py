@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import pytest
 import torch
 from torch import nn
-from toys import CPU, toy_examples, toy_model
+from toys import CPU, toy_examples, toy_model, toy_plan, toy_task, toy_tokens
 
+from glue_harness.answer import answer
+from glue_harness.batching import Feed
 from glue_harness.errors import GlueError
-from glue_harness.fit import Fit, is_out_of_memory
+from glue_harness.fit import Fit, find_fit, is_out_of_memory
 from glue_harness.layout import COARSE, as_passes, in_buckets, packed
 from glue_harness.models import stacks
 from glue_harness.models.batch import IGNORED
 from glue_harness.models.dropout import Dropout, dropped, replace_dropout
 from glue_harness.packing import FINE, pack
+from glue_harness.sampler import Sampler
+from glue_harness.train import fitting, probe
 
 SHAPES = {
     "v1": {},
@@ -179,3 +184,84 @@ def test_dropout_is_replaced_with_its_rate_and_back():
     assert (module[1][0].p, module[1][0].training) == (0.3, False)
     replace_dropout(module, nn.Dropout)
     assert repr(module) == repr(plain)
+
+
+def test_a_compiled_loss_is_the_same_in_few_graphs():
+    model = toy_model(num_layers=1)
+    batches = [model.lay(rows_of(model.encode(toy_examples(n)), COARSE), CPU.device, COARSE) for n in (40, 39)]
+    plain = [model.loss(batch).total for batch in batches]
+    made = []
+
+    def count(graph, inputs):
+        made.append(graph)
+        return graph.forward
+
+    model.compile(backend=count)
+    for batch, expected in zip(batches, plain, strict=True):
+        torch.testing.assert_close(model.loss(batch).total, expected)
+    assert len(made) == 1
+
+
+def test_what_did_not_fit_is_halved_until_it_does_and_remembered(monkeypatch, tmp_path):
+    """A memory of 150 padded tokens: the update and its gradients stay."""
+    monkeypatch.setenv("GLUE_CACHE", str(tmp_path))
+    expected, halved = toy_model(), toy_model()
+    tokens = {"toy": toy_tokens(expected, toy_examples(60))}
+    update = Feed(expected, tokens, Sampler(0, [60], [1.0]), 48, packed(FINE, None)).update(0)
+    whole = fitting(expected, update, CPU, Fit(), seed=0)
+    honest = halved.loss
+
+    def small(batch, lean):
+        if batch.inputs.numel() > 150:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return honest(batch, lean)
+
+    monkeypatch.setattr(halved, "loss", small)
+    fit = Fit(key="toy")
+    torch.testing.assert_close(fitting(halved, update, CPU, fit, seed=0), whole)
+    theirs = gradients(halved)
+    for name, gradient in gradients(expected).items():
+        torch.testing.assert_close(theirs[name], gradient, rtol=1e-4, atol=1e-6)
+    assert 0 < fit.most <= 150
+    assert all(note.startswith("out of memory: passes of at most ") for note in fit.notes)
+    assert json.loads((tmp_path / "fit-toy.json").read_text()) == {"most": fit.most, "lean": False}
+
+
+def test_a_probe_finds_what_fits_before_the_first_step(monkeypatch, tmp_path):
+    monkeypatch.setenv("GLUE_CACHE", str(tmp_path))
+    model = toy_model()
+    feed = Feed(model, {"toy": toy_tokens(model, toy_examples(9))}, Sampler(0, [9], [1.0]), 4, packed(FINE, None))
+    fit = find_fit(model, CPU, toy_plan(), 10)
+    assert fit.most > 4096
+    honest = model.loss
+
+    def small(batch, lean):
+        if batch.inputs.numel() > 3000:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return honest(batch, lean)
+
+    monkeypatch.setattr(model, "loss", small)
+    fit.most = 8192
+    probe(model, CPU, fit, feed, 512)
+    assert fit.most <= 3000
+    assert not gradients(model)
+    assert find_fit(model, CPU, toy_plan(), 10).most == fit.most
+    assert find_fit(model, CPU, toy_plan(max_input=64), 10).most != fit.most
+
+
+def test_answers_that_do_not_fit_are_given_in_halves(monkeypatch):
+    model, task = toy_model(), toy_task()
+    examples = toy_examples(20)
+    expected = [p.text for p in answer(model, task, examples, toy_plan(), CPU)]
+    honest = model.choose
+
+    def small(batch, choices):
+        if len(choices) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return honest(batch, choices)
+
+    monkeypatch.setattr(model, "choose", small)
+    assert [p.text for p in answer(model, task, examples, toy_plan(), CPU)] == expected
+    monkeypatch.setattr(model, "choose", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no")))
+    with pytest.raises(GlueError, match="one example does not fit into memory to be answered"):
+        answer(model, task, examples, toy_plan(), CPU)

@@ -81,6 +81,9 @@ class Model(Protocol):
     def loss(self, batch: Any, lean: bool = False) -> Loss:
         """Teacher-forced cross-entropy, summed over the tokens of the targets; `lean` saves memory and costs time."""
 
+    def compile(self) -> None:
+        """Has torch make one graph of the loss for each shape of a batch."""
+
     def target_tokens(self, encoded: Sequence[Any]) -> int:
         """How many tokens `loss` will sum over."""
 

@@ -136,7 +136,8 @@ def _position_bias(block: nn.Module, seen: Tensor, *, causal: bool, last: Tensor
         return last
     length = seen.shape[-1]
     number, farthest = attention.relative_attention_num_buckets, attention.relative_attention_max_distance
-    buckets = _buckets(multiple(length, TABLE), causal, number, farthest, seen.device)[:length, :length]
+    table = _buckets.__wrapped__ if torch.compiler.is_compiling() else _buckets  # a graph has no use for a cache
+    buckets = table(multiple(length, TABLE), causal, number, farthest, seen.device)[:length, :length]
     return _mask(seen, attention.relative_attention_bias(buckets).permute(2, 0, 1))
 
 

@@ -30,6 +30,7 @@ FAMILY = ("t5", "mt5", "umt5")
 WEIGHTS = "model.safetensors"
 TINY_VOCABULARY = 4096
 HUB_TIMEOUT = 10  # seconds
+SHAPES_COMPILED = 64  # beyond, torch would stop with an error; its own limit is 8
 KEPT = 16  # bytes of each value that a block makes: in fp32 and bf16, with masks and what the backward pass adds
 PUBLISHED_VOCABULARY = 32_128  # 32,000 pieces, 100 sentinels, padding to a multiple of 128
 
@@ -46,6 +47,7 @@ class T5:
         self.scale = head_scale(module)
         self.z_loss = plan.z_loss
         replace_dropout(module)
+        self._forward = self._losses
         self._tries: dict[tuple[str, ...], Node] = {}
 
     def encode(self, examples: Sequence[Example]) -> list[Encoded]:
@@ -83,6 +85,14 @@ class T5:
         return sum(e.target_length for e in encoded)
 
     def loss(self, batch: Batch, lean: bool = False) -> Loss:
+        return Loss(*self._forward(batch, lean))
+
+    def compile(self, backend: str = "inductor") -> None:
+        """Each shape of a batch becomes a graph of its own, made when it is first met, and kept on disk by torch."""
+        torch._dynamo.config.recompile_limit = max(SHAPES_COMPILED, torch._dynamo.config.recompile_limit)
+        self._forward = torch.compile(self._losses, dynamic=False, fullgraph=True, backend=backend)
+
+    def _losses(self, batch: Batch, lean: bool) -> tuple[Tensor, Tensor]:
         memory = stacks.encode(self.module, batch.inputs, batch.segments, lean)
         states = stacks.decode(self.module, batch.given, batch.given_segments, memory, batch.segments, lean)
         wanted = states.flatten(0, 1)[batch.places] * self.scale  # the head runs on label positions only
@@ -92,7 +102,7 @@ class T5:
         total = each.sum()
         if self.z_loss:
             total = total + self.z_loss * (exact.logsumexp(-1).square() * (batch.labels != IGNORED)).sum()
-        return Loss(total, each.detach())
+        return total, each.detach()
 
     @torch.no_grad()
     def choose(self, batch: Batch, choices: Sequence[Sequence[str]]) -> list[Answer]:
