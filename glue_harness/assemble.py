@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from glue_harness import checkpoint, choose, data, device, mixing
+from glue_harness import checkpoint, choose, data, device, mixing, subsets
 from glue_harness.batching import Feed, PackedFeed
 from glue_harness.choose import Chosen
 from glue_harness.data import Rows
@@ -20,11 +21,12 @@ from glue_harness.methods import Method, load_method
 from glue_harness.models import Encoded, Model, count_parameters, load_model
 from glue_harness.origin import Origin
 from glue_harness.plan import Plan
+from glue_harness.portions import Asked, asked_of, held_out, texts_of, trained_tokens
 from glue_harness.registry import Registry
 from glue_harness.sampler import Sampler
 from glue_harness.spans import SpanNoise
-from glue_harness.task import Example, Task
-from glue_harness.tokens import Subset, Tokens, examples_of, tokens_of
+from glue_harness.task import Task
+from glue_harness.tokens import Subset, Tokens
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,9 @@ class Setup:
     notes: list[str]  # what is not as the plan asked
     rows: dict[str, dict[str, Rows]]  # task -> role -> rows
     training: dict[str, Tokens | Subset]
-    scoring: dict[str, list[Example]]
-    scoring_tokens: dict[str, Tokens]
+    scoring: dict[str, Asked]  # task -> its validation split
+    choosing: dict[str, tuple[Task, ...]]  # task -> the tasks whose scores choose its best step
+    asked: dict[str, Asked]  # one of those -> what it is asked while training
     rates: dict[str, float]  # task -> how often it is drawn, relative to the others
     model: Model
     method: Method
@@ -61,6 +64,23 @@ class Setup:
         sizes = {name: len(examples) for name, examples in self.training.items()}
         found = mixing.shares(sizes, self.rates, round(self.plan.steps * self.feed.examples_an_update()))
         return {name: share._asdict() for name, share in found.items()}
+
+    @property
+    def choosers(self) -> list[Task]:
+        """Every task once whose score chooses a step."""
+        return list({task.name: task for tasks in self.choosing.values() for task in tasks}.values())
+
+    @property
+    def selected_on(self) -> dict[str, dict[str, Any]]:
+        """Which rows choose the steps, and how many examples they make."""
+        held_out = self.plan.select == "heldout"
+        return {
+            task.name: {
+                "split": "train, held out" if held_out else task.splits["validation"],
+                "examples": len(self.asked[task.name].examples[: self.plan.eval_limit]),
+            }
+            for task in self.choosers
+        }
 
 
 def load_rows(plan: Plan, chosen: Chosen) -> tuple[dict[str, dict[str, Rows]], list[str]]:
@@ -94,13 +114,6 @@ def rows_of(plan: Plan, task: Task, role: str) -> Rows:
     return data.load(task, role, plan.data, revision=plan.revision)
 
 
-def texts_of(tasks: Iterable[Task], rows: Mapping[str, Mapping[str, Rows]]) -> Iterator[str]:
-    """What a vocabulary is learned from: all that the tasks train on, one text at a time."""
-    for task in tasks:
-        for example in examples_of(task, rows[task.name]["train"]):
-            yield from (example.inputs, example.target)
-
-
 def assemble(plan: Plan, registry: Registry, chosen: Chosen, origin: Origin | None = None) -> Setup:
     """Loads and builds in the order in which mistakes are cheapest. `origin`: where an earlier run's model lies."""
     method = load_method(plan.method)
@@ -111,17 +124,25 @@ def assemble(plan: Plan, registry: Registry, chosen: Chosen, origin: Origin | No
         )
     place = device.choose(plan)
     rows, notes = load_rows(plan, chosen)
-    trained = [task for task in chosen.trained if task.name in rows]
-    model = load_model(plan.replace(model=origin.source) if origin else plan, texts_of(trained, rows))
+    train = {task.name: (task, rows[task.name]["train"]) for task in chosen.trained if task.name in rows}
+    parts = subsets.parts(plan, train, chosen.groups)
+    notes += subsets.described(plan, parts, {name: len(of_task) for name, (_, of_task) in train.items()})
+    trained = [task for task, _ in train.values()]
+    texts = chain.from_iterable(texts_of(*train[name], part.trained) for name, part in parts.items())
+    model = load_model(plan.replace(model=origin.source) if origin else plan, texts)
     noise = {task.name: task.noise for task in trained if task.noise}
     if noise and not model.has_sentinels:
         raise UsageError(f"model {plan.model!r} has no sentinels, which {', '.join(noise)} needs: use a T5 or a ByT5")
-    training = {task.name: tokens_of(task, rows[task.name]["train"], model, plan, notes) for task in trained}
+    training = {name: trained_tokens(*train[name], part, model, plan, notes) for name, part in parts.items()}
     sizes = check_sizes(plan, training)
     rates = choose.rates(plan, registry, sizes)
     shares = mixing.probabilities(rates)
-    scoring = {task.name: list(examples_of(task, rows[task.name]["validation"])) for task in chosen.scored}
-    scoring_tokens = {t.name: tokens_of(t, rows[t.name]["validation"], model, plan, notes) for t in chosen.scored}
+    scoring = {t.name: asked_of(t, rows[t.name]["validation"], model, plan, notes) for t in chosen.scored}
+    choosing, asked = chosen.groups, scoring
+    if plan.select == "heldout":
+        held = {n: held_out(n, group, train[n][1], parts[n]) for n, group in chosen.groups.items() if n in parts}
+        choosing = {name: (held[name][0],) if name in held else () for name in chosen.groups}
+        asked = {name: asked_of(*of_train, model, plan, notes) for name, of_train in held.items()}
     set_dropout(model.module, plan.dropout)
     parameters = method.prepare(model, plan)
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
@@ -138,7 +159,8 @@ def assemble(plan: Plan, registry: Registry, chosen: Chosen, origin: Origin | No
         rows=rows,
         training=training,
         scoring=scoring,
-        scoring_tokens=scoring_tokens,
+        choosing=choosing,
+        asked=asked,
         rates=rates,
         model=model,
         method=method,

@@ -30,6 +30,10 @@ SHORT = {  # how the tables of the field call a metric
     "rougeLsum": "R-L",
     "bleu": "BLEU",
 }
+HELD_OUT = "steps chosen on held-out train"
+OPTIMISTIC = (
+    f"Rows without the mark '{HELD_OUT}' chose their steps by the scores that stand here: these are optimistic."
+)
 LEAST_SEEDS = 3  # for an interval: that of two reaches far beyond any score
 # Student's t, 97.5 %, for 2 to 30 degrees of freedom
 T_975 = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
@@ -73,6 +77,7 @@ class Row:
     temperature: float | None = None
     steps: int | None = None
     data: str = ""
+    select: str = ""  # what chose the steps
     seeds: int = 1
     invalid: float | None = None  # percent of the answers
     examples: int = 0  # that each seed answered
@@ -167,7 +172,8 @@ def _board(name: str, suite: str, columns: tuple[Column, ...], records: Sequence
         else:
             seeds[seed] = record
     rows = [_row([group[seed] for seed in sorted(group)], columns, registry, suite) for group in groups.values()]
-    return Board(name, suite, columns, tuple(_ranked(rows)), tuple(left_out))
+    notes = (OPTIMISTIC,) if any(row.select == "heldout" for row in rows) else ()
+    return Board(name, suite, columns, tuple(_ranked(rows)), tuple(left_out), notes)
 
 
 def _ranked(rows: Sequence[Row]) -> list[Row]:
@@ -216,6 +222,7 @@ def _row(records: Sequence[Record], columns: Sequence[Column], registry: Registr
         temperature=plan.temperature,
         steps=plan.steps,
         data=_data(plan, records),
+        select=plan.select,
         seeds=len(records),
         invalid=100 * sum(s.invalid for s in answered) / max(1, sum(s.n for s in answered)),
         examples=sum(latest.scores[task].n for task in tasks),
@@ -232,6 +239,10 @@ def _data(plan: Plan, records: Sequence[Record]) -> str:
     marks = [plan.data if plan.is_demo else "real"]
     if not plan.is_demo and any(_is_subset(record) for record in records):
         marks.append("subset")
+    if plan.train_limit is not None:
+        marks.append(f"{plan.train_limit} rows of train")
+    if plan.select == "heldout":
+        marks.append(HELD_OUT)
     if plan.eval_limit is not None:
         marks.append(f"steps chosen on {plan.eval_limit} examples")
     return ", ".join(marks)
@@ -270,4 +281,5 @@ def _with_published(board: Board, published: Published, registry: Registry) -> B
         )
 
     rows = [made for made in map(row, published.results) if made.values]
-    return replace(board, rows=(*board.rows, *rows), notes=(published.source, *published.notes) if rows else ())
+    notes = (*board.notes, published.source, *published.notes) if rows else board.notes
+    return replace(board, rows=(*board.rows, *rows), notes=notes)

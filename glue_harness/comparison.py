@@ -41,6 +41,7 @@ class Side:
         scores = [score for record in self.records for score in record.scores.values()]
         return {
             "data": self.plan.data,
+            "select": self.plan.select,
             "steps": self.plan.steps,
             "seconds": round(statistics.fmean(record.seconds for record in self.records), 1),
             "invalid_percent": round(100 * sum(s.invalid for s in scores) / max(1, sum(s.n for s in scores)), 2),
@@ -266,6 +267,9 @@ def _notes(sides: Sequence[Side]) -> Iterator[str]:
         if first.plan.is_demo != other.plan.is_demo:
             yield f"{pair}: one is on demo data and one is not, so their scores cannot be compared"
             continue
+        if first.plan.select != other.plan.select:
+            optimist = first if first.plan.select == "validation" else other
+            yield f"{pair}: {optimist.name} chose its steps by the scores that stand here, which are optimistic"
         shared = [name for name in first.records[0].data if name in other.records[0].data]
         for role, verb in (("validation", "scored"), ("train", "trained")):
             tasks = [name for name in shared if _content(name, first, role) != _content(name, other, role)]

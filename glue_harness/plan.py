@@ -20,6 +20,7 @@ CHOICES = {
     "schedule": ("constant", "linear"),
     "answers": ("closed", "strict"),
     "packing": ("auto", "rows", "buckets"),
+    "select": ("validation", "heldout"),
     "precision": ("auto", "bf16", "fp32"),
     "compile": ("auto", "on", "off"),
     "device": ("auto", "cuda", "cpu"),
@@ -29,6 +30,7 @@ LEAST = {"weight_decay": 0, "z_loss": 0, "dropout": 0, "warmup": 0, "seed": 0, "
 LARGEST_FILE = 2**16  # bytes of TOML: a plan has a tenth of that
 POSITIVE = ("limit", "temperature", "steps", "batch_size", "batch_tokens", "micro_batch", "lr", "eval_every")
 POSITIVE += ("eval_limit", "adapter_width", "lora_rank", "max_input", "max_target", "max_answer", "clip", "eval_tokens")
+POSITIVE += ("train_limit", "heldout")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Plan:
     tasks: tuple[str, ...]
     data: str = "hub"  # hub, demo, demo:ROWS, or a folder
     revision: str | None = None  # of the Hub data; None: the one pinned in the task file
+    train_limit: int | None = None  # rows of each task's train split that are used at most, held-out ones included
     model: str = "google-t5/t5-small"  # Hub id, folder, run:RUN, tiny, or t5:small|base|large from scratch
     tokenizer: str | None = None  # folder with the vocabulary for a model from scratch
     method: str = "full"
@@ -67,6 +70,8 @@ class Plan:
     max_target: int = 128
     max_answer: int = 128
     answers: str = "closed"
+    select: str = "validation"  # rows that choose a task's best step: those that score it, or held-out ones of train
+    heldout: int = 1000  # rows of each task at most, and a fifth of them at most
     eval_every: int | None = None  # steps; None: ten times a run
     eval_limit: int | None = None  # examples per task while training; the final scores use all
     eval_tokens: int | None = None  # padded input tokens in a batch of answers; None: what suits the device
@@ -104,6 +109,8 @@ class Plan:
             value = getattr(self, name)
             if value != FIELDS[name].default and self.method != method:
                 raise UsageError(f"{name} is {value} but method is {self.method!r}: use --method {method}")
+        if self.heldout != FIELDS["heldout"].default and self.select != "heldout":
+            raise UsageError(f"heldout is {self.heldout} but select is {self.select!r}: use --select heldout")
         if self.temperature != 1 and self.mixing != "temperature":
             raise UsageError(
                 f"temperature is {self.temperature} but mixing is {self.mixing!r}: use --mixing temperature"

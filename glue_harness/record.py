@@ -22,6 +22,13 @@ class Split(TypedDict, total=False):
     fingerprint: str | None
 
 
+class Selection(TypedDict, total=False):
+    """The rows that choose a task's best step."""
+
+    split: str
+    examples: int
+
+
 class Environment(TypedDict, total=False):
     """Versions, device, threads, precision, and these."""
 
@@ -56,6 +63,7 @@ class Record:
     last: dict[str, Score] = field(default_factory=dict)  # the same at the last step
     data: dict[str, dict[str, Split]] = field(default_factory=dict)  # task -> role -> rows, origin, fingerprint
     mix: dict[str, dict[str, float | None]] = field(default_factory=dict)  # task -> probability, examples, epochs
+    selected_on: dict[str, Selection] = field(default_factory=dict)  # task -> what chose its step
     parameters: dict[str, int] = field(default_factory=dict)  # total, trainable
     environment: Environment = field(default_factory=Environment)
     timing: dict[str, float | None] = field(default_factory=dict)

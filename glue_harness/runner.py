@@ -23,6 +23,7 @@ from glue_harness.metrics import measure
 from glue_harness.optim import make_optimizer
 from glue_harness.origin import Origin, find_origin
 from glue_harness.plan import Plan
+from glue_harness.portions import Asked
 from glue_harness.record import Record, Score
 from glue_harness.registry import Registry, load_tasks
 from glue_harness.selection import best_step
@@ -109,6 +110,7 @@ class _Run:
         self.store, self.record, self.watcher = store, record, watcher
         self.folder = store.run_folder(record.id)
         self.best: dict[str, int] = {}  # group -> its best step so far
+        self.held_out = plan.select == "heldout"
         self.began = time.perf_counter()
         self.setup_seconds = self.evaluation_seconds = 0.0
 
@@ -126,7 +128,7 @@ class _Run:
             train(*loop, self.plan, setup.machine, hooks, setup.fit)
         finally:
             self.record.notes += setup.fit.notes
-        if self.plan.eval_limit:
+        if self.plan.eval_limit or self.held_out:
             self._score_in_full()
 
     def timing(self) -> dict[str, float]:
@@ -139,6 +141,7 @@ class _Run:
         record.parameters = setup.counts
         record.notes += setup.notes
         record.mix = setup.mix
+        record.selected_on = setup.selected_on
         record.data = {
             task: {role: rows.to_record() for role, rows in roles.items()} for task, roles in setup.rows.items()
         }
@@ -161,38 +164,36 @@ class _Run:
             self.watcher.stepped(self.setup, state)
 
     def _evaluate(self, state: State) -> None:
-        """Scores every task, keeps the checkpoint if it is the best yet for one of them, saves the record."""
+        """Scores what chooses steps, keeps the checkpoint if it is the best yet for a task, saves the record."""
         began = time.perf_counter()
-        record = self.record
-        found = {task.name: self._answer(task, self.plan.eval_limit) for task in self.chosen.scored}
-        for task in self.chosen.scored:
+        record, choosers = self.record, self.setup.choosers
+        found = {task.name: self._answer(task, self.setup.asked[task.name], self.plan.eval_limit) for task in choosers}
+        for task in choosers:
             values = measure(task.metrics, found[task.name])
             record.history.setdefault(task.name, []).append((state.step, values))
-            record.last[task.name] = score(task, found[task.name], state.step)
+            if not self.held_out:
+                record.last[task.name] = score(task, found[task.name], state.step)
         improved = [group for group in self.chosen.groups if self._is_best(group, state.step)]
         if improved or state.step == self.plan.steps:  # weights first: no score may stand without its checkpoint
             checkpoint.save(self.folder, state.step, self.setup.model, self.setup.parameters)
             self.best.update(dict.fromkeys(improved, state.step))
             checkpoint.prune(self.folder, {*self.best.values(), state.step})
-        for group in improved:
+        for group in improved if not self.held_out else ():  # else validation is asked once, at the end
             self._keep(group, found, state.step)
         for name, count in state.seen.items():
             record.mix[name]["seen"] = count
         self.evaluation_seconds += time.perf_counter() - began
         self.store.save(record)
         if self.watcher:
-            self.watcher.scored(
-                state.step, {task.name: record.history[task.name][-1][1] for task in self.chosen.scored}
-            )
+            self.watcher.scored(state.step, {task.name: record.history[task.name][-1][1] for task in choosers})
 
-    def _answer(self, task: Task, limit: int | None = None) -> list[Prediction]:
+    def _answer(self, task: Task, asked: Asked, limit: int | None = None) -> list[Prediction]:
         setup = self.setup
-        examples, tokens = setup.scoring[task.name][:limit], setup.scoring_tokens[task.name]
-        return answer(setup.model, task, examples, self.plan, setup.machine, tokens)
+        return answer(setup.model, task, asked.examples[:limit], self.plan, setup.machine, asked.tokens)
 
     def _is_best(self, group: str, step: int) -> bool:
         """T5's rule over the group's whole history; an undefined score is never better than a defined one."""
-        best = best_step([self.record.history[task.name] for task in self.chosen.groups[group]])
+        best = best_step([self.record.history[task.name] for task in self.setup.choosing[group]])
         return (best or step) == step if group in self.best else True
 
     def _keep(self, group: str, found: dict[str, list[Prediction]], step: int) -> None:
@@ -202,10 +203,15 @@ class _Run:
 
     def _score_in_full(self) -> None:
         """The final scores use all examples, whatever was used to choose the steps."""
+        began = time.perf_counter()
         for step in sorted(set(self.best.values())):
             checkpoint.load(self.folder, step, self.setup.model)
             for group in (group for group, best in self.best.items() if best == step):
-                self._keep(group, {task.name: self._answer(task) for task in self.chosen.groups[group]}, step)
+                found = {
+                    task.name: self._answer(task, self.setup.scoring[task.name]) for task in self.chosen.groups[group]
+                }
+                self._keep(group, found, step)
+        self.evaluation_seconds += time.perf_counter() - began
 
 
 def score(task: Task, predictions: Sequence[Prediction], step: int, with_intervals: bool = False) -> Score:

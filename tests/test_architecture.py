@@ -12,10 +12,20 @@ PACKAGE = ROOT / "glue_harness"
 FLOORS = [
     {"errors", "reading", "names", "shapes", "task", "plan", "record", "build", "cues", "spans"}
     | {"glue", "superglue", "referent", "winograd"},  # F0: nouns, rules
-    {"registry", "data", "mixing", "mixtures", "sampler", "metrics", "stats", "selection", "store", "board"}
+    {"registry", "data", "mixing", "mixtures", "sampler", "subsets", "metrics", "stats", "selection", "store", "board"}
     | {"published", "choose", "comparison", "formats", "console", "submit"}
     | {"cache", "sources", "origin", "strategy", "packing"},  # F1: no torch
-    {"device", "models", "methods", "optim", "batching", "tokens", "layout", "fit"},  # F2: torch starts here
+    {
+        "device",
+        "models",
+        "methods",
+        "optim",
+        "batching",
+        "tokens",
+        "portions",
+        "layout",
+        "fit",
+    },  # F2: torch starts here
     {"train", "answer", "checkpoint"},  # F3
     {"assemble", "estimate", "runner", "predict", "doctor", "bench"},  # F4: the only place that assembles
     {"cli"},  # F5

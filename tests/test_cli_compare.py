@@ -87,6 +87,7 @@ def test_only_the_settings_that_differ_are_shown(store, glue):
         "plan": first.digest,
         "seeds": [0],
         "data": "demo",
+        "select": "validation",
         "steps": 1000,
         "seconds": 12.5,
         "invalid_percent": 0.0,

@@ -83,7 +83,7 @@ def test_a_checkpoint_gives_its_scores_again(multi, results):
     setup = assemble(plan, registry, choose_tasks(plan, registry))
     for name, score in multi.scores.items():
         load(results / multi.id, score.step, setup.model)
-        predictions = answer(setup.model, registry.task(name), setup.scoring[name], plan, setup.machine)
+        predictions = answer(setup.model, registry.task(name), setup.scoring[name].examples, plan, setup.machine)
         assert [p.text for p in Store(results).read_predictions(multi.id, registry.task(name))] == [
             p.text for p in predictions
         ]

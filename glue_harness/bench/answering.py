@@ -22,7 +22,7 @@ Work = Callable[[Task, Sequence[Example]], list[Prediction]]
 
 def questions(setup: Setup, count: int) -> Questions:
     """About `count` validation examples with a closed set of answers, as many of each task."""
-    closed = {name: [e for e in examples if e.choices] for name, examples in setup.scoring.items()}
+    closed = {name: [e for e in asked.examples if e.choices] for name, asked in setup.scoring.items()}
     closed = {name: examples for name, examples in closed.items() if examples}
     if not closed:
         raise UsageError("glue bench measures answers to label tasks: name one that is scored, for example --task mnli")

@@ -46,6 +46,8 @@ DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --dem
 )
 @plan_option("text", "File or folder of plain text for span corruption.")
 @plan_option("text_share", "Its share of what is drawn, beside other tasks.")
+@plan_option("train_limit", "Rows of each task's train split to use; a smaller number's are among a larger one's.")
+@plan_option("select", "validation, or heldout: choose best steps on rows of train that are not trained on.")
 @plan_option("steps", "Optimiser updates.")
 @plan_option("batch_size", "Examples per update.")
 @plan_option("lr", "Learning rate.")

@@ -75,6 +75,11 @@ def fingerprint(task: Task, rows: Iterable[Row]) -> str:
     return digest.hexdigest()
 
 
+def inputs_of(task: Task, row: Row) -> str:
+    """What a row asks, as one text: the same whatever the rows came from."""
+    return CANONICAL.encode([row.get(column) for column in task.columns if column not in ("idx", "label")])
+
+
 def count_notes(rows: int, official: int | None) -> tuple[str, ...]:
     """What is to be said about a number of rows that is not the official one."""
     if official is None or rows == official:

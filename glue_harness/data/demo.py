@@ -5,10 +5,10 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from glue_harness.data.checks import CANONICAL, HIDDEN_LABEL
+from glue_harness.data.checks import HIDDEN_LABEL, inputs_of
 from glue_harness.data.rows import Read
 from glue_harness.errors import DataError, UsageError
-from glue_harness.task import Row, Task
+from glue_harness.task import Task
 
 LEAST_ROWS, MOST_ROWS = 500, 4000  # of a training split whose size is left to us
 LEAST_EVALUATION_ROWS = 200
@@ -63,7 +63,3 @@ def unseen(task: Task, split: str, n: int, train: list[dict[str, Any]]) -> list[
     raise DataError(
         f"the demo of {task.name!r} has no {n:,} rows beside {len(train):,} for training: use fewer, as in --data demo"
     )
-
-
-def inputs_of(task: Task, row: Row) -> str:
-    return CANONICAL.encode([row.get(column) for column in task.columns if column not in ("idx", "label")])

@@ -37,6 +37,7 @@ def _fields(board: Board, row: Row) -> dict[str, Any]:
         "steps": row.steps,
         "seeds": row.seeds,
         "data": row.data,
+        "select": row.select,
         "invalid_percent": row.invalid,
         **{f"{name}_{part}": stat and getattr(stat, part) for name, stat in stats.items() for part in SPREAD},
         "runs": " ".join(row.runs),
