@@ -3,11 +3,22 @@
 import json
 
 import pytest
+import sentencepiece
 from conftest import golden
 from toys import vocabulary
 
 from glue_harness.errors import UsageError
-from glue_harness.models.tokenizer import EOS, Bytes, FastTokenizer, cut, load_tokenizer, train_tokenizer, until_end
+from glue_harness.models.tokenizer import (
+    EOS,
+    SAMPLE,
+    Bytes,
+    FastTokenizer,
+    cut,
+    load_tokenizer,
+    sampled,
+    train_tokenizer,
+    until_end,
+)
 
 TRAPS = [
     "hello world",
@@ -64,6 +75,26 @@ def test_learned_vocabulary_has_t5s_special_ids_and_reads_control_tokens_as_text
 def test_learning_is_deterministic():
     texts = ["one two three", "two three four", "four five six"] * 20
     assert train_tokenizer(texts, 60).fingerprint == train_tokenizer(texts, 60).fingerprint
+
+
+def test_the_library_is_left_nothing_to_choose(monkeypatch):
+    """Its own sample of more texts than it wants differs from process to process."""
+    train, given = sentencepiece.SentencePieceTrainer.train, {}
+
+    def spy(sentence_iterator, **options):
+        given.update(options, texts=list(sentence_iterator))
+        train(sentence_iterator=iter(given["texts"]), **options)
+
+    monkeypatch.setattr("sentencepiece.SentencePieceTrainer.train", spy)
+    train_tokenizer(map(str, range(SAMPLE + 9)), 300)
+    assert len(given["texts"]) == given["input_sentence_size"] == SAMPLE
+
+
+def test_a_sample_is_from_everywhere():
+    assert sampled("abc", 3) == sampled("abc", 4) == list("abc")
+    found = sampled(map(str, range(10_000)), 1000)
+    assert len(set(found)) == 1000
+    assert 4500 < sum(map(int, found)) / 1000 < 5500
 
 
 def test_saved_vocabulary_is_the_same(tmp_path):

@@ -64,6 +64,7 @@ def measure(folder: Path, vocabulary: str, n: int) -> None:
     from glue_harness import Plan, load_tasks
     from glue_harness.batching import Feed
     from glue_harness.data import load
+    from glue_harness.layout import arrangement
     from glue_harness.models import load_model
     from glue_harness.sampler import Sampler
     from glue_harness.tokens import tokens_of
@@ -80,7 +81,9 @@ def measure(folder: Path, vocabulary: str, n: int) -> None:
         made = time.perf_counter()
         tokens = tokens_of(task, rows, model, plan, [])
         opened = time.perf_counter()
-        feed = Feed(model, {"sst2": tokens}, Sampler(0, [len(tokens)], [1.0]), BATCH, None)
+        feed = Feed(
+            model, {"sst2": tokens}, Sampler(0, [len(tokens)], [1.0]), BATCH, *arrangement(plan.packing, False, None)
+        )
         feed.update(0)
         drawing = time.perf_counter()
         for step in range(1, UPDATES + 1):
