@@ -1,14 +1,14 @@
-"""Weights of a run: written beside, synced, renamed; only a folder with the marker counts.
+"""Weights of a run at a step, each in a sealed folder.
 
 Of a model that learns in part, only that part is kept, with a fingerprint of the weights it belongs to.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
-import os
 import shutil
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,30 +16,28 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from glue_harness.errors import GlueError
+from glue_harness.errors import DataError, GlueError
 from glue_harness.methods import load_method
 from glue_harness.models import Model, load_model
-from glue_harness.origin import MARKER, PART, folder_of
+from glue_harness.origin import PART, folder_of
 from glue_harness.plan import Plan
+from glue_harness.sealed import MARKER, prove_whole, seal
 from glue_harness.shapes import FROM_SCRATCH
 
 
 def save(run_folder: Path, step: int, model: Model, learning: Sequence[nn.Parameter]) -> None:
-    """The model at a step, or what of it learns. A crash while writing leaves a draft that nobody reads."""
+    """The model at a step, or what of it learns."""
     target = folder_of(run_folder, step)
-    draft = target.with_name(f".{target.name}.tmp")
+    with explained(target):
+        seal(target, lambda draft: _write(draft, model, learning))
+
+
+@contextlib.contextmanager
+def explained(target: Path) -> Iterator[None]:
+    """A disk that fails while something is saved is one line."""
     try:
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
-        _write(draft, model, learning)
-        for file in draft.iterdir():
-            _sync(file)
-        (draft / MARKER).touch()
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(draft, target)
-        _sync(target.parent)
+        yield
     except (OSError, SafetensorError) as error:
-        shutil.rmtree(draft, ignore_errors=True)
         reason = getattr(error, "strerror", None) or error
         raise GlueError(f"cannot save checkpoint {str(target)!r}: {reason}; free some space") from None
 
@@ -47,13 +45,27 @@ def save(run_folder: Path, step: int, model: Model, learning: Sequence[nn.Parame
 def load(run_folder: Path, step: int, model: Model) -> None:
     """A step's weights into a model of the same shape, prepared by the same method."""
     folder = folder_of(run_folder, step)
-    if not (folder / MARKER).exists():
+    if not is_there(folder):
         raise GlueError(f"no complete checkpoint at {str(folder)!r}")
+    prove(folder)
     _read(folder, model)
+
+
+def is_there(folder: Path) -> bool:
+    return (folder / MARKER).exists()
+
+
+def prove(folder: Path) -> None:
+    """Refuses weights that are not those that were written."""
+    try:
+        prove_whole(folder)
+    except DataError as error:
+        raise GlueError(f"checkpoint {str(folder)!r} cannot be read: {error}") from None
 
 
 def rebuild(folder: Path, plan: Plan) -> Model:
     """The model of a complete checkpoint; where only a part was kept, the plan tells the rest."""
+    prove(folder)
     if not (folder / PART).exists():
         return load_model(plan.replace(model=str(folder), tokenizer=None), ())
     vocabulary = str(folder) if plan.model in FROM_SCRATCH else None
@@ -111,11 +123,3 @@ def fingerprint(weights: Mapping[str, Tensor], trained: Collection[str]) -> str:
         found.update(f"{name} {tuple(weight.shape)} {weight.dtype}\n".encode())
         found.update(weight.view(torch.uint8).numpy())
     return found.hexdigest()[:16]
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -34,6 +34,13 @@ class Interrupted(GlueError):
     exit_code = 130
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal on its way out of a run: like Ctrl-C, nothing that catches failures may swallow it."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number
+
+
 def unknown(kind: str, name: str, known: Iterable[str], lister: str = "") -> UsageError:
     """The error for a name nobody knows, with the nearest name that exists; `lister` is the command that tells all."""
     known = sorted(known)

@@ -14,11 +14,11 @@ from glue_harness.errors import GlueError, UsageError
 from glue_harness.plan import Plan, plan_from
 from glue_harness.record import Record
 from glue_harness.registry import Registry
+from glue_harness.sealed import MARKER
 from glue_harness.selection import answering_step
 from glue_harness.shapes import EARLIER
 from glue_harness.store import Store
 
-MARKER = "complete"  # in a checkpoint's folder, written last
 PART = "trained.safetensors"  # instead of all weights, where a method trained only some
 
 

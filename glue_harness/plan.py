@@ -24,6 +24,7 @@ CHOICES = {
     "precision": ("auto", "bf16", "fp32"),
     "compile": ("auto", "on", "off"),
     "device": ("auto", "cuda", "cpu"),
+    "on_nonfinite": ("stop", "skip"),
 }
 METHOD_SETTINGS = {"adapter_width": "adapter", "adapter_trains": "adapter", "lora_rank": "lora"}
 LEAST = {"weight_decay": 0, "z_loss": 0, "dropout": 0, "warmup": 0, "seed": 0, "max_input": 2, "max_target": 2}
@@ -66,6 +67,7 @@ class Plan:
     clip: float | None = 1.0  # norm of the gradient
     z_loss: float = 0.0  # weight of the squared log of what a token's probabilities are divided by
     dropout: float | None = None  # None: the model's own
+    on_nonfinite: str = "stop"  # or skip: what becomes of an update whose loss or gradient is not finite
     max_input: int = 512  # tokens
     max_target: int = 128
     max_answer: int = 128
@@ -81,6 +83,10 @@ class Plan:
     seed: int = 0
 
     def __post_init__(self) -> None:
+        for name, kind in TYPES.items():  # 1 and 1.0 are one plan, with one digest
+            if kind in (float, float | None) and isinstance(getattr(self, name), int):
+                object.__setattr__(self, name, float(getattr(self, name)))
+        object.__setattr__(self, "rates", {name: float(rate) for name, rate in self.rates.items()})
         if not self.tasks:
             raise UsageError("no task: name one with --task, for example --task mnli")
         for name, known in CHOICES.items():

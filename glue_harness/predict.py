@@ -55,7 +55,7 @@ class Trained:
 def load(record: Record, run_folder: Path, step: int) -> Trained:
     """The model that a run kept at a step."""
     folder = checkpoint.folder_of(run_folder, step)
-    if not (folder / checkpoint.MARKER).exists():
+    if not checkpoint.is_there(folder):
         raise GlueError(f"run {record.id} has no checkpoint of step {step} any more: repeat it with glue run")
     precision = record.environment.get("precision", "auto")
     plan = plan_from(record.plan).replace(device="auto", precision=precision)

@@ -67,6 +67,8 @@ class Record:
     parameters: dict[str, int] = field(default_factory=dict)  # total, trainable
     environment: Environment = field(default_factory=Environment)
     timing: dict[str, float | None] = field(default_factory=dict)
+    resumed: list[int] = field(default_factory=list)  # the steps it went on from
+    skipped: list[int] = field(default_factory=list)  # the steps whose update was not finite
     notes: list[str] = field(default_factory=list)  # whatever was not as asked
     error: str | None = None
     schema: int = SCHEMA

@@ -159,6 +159,13 @@ class Store:
         except OSError as error:
             raise _cannot_save(path, error) from None
 
+    def cut_train(self, run_id: str, step: int) -> None:
+        """Drops the lines of train.jsonl after a step, and one that was cut off."""
+        path = self.run_folder(run_id) / "train.jsonl"
+        if path.exists():
+            lines = path.read_bytes().splitlines(keepends=True)
+            write_atomic(path, b"".join(line for line in lines if _is_until(step, line)))
+
     def _read(self, path: Path) -> Record:
         """A record that can be relied on, or an error that says why it cannot."""
         if path.name == RECORD and not is_safe_name(path.parent.name):
@@ -193,6 +200,13 @@ class Store:
         if not is_safe_name(task_name):
             raise UsageError(f"task name {task_name!r} cannot be a file name: {SAFE_NAMES}")
         return self.run_folder(run_id) / "predictions" / f"{task_name}.jsonl"
+
+
+def _is_until(step: int, line: bytes) -> bool:
+    try:
+        return json.loads(line)["step"] <= step
+    except (ValueError, LookupError, TypeError):
+        return False
 
 
 def write_atomic(path: Path, content: str | bytes) -> None:

@@ -25,6 +25,9 @@ from glue_harness.models.tokenizer import EOS
 from glue_harness.optim import learning_rate
 from glue_harness.plan import Plan
 
+IN_A_ROW = 3  # updates skipped one after the other end a run; so does more than this and a hundredth of all
+NAMED = 4  # examples that an error lists
+
 
 @dataclass
 class State:
@@ -37,6 +40,7 @@ class State:
     examples: int = 0
     tokens: int = 0  # padded input tokens seen
     seen: Counter[str] = field(default_factory=Counter)  # task -> examples
+    skipped: list[int] = field(default_factory=list)  # steps whose update was left out
     task_losses: dict[str, float] = field(default_factory=dict)  # of the last update, a mean over each task's tokens
 
 
@@ -66,11 +70,12 @@ def train(
     machine: Machine,
     hooks: Sequence[Hook],
     fit: Fit | None = None,
+    state: State | None = None,
 ) -> State:
-    """Runs the plan's steps and calls each hook when it is due."""
-    state, rate, fit = State(), learning_rate(plan), fit or Fit()
+    """Runs the plan's steps, or those after `state`, and calls each hook when it is due."""
+    state, rate, fit = state or State(), learning_rate(plan), fit or Fit()
     readings: deque[Reading] = deque()
-    with contextlib.closing(updates(feed, range(plan.steps), machine)) as fed:
+    with contextlib.closing(updates(feed, range(state.step, plan.steps), machine)) as fed:
         for step, update in fed:
             if hasattr(method, "on_step"):
                 method.on_step(model, plan, step)
@@ -80,10 +85,12 @@ def train(
             norm = clip(parameters, plan.clip)
             due = [hook for hook in hooks if (step + 1) % hook.every == 0 or step + 1 == plan.steps]
             readings.append(reading(step, update, sums, norm))
-            wait = any(hook.every > 1 for hook in due)
+            wait = plan.on_nonfinite == "skip" or any(hook.every > 1 for hook in due)
             while len(readings) > (0 if wait else machine.lag):
-                settle(state, readings.popleft())
-            optimizer.step()
+                if fault := settle(state, readings.popleft()):
+                    skip_or_stop(state, fault, plan, model, feed, machine)
+            if state.skipped[-1:] != [step + 1]:
+                optimizer.step()
             optimizer.zero_grad(set_to_none=True)
 
             advance(state, update, rate(step))
@@ -157,26 +164,65 @@ def reading(step: int, update: Update, sums: Tensor, norm: Tensor) -> Reading:
     return Reading(step, update, copied, arrived)
 
 
-def settle(state: State, found: Reading) -> None:
-    """Waits for what was measured, and stops a run that has gone astray."""
+def settle(state: State, found: Reading) -> Reading | None:
+    """Waits for what was measured, and gives it back if it is not finite."""
     if found.arrived:
         found.arrived.synchronize()
-    *sums, norm = found.values.tolist()
-    loss = sum(sums) / found.update.tokens
-    check_finite(loss, norm, found.step, found.update)
-    state.loss, state.gradient_norm = loss, norm
+    *sums, state.gradient_norm = found.values.tolist()
+    state.loss = sum(sums) / found.update.tokens
     state.task_losses = {
         name: total / tokens
         for name, total, tokens in zip(found.update.tasks, sums, found.update.target_tokens, strict=True)
         if tokens
     }
+    return None if is_finite(state.loss, state.gradient_norm) else found
 
 
-def check_finite(loss: float, norm: float, step: int, update: Update) -> None:
-    if not (math.isfinite(loss) and math.isfinite(norm)):
-        ids = update.ids
-        names = ", ".join(ids[:4]) + (f" and {len(ids) - 4} more" if len(ids) > 4 else "")
-        raise GlueError(f"loss {loss} (gradient norm {norm}) at step {step + 1} on {names}: try a smaller --lr")
+def skip_or_stop(state: State, found: Reading, plan: Plan, model: Model, feed: Feed, machine: Machine) -> None:
+    """Leaves out an update that is not finite, or ends the run and names what is to blame."""
+    state.skipped.append(found.step + 1)
+    if reason := too_many(state.skipped, plan):
+        where = blamed(found.update.ids, feed.drawn(found.step), model, machine)
+        what = f"loss {state.loss} (gradient norm {state.gradient_norm}) at step {found.step + 1}"
+        raise GlueError(f"{what} on {where}: {reason}")
+
+
+def is_finite(*values: float) -> bool:
+    return all(map(math.isfinite, values))
+
+
+def too_many(skipped: Sequence[int], plan: Plan) -> str:
+    """Why a run ends at an update that is not finite, with the fix; nothing if the plan skips them and they are few."""
+    if plan.on_nonfinite == "stop":
+        return "try a smaller --lr, or --on-nonfinite skip"
+    if all(skipped[-1] - k in skipped for k in range(IN_A_ROW)):
+        return f"{IN_A_ROW} updates in a row were skipped, try a smaller --lr"
+    most = max(IN_A_ROW, plan.steps // 100)
+    return f"more than {most} of {plan.steps:,} updates were skipped, try a smaller --lr" if len(skipped) > most else ""
+
+
+def blamed(ids: Sequence[str], drawn: Sequence[Encoded], model: Model, machine: Machine) -> str:
+    """The examples whose loss is not finite by themselves; all, if none is."""
+    alone = [name for name, example in zip(ids, drawn, strict=True) if not is_finite(loss_of(example, model, machine))]
+    bad = alone or ids
+    tasks = ", ".join(sorted({name.partition("/")[0] for name in bad}))
+    names = ", ".join(bad[:NAMED]) + (f" and {len(bad) - NAMED} more" if len(bad) > NAMED else "")
+    return f"{len(bad)} of {len(ids)} examples, of {tasks}: {names}"
+
+
+@torch.no_grad()
+def loss_of(example: Encoded, model: Model, machine: Machine) -> float:
+    model.module.eval()
+    with machine.autocast():
+        return model.loss(model.collate([example], machine.device)).total.item()
+
+
+def check_weights(model: Model, when: str) -> None:
+    """Weights that are not finite make every later number worthless: none may be scored or kept."""
+    bad = [name for name, weight in model.module.named_parameters() if not weight.isfinite().all()]
+    if bad:
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        raise GlueError(f"weights {when} are not finite: {bad[0]}{more}")
 
 
 def set_rate(optimizer: Optimizer, rate: float) -> None:

@@ -14,20 +14,12 @@ FLOORS = [
     | {"glue", "superglue", "referent", "winograd"},  # F0: nouns, rules
     {"registry", "data", "mixing", "mixtures", "sampler", "subsets", "metrics", "stats", "selection", "store", "board"}
     | {"published", "choose", "comparison", "formats", "console", "submit"}
-    | {"cache", "sources", "origin", "strategy", "packing"},  # F1: no torch
-    {
-        "device",
-        "models",
-        "methods",
-        "optim",
-        "batching",
-        "tokens",
-        "portions",
-        "layout",
-        "fit",
-    },  # F2: torch starts here
-    {"train", "answer", "checkpoint"},  # F3
-    {"assemble", "estimate", "runner", "predict", "doctor", "bench"},  # F4: the only place that assembles
+    | {"cache", "sources", "origin", "strategy", "packing"}
+    | {"sealed", "claim", "resume", "stopping", "evidence"},  # F1: no torch
+    {"device", "models", "methods", "optim", "batching", "tokens", "portions"}
+    | {"layout", "fit"},  # F2: torch starts here
+    {"train", "answer", "checkpoint", "snapshot"},  # F3
+    {"assemble", "estimate", "underway", "runner", "predict", "doctor", "bench"},  # F4: the only place that assembles
     {"cli"},  # F5
 ]
 FLOOR = {name: level for level, names in enumerate(FLOORS) for name in names}

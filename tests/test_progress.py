@@ -1,6 +1,7 @@
 """What a run shows while it goes by."""
 
 import io
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,10 +19,11 @@ def test_many_tasks_leave_the_counts_their_room(monkeypatch, tasks):
     monkeypatch.setattr(progress, "console", lambda stderr: screen)
     monkeypatch.setattr(progress, "describe", lambda setup: [])
     setup = SimpleNamespace(plan=SimpleNamespace(steps=100_000))
-    state = SimpleNamespace(step=12_345, seen=dict.fromkeys(tasks, 5), examples=400_000, tokens=9_000_000, loss=0.12345)
+    counts = {"examples": 400_000, "tokens": 9_000_000, "skipped": []}
+    state = SimpleNamespace(step=12_345, seen=dict.fromkeys(tasks, 5), loss=0.12345, **counts)
     with progress.Progress(quiet=False) as shown:
-        shown.assembled(setup, SimpleNamespace(notes=[]), Path("results/run"))
-        shown.began -= 1000
+        shown.assembled(setup, SimpleNamespace(notes=[], resumed=[]), Path("results/run"))
+        shown.before = (time.perf_counter() - 1000, 0, 0)
         shown.stepped(setup, state)
         shown.bar.refresh()
     counts, shares = last_frame(screen.file.getvalue())

@@ -85,7 +85,8 @@ def test_hooks_run_when_due_and_at_the_end():
 
 def test_nonfinite_loss_names_step_and_examples():
     with pytest.raises(
-        GlueError, match=r"loss \S+ \(gradient norm \S+\) at step \d on toy/\d+, .*: try a smaller --lr"
+        GlueError,
+        match=r"loss \S+ \(gradient norm \S+\) at step \d on 8 of 8 examples, of toy: toy/\d+, .*: try a smaller",
     ):
         trained(lr=1e30, clip=None, steps=20, optimizer="adamw")
 

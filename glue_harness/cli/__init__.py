@@ -80,8 +80,8 @@ def main(arguments: list[str] | None = None) -> None:
         if os.environ.get("GLUE_DEBUG"):
             raise
         stop(message, code)
-    except KeyboardInterrupt:
-        stop("interrupted", 130)
+    except KeyboardInterrupt as error:
+        stop("interrupted", getattr(error, "exit_code", 130))
     except SystemExit:
         if isinstance(sys.stdout, click.utils.PacifyFlushWrapper):  # click's mark of `glue tasks | head`: no failure
             sys.exit(0)

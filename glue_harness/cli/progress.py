@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -31,7 +32,7 @@ class Progress:
         self.bar: Any = None
         self.state: State | None = None
         self.shown = 0.0
-        self.measured = False
+        self.before: tuple[float, int, int] | None = None  # the first step's end: time, examples, tokens
 
     def __enter__(self) -> Progress:
         return self
@@ -42,30 +43,34 @@ class Progress:
 
     def assembled(self, setup: Setup, record: Record, folder: Path) -> None:
         self.folder = folder
-        self.began = time.perf_counter()
         if self.quiet:
             return
         for text in record.notes:
             note(text)
         for line in describe(setup):
             note(line)
+        if record.resumed:
+            note(f"goes on from step {record.resumed[-1]:,}")
         if console(stderr=True).is_terminal:
-            self._draw(setup)
+            self._draw(setup, *record.resumed[-1:])
 
     def stepped(self, setup: Setup, state: State) -> None:
         self.state = state
         now = time.perf_counter()
+        if state.skipped[-1:] == [state.step] and not self.quiet:
+            note(f"step {state.step:>6}  skipped: its loss or gradient is not finite", style="red")
+        self.before = self.before or (now, state.examples, state.tokens)
         if not self.bar or (now - self.shown < REFRESH and state.step < setup.plan.steps):
             return
         self.shown = now
-        elapsed = now - self.began
+        began, examples, tokens = self.before
+        elapsed = now - began or math.inf
         total = sum(state.seen.values())
         self.shares.plain = " ".join(f"{name} {count / total:.0%}" for name, count in sorted(state.seen.items()))
-        speed = f"{state.examples / elapsed:,.0f} ex/s {state.tokens / elapsed:,.0f} tok/s"
+        speed = f"{(state.examples - examples) / elapsed:,.0f} ex/s {(state.tokens - tokens) / elapsed:,.0f} tok/s"
         self.counts.update(self.job, completed=state.step, loss=f"{state.loss:.3f}", speed=speed)
 
     def scored(self, step: int, values: dict[str, dict[str, float]]) -> None:
-        self.measured = True
         if not self.quiet:
             loss = f"{self.state.loss:.3f}" if self.state else ""
             scores = "  ".join(
@@ -73,7 +78,7 @@ class Progress:
             )
             note(f"step {step:>6}  loss {loss}  {scores}")
 
-    def _draw(self, setup: Setup) -> None:
+    def _draw(self, setup: Setup, done: int = 0) -> None:
         """The counts on one line, the tasks' shares below: many tasks would crowd the counts out."""
         from rich.console import Group
         from rich.live import Live
@@ -87,7 +92,7 @@ class Progress:
             TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(),
         )
-        self.job = self.counts.add_task("", total=setup.plan.steps, loss="-", speed="")
+        self.job = self.counts.add_task("", total=setup.plan.steps, completed=done, loss="-", speed="")
         self.shares = Text(style="dim", no_wrap=True, overflow="ellipsis")
         self.bar = Live(Group(self.counts, self.shares), console=console(stderr=True), transient=True)
         self.bar.start()

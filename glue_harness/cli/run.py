@@ -13,6 +13,7 @@ from glue_harness.cli.options import (
     open_registry,
     pair,
     plan_option,
+    results_folder,
     results_option,
     split_names,
     task_folders_option,
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from glue_harness.plan import Plan
     from glue_harness.record import Record
     from glue_harness.registry import Registry
+    from glue_harness.store import Store
 
+LATEST = "latest"  # what --resume means without a name
 DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --demo stands for
 
 
@@ -54,11 +57,26 @@ DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --dem
 @plan_option("optimizer", "adamw or adafactor.")
 @plan_option("answers", "closed: only valid answers. strict: T5's free greedy decoding.")
 @plan_option("eval_every", "Steps between evaluations; default: ten times a run.")
+@plan_option("on_nonfinite", "stop or skip: an update whose loss or gradient is not finite.")
 @plan_option("device", "auto, cuda or cpu.")
 @plan_option("seed", "First seed.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs, one a seed.")
 @click.option("--plan", "file", type=click.Path(path_type=Path), help="Plan as TOML; options here override it.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting; --dry-run lists them.")
+@click.option(
+    "--resume",
+    is_flag=False,
+    flag_value=LATEST,
+    metavar="[RUN]",
+    help="Go on with a run, without a name the newest unfinished one.",
+)
+@click.option("--force", is_flag=True, help="Resume although the plan or the data changed; recorded.")
+@click.option(
+    "--checkpoint-every",
+    type=click.IntRange(min=1),
+    metavar="STEPS",
+    help="Steps between checkpoints to resume from; default: at every evaluation.",
+)
 @task_folders_option
 @results_option
 @click.option("--dry-run", is_flag=True, help="Show plan, mix, parameters, memory and time; train nothing.")
@@ -73,6 +91,9 @@ def command(
     seeds: int,
     file: Path | None,
     settings: tuple[str, ...],
+    resume: str | None,
+    force: bool,
+    checkpoint_every: int | None,
     task_folders: tuple[str, ...],
     results: Path,
     dry_run: bool,
@@ -89,11 +110,14 @@ def command(
     glue run --plan results/RUN/plan.toml --seed 1        the same again, another seed
     glue run --task rte --data DIR --model run:latest     from the last model of a run; run:RUN@mnli: best at mnli
     glue run --task glue --strategy leave-one-out         several runs; again: goes on where it stopped
+    glue run --resume                                     go on with the newest unfinished run
     """
-    from glue_harness.choose import choose_tasks
+    from glue_harness.choose import canonical, choose_tasks
     from glue_harness.cli.progress import show_dry_run, show_seeds
     from glue_harness.cli.strategy import run_strategy, show_stages
+    from glue_harness.console import note
     from glue_harness.origin import find_origin
+    from glue_harness.resume import agreed_plan
     from glue_harness.store import Store
     from glue_harness.strategy import stages_of
 
@@ -104,7 +128,8 @@ def command(
         given["rates"] = dict(pair(text, "--rate") for text in rates)
     registry = open_registry(task_folders)
     store = Store(results)
-    plan = _plan(demo, file, given, settings)
+    begun = _begun(store, resume, force, dry_run=dry_run, seeds=seeds > 1, strategy=bool(strategy))
+    plan = _plan(begun.plan if begun else {}, demo, file, given, settings)
     origin = find_origin(plan, store, registry)
     plan = plan.replace(model=origin.model)
     if strategy is None and pretrain_steps is not None:
@@ -119,23 +144,42 @@ def command(
             show_dry_run(plan, origin, registry, as_json)
         return
     store.prove()
+    if begun:
+        agreed_plan(begun, canonical(plan, registry), force)
+        if begun.status == "finished":
+            note(f"run {begun.id} is finished: there is nothing left to do")
+    do = partial(_run, registry=registry, results=results, quiet=quiet, checkpoint_every=checkpoint_every)
     if strategy:
-        do = partial(_run, registry=registry, results=results, quiet=quiet)
         run_strategy(strategy, stages, range(plan.seed, plan.seed + seeds), registry, results, do, quiet, as_json)
         return
     records = []
     for seed in range(plan.seed, plan.seed + seeds):
-        records.append(_run(plan.replace(seed=seed), "", registry, results, quiet))
+        records.append(do(plan.replace(seed=seed), "", resume=begun and begun.id, force=force))
         _show(records[-1], registry, results / records[-1].id, as_json)
     if seeds > 1 and not as_json:
         show_seeds([record.scores for record in records], registry)
 
 
-def _plan(demo: bool, file: Path | None, given: dict[str, Any], settings: tuple[str, ...]) -> Plan:
-    """Later sources win: --demo, the plan file, options, --set."""
+def _begun(store: Store, resume: str | None, force: bool, **others: bool) -> Record | None:
+    """The run that is to go on."""
+    from glue_harness.resume import unfinished
+
+    if resume is None and force:
+        raise UsageError("--force is for --resume: a run of its own has nothing to differ from")
+    if resume is None:
+        return None
+    if unlike := [name.replace("_", "-") for name, given in others.items() if given]:
+        raise UsageError(f"--resume goes on with one run: leave out --{unlike[0]}")
+    return unfinished(store, resume)
+
+
+def _plan(
+    begun: dict[str, Any], demo: bool, file: Path | None, given: dict[str, Any], settings: tuple[str, ...]
+) -> Plan:
+    """Later sources win: the run that goes on, --demo, the plan file, options, --set."""
     from glue_harness.plan import parsed, plan_from, read_plan
 
-    values: dict[str, Any] = dict(DEMO) if demo else {}
+    values: dict[str, Any] = begun | DEMO if demo else dict(begun)
     values |= read_plan(file) if file else {}
     values |= given
     for text in settings:
@@ -146,16 +190,15 @@ def _plan(demo: bool, file: Path | None, given: dict[str, Any], settings: tuple[
     return plan_from(values)
 
 
-def _run(plan: Plan, stage: str, registry: Registry, results: Path, quiet: bool) -> Record:
+def _run(plan: Plan, stage: str, registry: Registry, results: Path, quiet: bool, **how: Any) -> Record:
     from glue_harness.cli.progress import Progress
     from glue_harness.runner import run
 
     with Progress(quiet) as progress:
         try:
-            return run(plan, results=results, registry=registry, watcher=progress, stage=stage)
-        except KeyboardInterrupt:
-            kept = f": what was measured is in {progress.folder}" if progress.measured else ""
-            raise Interrupted(f"interrupted{kept}") from None
+            return run(plan, results=results, registry=registry, watcher=progress, stage=stage, **how)
+        except KeyboardInterrupt as stop:
+            raise _interrupted(stop, progress.folder) from None
 
 
 def _show(record: Record, registry: Registry, folder: Path, as_json: bool) -> None:
@@ -167,3 +210,19 @@ def _show(record: Record, registry: Registry, folder: Path, as_json: bool) -> No
         click.echo(json_text({"id": record.id, "folder": str(folder), "scores": scores}))
     else:
         show_scores(record, registry, folder)
+
+
+def _interrupted(stop: KeyboardInterrupt, folder: Path | None) -> Interrupted:
+    """What is left of a run that was stopped, and how to go on with it."""
+    from glue_harness.resume import snapshots
+
+    code = getattr(stop, "exit_code", Interrupted.exit_code)
+    message = "interrupted" if code == Interrupted.exit_code else "terminated"
+    if folder and (left := snapshots(folder)):
+        where = f" --results {folder.parent}" if folder.parent != results_folder() else ""
+        message += f" after step {left[0][0]}: glue run --resume {folder.name}{where} goes on from there"
+    elif folder:
+        message += f": what was kept is in {folder}"
+    error = Interrupted(message)
+    error.exit_code = code
+    return error
