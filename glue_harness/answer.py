@@ -12,7 +12,8 @@ from glue_harness.models import Answer, Encoded, Model
 from glue_harness.plan import Plan
 from glue_harness.task import Example, Prediction, Task
 
-EVAL_TOKENS = {"cpu": 2048, "cuda": 16_384}  # small batches waste less padding, large ones fewer launches
+EVAL_TOKENS = {"cpu": 2048, "cuda": 16_384}  # of a batch
+BATCH_COST = {"cpu": 128, "cuda": 4096}  # tokens that a batch costs by itself, whatever is in it
 
 
 def answer(
@@ -27,15 +28,19 @@ def answer(
     model.module.eval()
     encoded = model.encode(examples) if tokens is None else [tokens[k] for k in range(len(examples))]
     answers: dict[int, Answer] = {}
-    budget = token_budget(plan, machine)
     with machine.autocast():  # around all batches: weights are cast once
         for closed in (True, False):  # a row without choices in a task of choices is answered freely
             rows = [k for k, example in enumerate(examples) if bool(example.choices) == closed]
-            for batch in by_length([encoded[k] for k in rows], budget):
+            for batch in batches_of([encoded[k] for k in rows], plan, machine):
                 members = [rows[k] for k in batch]
                 found = _answered(model, [encoded[k] for k in members], [examples[k] for k in members], plan, machine)
                 answers.update(zip(members, found, strict=True))
     return [task.prediction(e, answers[k].text, answers[k].scores) for k, e in enumerate(examples)]
+
+
+def batches_of(encoded: Sequence[Encoded], plan: Plan, machine: Machine) -> list[list[int]]:
+    """Indices of examples that are answered together."""
+    return by_length(encoded, token_budget(plan, machine), BATCH_COST[machine.device.type])
 
 
 def token_budget(plan: Plan, machine: Machine) -> int:

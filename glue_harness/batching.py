@@ -171,13 +171,18 @@ def ahead(make: Callable[[int], Any], steps: Iterable[int]) -> Iterator[tuple[in
                 future.cancel()
 
 
-def by_length(encoded: Sequence[Any], budget: int) -> list[list[int]]:
-    """Indices in batches of at most `budget` padded input tokens, longest first so that memory fails early."""
-    order = sorted(range(len(encoded)), key=lambda k: -encoded[k].length)
+def by_length(encoded: Sequence[Encoded], budget: int, waste: int) -> list[list[int]]:
+    """Indices in batches of at most `budget` padded input tokens, longest first so that memory fails early.
+
+    A batch also ends when its padding has reached `waste`: what one more batch costs by itself.
+    """
     batches: list[list[int]] = []
-    for k in order:
-        if batches and (len(batches[-1]) + 1) * encoded[batches[-1][0]].length <= budget:
+    longest = lost = 0
+    for k in sorted(range(len(encoded)), key=lambda k: -encoded[k].length):
+        lost += longest - encoded[k].length
+        if batches and lost <= waste and (len(batches[-1]) + 1) * longest <= budget:
             batches[-1].append(k)
         else:
             batches.append([k])
+            longest, lost = encoded[k].length, 0
     return batches

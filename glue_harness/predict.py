@@ -8,8 +8,7 @@ from itertools import groupby
 from pathlib import Path
 
 from glue_harness import checkpoint, data, device
-from glue_harness.answer import answer, token_budget
-from glue_harness.batching import by_length
+from glue_harness.answer import answer, batches_of
 from glue_harness.data import Rows
 from glue_harness.data.own import question
 from glue_harness.errors import DataError, GlueError, RowError, UsageError
@@ -42,7 +41,7 @@ class Trained:
         encoded = self.model.encode(examples)
         found: list[dict[str, float]] = [{} for _ in examples]
         closed = [k for k, example in enumerate(examples) if example.choices]
-        for members in by_length([encoded[k] for k in closed], token_budget(self.plan, self.machine)):
+        for members in batches_of([encoded[k] for k in closed], self.plan, self.machine):
             batch = [closed[k] for k in members]
             with self.machine.autocast():
                 collated = self.model.collate([encoded[k] for k in batch], self.machine.device)

@@ -94,9 +94,12 @@ def test_shares_of_probability_sum_to_one_over_sibling_answers(model):
 
 def test_batches_keep_every_row_once_within_the_budget():
     encoded = toy_model().encode(EXAMPLES)
-    batches = by_length(encoded, 100)
+    batches = by_length(encoded, 100, 20)
     assert sorted(k for batch in batches for k in batch) == list(range(len(EXAMPLES)))
     assert all(len(b) * max(encoded[k].length for k in b) <= 100 or len(b) == 1 for b in batches)
+    longest = max(e.length for e in encoded)
+    assert all(len(b) * encoded[b[0]].length - sum(encoded[k].length for k in b) <= 20 + longest for b in batches)
+    assert len(by_length(encoded, 10**6, 10**6)) == 1
 
 
 def test_a_single_choice_is_forced():

@@ -7,9 +7,8 @@ from typing import Any
 
 import torch
 
-from glue_harness.answer import answer, token_budget
+from glue_harness.answer import answer, batches_of, token_budget
 from glue_harness.assemble import Setup
-from glue_harness.batching import by_length
 from glue_harness.bench.contest import Side, Stopwatch
 from glue_harness.bench.features import Collator, features_of
 from glue_harness.errors import UsageError
@@ -35,7 +34,7 @@ def answering_sides(setup: Setup, asked: Questions) -> list[Side]:
     budget, width = token_budget(plan, setup.machine), plan.max_input
     size = max(1, budget // width)
     encoded = [setup.model.encode(examples) for examples in asked.values()]
-    longest = sum(len(b) * max(e[k].length for k in b) for e in encoded for b in by_length(e, budget))
+    longest = sum(len(b) * max(e[k].length for k in b) for e in encoded for b in batches_of(e, plan, setup.machine))
 
     def ours(task: Task, examples: Sequence[Example]) -> list[Prediction]:
         return answer(setup.model, task, examples, plan, setup.machine)
@@ -44,7 +43,7 @@ def answering_sides(setup: Setup, asked: Questions) -> list[Side]:
         return generated(setup, task, examples, lambda encoded: slices(len(encoded), size), Collator(width=width))
 
     def in_order_of_length(task: Task, examples: Sequence[Example]) -> list[Prediction]:
-        return generated(setup, task, examples, lambda encoded: by_length(encoded, budget), Collator())
+        return generated(setup, task, examples, lambda encoded: batches_of(encoded, plan, setup.machine), Collator())
 
     ends = "told to stop at the longest label"
     return [

@@ -119,7 +119,13 @@ def show_scores(record: Record, registry: Registry, folder: Path) -> None:
     """What a run ends with."""
     if record.scores:
         show(score_table(record.scores, registry))
-    say(f"{record.seconds:.0f} s, recorded in {folder}", style="dim")
+    say(f"{_durations(record)}, recorded in {folder}", style="dim")
+
+
+def _durations(record: Record) -> str:
+    """All seconds, and the share of each part."""
+    parts = ", ".join(f"{part} {took / record.seconds:.0%}" for part, took in record.timing.items())
+    return f"{record.seconds:.0f} s ({parts})" if record.seconds else "0 s"
 
 
 def score_table(scores: Mapping[str, Score], registry: Registry, title: str = "") -> Table:
