@@ -195,7 +195,7 @@ def check_sizes(plan: Plan, training: Mapping[str, Sequence[Encoded]]) -> dict[s
     for name, size in sizes.items():
         if not size:
             raise DataError(f"{name}: no training example is left after T5's preprocessing")
-    if plan.batch_size > (total := sum(sizes.values())):
+    if plan.batch_size > (total := sum(sizes.values())) and not plan.batch_tokens:
         raise UsageError(f"batch_size {plan.batch_size} is larger than the data ({total} examples): use --batch-size")
     return sizes
 

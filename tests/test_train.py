@@ -6,14 +6,14 @@ import pytest
 import torch
 from toys import CPU, toy_examples, toy_model, toy_plan, toy_tokens
 
-from glue_harness.batching import Feed
+from glue_harness.batching import Feed, PackedFeed
 from glue_harness.errors import GlueError, UsageError
 from glue_harness.fit import Fit
 from glue_harness.layout import buckets, packed
 from glue_harness.methods import load_method
 from glue_harness.models.batch import IGNORED
 from glue_harness.optim import Adafactor, learning_rate, make_optimizer
-from glue_harness.packing import FINE
+from glue_harness.packing import FINE, t5_rows
 from glue_harness.sampler import Sampler
 from glue_harness.train import Hook, State, accumulate, train
 
@@ -147,6 +147,46 @@ def test_buckets_are_cut_by_length_when_it_pays():
     assert sorted(buckets(lengths, None)[-1]) == list(range(8))
     assert len(buckets([10] * 24, None)) == 1
     assert max(map(len, buckets([10] * 24, 5))) <= 5
+
+
+def packed_feed(model) -> PackedFeed:
+    tokens = {"toy": toy_tokens(model, toy_examples(50))}
+    common = (model, tokens, Sampler(0, [50], [1.0]), 0, packed(FINE, None))
+    return PackedFeed(*common, lengths=(40, 16), height=5)
+
+
+def test_updates_of_tokens_are_the_rows_of_t5s_packer_one_after_the_other():
+    model = toy_model()
+    feed = packed_feed(model)
+    drawn = [d.encoded for d in feed.draws(0, 400)]
+    rows = t5_rows([(e.length, e.target_length) for e in drawn], (40, 16))
+    assert any(len(row) > 1 for row in rows)
+    steps = [feed.update(step) for step in range(12)]
+    made = [row for update in steps for part in update.passes for row in part.rows]
+    assert len(made) == 60
+    as_lists = [[(list(e.inputs), list(e.targets)) for e in row] for row in made]
+    assert as_lists == [[(list(drawn[k].inputs), list(drawn[k].targets)) for k in row] for row in rows[:60]]
+    assert packed_feed(model).update(9).ids == steps[9].ids  # whatever was asked for before
+    assert feed.update(2).ids == steps[2].ids
+    assert steps[0].padded == 5 * max(sum(e.length for e in row) for row in made[:5]) <= 5 * 40
+    assert feed.examples_an_update() == pytest.approx(sum(u.examples for u in steps) / 12, rel=0.2)
+    assert [len(e.inputs) for e in feed.drawn(3)] == [len(i) for row in as_lists[15:20] for i, _ in row]
+
+
+def test_losses_of_tasks_are_means_over_their_own_tokens():
+    model = toy_model()
+    tokens = {name: toy_tokens(model, toy_examples(30, seed=k)) for k, name in enumerate(("a", "b"))}
+    feed = Feed(model, tokens, Sampler(0, [30, 30], [0.5, 0.5]), 16, packed(FINE, None))
+    plan = toy_plan(steps=1, batch_size=16)
+    parameters = load_method("full").prepare(model, plan)
+    (drawn,) = [feed.draws(0, 16)]
+    expected = {
+        name: sum(model.loss(model.collate([d.encoded], CPU.device)).total.item() for d in drawn if d.task == k)
+        / sum(d.encoded.target_length for d in drawn if d.task == k)
+        for k, name in enumerate(feed.names)
+    }
+    state = train(model, load_method("full"), parameters, make_optimizer(plan, parameters), feed, plan, CPU, ())
+    assert state.task_losses == pytest.approx(expected, rel=1e-5)
 
 
 def test_unknown_method_is_named():

@@ -53,6 +53,7 @@ DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --dem
 @plan_option("select", "validation, or heldout: choose best steps on rows of train that are not trained on.")
 @plan_option("steps", "Optimiser updates.")
 @plan_option("batch_size", "Examples per update.")
+@plan_option("batch_tokens", "Instead: input tokens per update, packed as T5 does it.")
 @plan_option("lr", "Learning rate.")
 @plan_option("optimizer", "adamw or adafactor.")
 @plan_option("answers", "closed: only valid answers. strict: T5's free greedy decoding.")
