@@ -7,7 +7,7 @@ from statistics import median
 from typing import Any
 
 from glue_harness.assemble import Setup
-from glue_harness.train import accumulate
+from glue_harness.passes import accumulate
 
 TIMED = 3  # updates
 FLOATS = {"adamw": 4, "adafactor": 2}  # per trained parameter: weight, gradient, moments

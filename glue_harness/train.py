@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -17,12 +16,11 @@ from torch.optim import Optimizer
 from glue_harness.batching import Feed, Update, ahead
 from glue_harness.device import Machine
 from glue_harness.errors import GlueError
-from glue_harness.fit import Fit, is_out_of_memory
-from glue_harness.layout import Pass
+from glue_harness.fit import Fit
 from glue_harness.methods import Method
 from glue_harness.models import Encoded, Model
-from glue_harness.models.tokenizer import EOS
 from glue_harness.optim import learning_rate
+from glue_harness.passes import fitting
 from glue_harness.plan import Plan
 
 IN_A_ROW = 3  # updates skipped one after the other end a run; so does more than this and a hundredth of all
@@ -102,47 +100,6 @@ def train(
 def updates(feed: Feed, steps: Iterable[int], machine: Machine) -> Iterator[tuple[int, Update]]:
     """Made beside a GPU's work; on a CPU another thread would only take from the one that computes."""
     return ahead(feed.update, steps) if machine.on_gpu else ((step, feed.update(step)) for step in steps)
-
-
-def fitting(model: Model, update: Update, machine: Machine, fit: Fit, seed: int) -> Tensor:
-    """`accumulate`, in smaller passes where memory does not suffice: the update is the same."""
-    while True:
-        torch.manual_seed(seed)  # dropout is a function of the step, not of history
-        try:
-            return accumulate(model, update, machine, fit)
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not is_out_of_memory(error):
-                raise
-            model.module.zero_grad(set_to_none=True)
-        fit.shrink(update)
-
-
-def probe(model: Model, machine: Machine, fit: Fit, feed: Feed, longest: int) -> None:
-    """The largest pass that may come, once, for nothing: memory fails now or, most likely, never."""
-    rows = max(1, (fit.most or longest) // longest)
-    example = Encoded([EOS] * longest, [EOS])
-    part = Pass([[example]] * rows, [0] * rows, feed.grid)
-    fitting(model, Update([part], rows, part.padded, {}, feed.names, [], list), machine, fit, seed=0)
-    model.module.zero_grad(set_to_none=True)
-    fit.remember()
-
-
-def accumulate(model: Model, update: Update, machine: Machine, fit: Fit) -> Tensor:
-    """Gradients of the mean loss over the update's target tokens, however many passes it takes."""
-    sums = torch.zeros(len(update.tasks), dtype=torch.float64, device=machine.device)
-    for part in (piece for whole in update.passes for piece in whole.cut(fit.most)):
-        batch = model.lay(part.rows, machine.device, part.grid)
-        with machine.autocast():
-            loss = model.loss(batch, fit.lean)
-        (loss.total / update.tokens).backward()
-        sums.index_add_(0, owners(part, len(loss.each), machine), loss.each.double())
-    return sums
-
-
-def owners(part: Pass, size: int, machine: Machine) -> Tensor:
-    """The task of every target token; what fills the grid has no loss, whoever owns it."""
-    tasks = np.repeat(part.tasks, [e.target_length for row in part.rows for e in row])
-    return torch.from_numpy(np.pad(tasks, (0, size - len(tasks)))).to(machine.device, non_blocking=True)
 
 
 def clip(parameters: Sequence[nn.Parameter], limit: float | None) -> Tensor:

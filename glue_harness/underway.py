@@ -18,6 +18,7 @@ from glue_harness.evidence import environment, score, signatures
 from glue_harness.metrics import measure
 from glue_harness.optim import make_optimizer
 from glue_harness.origin import Origin
+from glue_harness.passes import probe
 from glue_harness.plan import Plan
 from glue_harness.portions import Asked
 from glue_harness.record import Record
@@ -29,7 +30,7 @@ from glue_harness.snapshot import Progress, Snapshot
 from glue_harness.stopping import Stop
 from glue_harness.store import Store, write_atomic
 from glue_harness.task import Prediction, Task
-from glue_harness.train import Hook, State, check_weights, probe, train
+from glue_harness.train import Hook, State, check_weights, train
 
 EVALUATIONS = 10  # a run, unless the plan says how often
 LOG_EVERY = 10  # steps between lines of train.jsonl

@@ -18,7 +18,7 @@ FLOORS = [
     | {"sealed", "claim", "resume", "stopping", "evidence"},  # F1: no torch
     {"device", "models", "methods", "optim", "batching", "tokens", "portions"}
     | {"layout", "fit"},  # F2: torch starts here
-    {"train", "answer", "checkpoint", "snapshot"},  # F3
+    {"train", "passes", "answer", "checkpoint", "snapshot"},  # F3
     {"assemble", "estimate", "underway", "runner", "predict", "doctor", "bench"},  # F4: the only place that assembles
     {"cli"},  # F5
 ]

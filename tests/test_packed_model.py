@@ -19,8 +19,8 @@ from glue_harness.models import stacks
 from glue_harness.models.batch import IGNORED
 from glue_harness.models.dropout import Dropout, dropped, replace_dropout
 from glue_harness.packing import FINE, pack
+from glue_harness.passes import fitting, probe
 from glue_harness.sampler import Sampler
-from glue_harness.train import fitting, probe
 
 SHAPES = {
     "v1": {},

@@ -14,8 +14,9 @@ from glue_harness.methods import load_method
 from glue_harness.models.batch import IGNORED
 from glue_harness.optim import Adafactor, learning_rate, make_optimizer
 from glue_harness.packing import FINE, t5_rows
+from glue_harness.passes import accumulate
 from glue_harness.sampler import Sampler
-from glue_harness.train import Hook, State, accumulate, train
+from glue_harness.train import Hook, State, train
 
 
 def feed_of(model, batch=8, micro=None, n=100, seed=0) -> Feed:
