@@ -42,7 +42,7 @@ class Plan:
     data: str = "hub"  # hub, demo, demo:ROWS, or a folder
     revision: str | None = None  # of the Hub data; None: the one pinned in the task file
     train_limit: int | None = None  # rows of each task's train split that are used at most, held-out ones included
-    model: str = "google-t5/t5-small"  # Hub id, folder, run:RUN, tiny, or t5:small|base|large from scratch
+    model: str = "google-t5/t5-small"  # Hub id, folder, run:RUN, tiny, or t5:mini|small|base|large from scratch
     tokenizer: str | None = None  # folder with the vocabulary for a model from scratch
     method: str = "full"
     adapter_width: int = 128  # inner size of an adapter

@@ -31,7 +31,7 @@ FULL, QUICK = Size(24, 32, 5, 1024), Size(6, 16, 2, 96)
 @click.option("-t", "--task", "names", multiple=True, metavar="NAME", help="Tasks or suites of --data; default: glue.")
 @click.option("--data", metavar="WHERE", help="As in glue run; default: synthetic text as long as GLUE's inputs.")
 @click.option(
-    "-m", "--model", default="t5:small", show_default=True, help="t5:small|base|large, tiny, Hub id or folder."
+    "-m", "--model", default="t5:small", show_default=True, help="t5:mini|small|base|large, tiny, Hub id or folder."
 )
 @plan_option("tokenizer", "Folder with the vocabulary of a model from scratch.")
 @plan_option("precision", "auto, bf16 or fp32, on all sides.")

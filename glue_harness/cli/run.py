@@ -34,7 +34,7 @@ DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --dem
 @click.option("-t", "--task", "names", multiple=True, metavar="NAME", help="Task or suite; repeat or use commas.")
 @click.option("--demo", is_flag=True, help="Synthetic data and a tiny model: no network, under a minute.")
 @plan_option("data", "hub, demo, demo:ROWS, or a folder (official download, save_to_disk, parquet).")
-@plan_option("model", "Hub id, folder, tiny, or t5:small|base|large from scratch.", short="-m")
+@plan_option("model", "Hub id, folder, tiny, or t5:mini|small|base|large from scratch.", short="-m")
 @plan_option("tokenizer", "Folder with the vocabulary of a model from scratch.")
 @plan_option("method", "Which parameters learn: full, adapter, unfreeze, frozen or lora.")
 @plan_option("adapter_width", "Inner size of an adapter, for --method adapter.")
