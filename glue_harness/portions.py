@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
+
 from glue_harness.data import Rows
 from glue_harness.data.checks import fingerprint
 from glue_harness.models import Model
@@ -34,7 +36,8 @@ def trained_tokens(task: Task, rows: Rows, part: Part, model: Model, plan: Plan,
     if len(part.trained) == len(rows):
         return tokens
     wanted = set(part.trained)
-    return Subset(tokens, [number for number in range(len(tokens)) if row_of(tokens.id(number)) in wanted])
+    numbers = (number for number in range(len(tokens)) if row_of(tokens.id(number)) in wanted)
+    return Subset(tokens, np.fromiter(numbers, np.int64))
 
 
 def asked_of(task: Task, rows: Rows, model: Model, plan: Plan, notes: list[str]) -> Asked:

@@ -25,8 +25,8 @@ MOST_HELD_OUT = 1 / 5  # of a task's rows, however many are asked for
 class Part(NamedTuple):
     """Places of rows in a train split, in its order."""
 
-    trained: list[int]
-    held_out: list[int]
+    trained: Sequence[int]
+    held_out: Sequence[int]
 
 
 def parts(plan: Plan, train: Mapping[str, tuple[Task, Sequence[Row]]], scored: Collection[str]) -> dict[str, Part]:
@@ -68,10 +68,10 @@ def described(plan: Plan, parts: Mapping[str, Part], sizes: Mapping[str, int]) -
     return lines
 
 
-def limited(task: Task, rows: Sequence[Row], limit: int | None, seed: int) -> list[int]:
+def limited(task: Task, rows: Sequence[Row], limit: int | None, seed: int) -> Sequence[int]:
     """The places of at most so many rows, labels in proportion; a smaller limit gives a part of a larger one's."""
     if limit is None or limit >= len(rows):
-        return list(range(len(rows)))
+        return range(len(rows))
     turns = in_proportion(strata(task, rows), [key(inputs_of(task, row), seed) for row in rows])
     return sorted(place for place, _ in zip(turns, range(limit), strict=False))
 

@@ -100,7 +100,7 @@ def test_what_one_task_holds_out_no_other_is_trained_on():
 def test_a_limit_counts_what_is_held_out_too():
     found = parts(plan(select="heldout", train_limit=50, heldout=7), {"rte": demo("rte")}, {"rte"})["rte"]
     assert (len(found.trained) + len(found.held_out), len(found.held_out) >= 7) == (50, True)
-    assert parts(plan(), {"rte": demo("rte")}, {"rte"})["rte"] == (list(range(300)), [])
+    assert parts(plan(), {"rte": demo("rte")}, {"rte"})["rte"] == (range(300), [])
 
 
 def test_only_what_is_scored_holds_rows_out_and_text_is_not_limited():

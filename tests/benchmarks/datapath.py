@@ -48,7 +48,7 @@ class Peak:
     def look(self) -> None:
         while self.going:
             self.most = max(self.most, self.now())
-            time.sleep(0.02)
+            time.sleep(0.005)
 
     @staticmethod
     def now() -> int:
