@@ -49,7 +49,7 @@ class Plan:
     adapter_trains: str = "adapters+norms"
     lora_rank: int = 8
     mixing: str = "proportional"
-    limit: float | None = 2**19  # K: examples of one task that count at most
+    limit: float | None = 2.0**19  # K: examples of one task that count at most
     temperature: float = 1.0
     rates: Mapping[str, float] = field(default_factory=dict)  # for mixing = custom
     text: str | None = None  # file or folder that span corruption reads; None: where the data is

@@ -24,12 +24,25 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Table:
+    """One of the paper's tables: which of its configurations stand there. The values are those of Table 16."""
+
+    title: str
+    rows: tuple[str, ...]
+    footnotes: Mapping[str, str]  # configuration -> remark
+
+
+@dataclass(frozen=True)
 class Published:
     source: str
     short: str  # the source in a few words
     model: str
     notes: tuple[str, ...]
     results: tuple[Result, ...]
+    tables: Mapping[str, Table]
+
+    def result(self, configuration: str) -> Result:
+        return next(result for result in self.results if result.configuration == configuration)
 
 
 def load_published() -> Published:
@@ -47,4 +60,8 @@ def load_published() -> Published:
         )
         for row in table["rows"]
     )
-    return Published(table["source"], table["short"], table["model"], tuple(table["notes"]), results)
+    tables = {
+        name: Table(made["title"], tuple(made["rows"]), made.get("footnotes", {}))
+        for name, made in table["tables"].items()
+    }
+    return Published(table["source"], table["short"], table["model"], tuple(table["notes"]), results, tables)

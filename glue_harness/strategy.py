@@ -42,13 +42,20 @@ class Brief:
     @property
     def units(self) -> list[str]:
         """What counts as one task: what the plan names, a suite as a whole. A suite named alone is its members."""
-        names = [part for name in self.plan.tasks for part in name.split("+")]
+        names = self.split_suite or [part for name in self.plan.tasks for part in name.split("+")]
         for name in names:
             if mixtures.is_mixture(name):
                 raise UsageError(f"{name} is a mixture, which a strategy cannot take apart: name its tasks or suites")
-        if len(names) == 1:
-            names = list(self.registry.suites.get(names[0], names))
         return [name for name in names if any(map(self._is_scored, self.registry.suites.get(name, (name,))))]
+
+    @property
+    def split_suite(self) -> list[str]:
+        """The members of the only suite that is named, if no other task is."""
+        named = [name for name in self.plan.tasks if not self._is_text(name)]
+        return list(self.registry.suites.get(named[0], ())) if len(named) == 1 else []
+
+    def _is_text(self, name: str) -> bool:
+        return name in self.registry.tasks and self.registry.tasks[name].noise is not None
 
     def _is_scored(self, name: str) -> bool:
         scorers = self.registry.scorers(self.registry.task(name))
@@ -70,7 +77,7 @@ class Brief:
         """A plan for all units but one, mixed; text joins them if the plan has a share for it."""
         tasks = [left for name in self.plan.tasks for left in self._without(name, leave_out)]
         with_text = text and self.plan.text_share is not None and self.text_task not in tasks
-        if not tasks:
+        if all(map(self._is_text, tasks)):
             raise UsageError(f"nothing is left to train on without {leave_out}: name two tasks or more")
         rates = {name: rate for name, rate in self.plan.rates.items() if name != leave_out}
         return self.plan.replace(tasks=(*tasks, *([self.text_task] if with_text else ())), rates=rates)
@@ -78,9 +85,8 @@ class Brief:
     def _without(self, name: str, leave_out: str | None) -> list[str]:
         if leave_out is None:
             return [name]
-        parts = self.registry.suites.get(name, ()) if len(self.plan.tasks) == 1 and "+" not in name else ()
-        if parts and name != leave_out:
-            return [part for part in parts if part != leave_out]
+        if leave_out in self.split_suite and name in self.registry.suites:
+            return [part for part in self.split_suite if part != leave_out]
         joined = "+".join(part for part in name.split("+") if part != leave_out)
         return [joined] if joined else []
 

@@ -14,7 +14,7 @@ FLOORS = [
     | {"glue", "superglue", "referent", "winograd"},  # F0: nouns, rules
     {"registry", "data", "mixing", "mixtures", "sampler", "subsets", "metrics", "stats", "selection", "store", "board"}
     | {"published", "choose", "comparison", "formats", "console", "submit"}
-    | {"cache", "sources", "origin", "strategy", "packing"}
+    | {"cache", "sources", "origin", "strategy", "packing", "recipes", "reproduce"}
     | {"sealed", "claim", "resume", "stopping", "evidence"},  # F1: no torch
     {"device", "models", "methods", "optim", "batching", "tokens", "portions"}
     | {"layout", "fit"},  # F2: torch starts here

@@ -17,7 +17,21 @@ import click
 from glue_harness import __version__
 from glue_harness.errors import GlueError, unknown
 
-VERBS = ("run", "tasks", "show", "mix", "score", "compare", "board", "predict", "submit", "demo", "doctor", "bench")
+VERBS = (
+    "run",
+    "tasks",
+    "show",
+    "mix",
+    "score",
+    "compare",
+    "board",
+    "predict",
+    "submit",
+    "demo",
+    "doctor",
+    "bench",
+    "reproduce",
+)
 
 MOST_TOLD = 2000  # characters of a message
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EPIPE)

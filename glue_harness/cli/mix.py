@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from glue_harness.mixing import Rates
     from glue_harness.plan import Plan
     from glue_harness.registry import Registry
-    from glue_harness.task import Task
 
 LARGEST_SIZES = 2**20  # bytes of the file that tells them
 MOST = 10**15  # examples of a task: beyond any data set, and exact as a float
@@ -116,11 +115,12 @@ def of_sizes(sizes: Mapping[str, float], given: dict[str, Any], scale: float) ->
 def of_tasks(names: tuple[str, ...], given: dict[str, Any], registry: Registry) -> Mix:
     """The mix of a run with these settings."""
     from glue_harness.choose import left_out, rates, select
+    from glue_harness.data import training_size
     from glue_harness.plan import plan_from
 
     plan = plan_from({"tasks": names, **given})
     selected = select(plan, registry)
-    sizes = {task.name: training_size(task, plan) for task in selected if "train" in task.splits}
+    sizes = {task.name: training_size(task, plan.data, plan.revision) for task in selected if "train" in task.splits}
     found = rates(plan, registry, sizes)
     notes = [f"{task.name} has no train split: it is only scored" for task in selected if task.name not in sizes]
     notes += left_out(plan, registry, selected)
@@ -129,6 +129,7 @@ def of_tasks(names: tuple[str, ...], given: dict[str, Any], registry: Registry) 
 
 def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[str, float], registry: Registry) -> Mix:
     """T5's mixtures. As there, what has no train split drops out after the rates are computed."""
+    from glue_harness.data import training_size
     from glue_harness.mixing import SizeRate
     from glue_harness.mixtures import NAMES, SHORT, SIZES, mixture, rates
 
@@ -147,7 +148,7 @@ def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[st
     def size(name: str) -> float | None:
         if name in known or name not in tasks:
             return known.get(name)
-        return training_size(tasks[name], plan) if "train" in tasks[name].splits else 0
+        return training_size(tasks[name], plan.data, plan.revision) if "train" in tasks[name].splits else 0
 
     def rate_of(name: str) -> float:
         n = size(name)
@@ -171,18 +172,6 @@ def plan_of(names: tuple[str, ...], given: dict[str, Any]) -> Plan:
     if given.get("mixing", "proportional") == "proportional":
         given = {**given, "mixing": "temperature"}
     return plan_from({"tasks": names, **given})
-
-
-def training_size(task: Task, plan: Plan) -> int:
-    """Training examples: the official rows of the Hub, counted after encoding in data that is here."""
-    if plan.data == "hub":
-        official = task.training_examples or task.source.rows.get(task.splits["train"])
-        if official is None:
-            raise UsageError(f"task {task.name!r} states no official number of rows: use --data DIR")
-        return official
-    from glue_harness.data import load
-
-    return sum(len(task.encode(row)) for row in load(task, "train", plan.data, revision=plan.revision))
 
 
 def origin(plan: Plan) -> str:

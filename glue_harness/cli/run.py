@@ -149,7 +149,7 @@ def command(
         agreed_plan(begun, canonical(plan, registry), force)
         if begun.status == "finished":
             note(f"run {begun.id} is finished: there is nothing left to do")
-    do = partial(_run, registry=registry, results=results, quiet=quiet, checkpoint_every=checkpoint_every)
+    do = partial(carry_out_plan, registry=registry, results=results, quiet=quiet, checkpoint_every=checkpoint_every)
     if strategy:
         run_strategy(strategy, stages, range(plan.seed, plan.seed + seeds), registry, results, do, quiet, as_json)
         return
@@ -191,7 +191,8 @@ def _plan(
     return plan_from(values)
 
 
-def _run(plan: Plan, stage: str, registry: Registry, results: Path, quiet: bool, **how: Any) -> Record:
+def carry_out_plan(plan: Plan, stage: str, registry: Registry, results: Path, quiet: bool, **how: Any) -> Record:
+    """One run, watched; Ctrl-C is one line."""
     from glue_harness.cli.progress import Progress
     from glue_harness.runner import run
 

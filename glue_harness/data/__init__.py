@@ -31,6 +31,16 @@ def load_text(task: Task, where: str) -> Rows:
     return Rows(read.rows, "train", read.origin, None, fingerprint(task, checked(task, "train", read)), read.notes)
 
 
+def training_size(task: Task, where: str, revision: str | None = None) -> int:
+    """Training examples: the official rows of the Hub, counted after encoding in data that is here."""
+    if where == "hub":
+        official = task.training_examples or task.source.rows.get(task.splits["train"])
+        if official is None:
+            raise UsageError(f"task {task.name!r} states no official number of rows: use --data DIR")
+        return official
+    return sum(len(task.encode(row)) for row in load(task, "train", where, revision=revision))
+
+
 def split_of(task: Task, role: str) -> str:
     """The Hub's name of the split that plays a role for a task."""
     if role not in ROLES:

@@ -17,8 +17,8 @@ def render(board: Board) -> str:
     rows = [_fields(board, row) for row in board.rows]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(_safe(name) for name in (rows[0] if rows else ()))
-    writer.writerows([_safe(value) for value in row.values()] for row in rows)
+    writer.writerow(safe(name) for name in (rows[0] if rows else ()))
+    writer.writerows([safe(value) for value in row.values()] for row in rows)
     return file.getvalue()
 
 
@@ -47,7 +47,8 @@ def _fields(board: Board, row: Row) -> dict[str, Any]:
     }
 
 
-def _safe(value: Any) -> Any:
+def safe(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula."""
     if not isinstance(value, str):
         return value
     text = one_line(value)

@@ -1,0 +1,200 @@
+"""`glue reproduce`: the T5 paper's tables, ours beside the published rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from glue_harness.cli.options import (
+    leaderboards_folder,
+    open_registry,
+    pair,
+    plan_option,
+    results_option,
+    split_names,
+    task_folders_option,
+)
+from glue_harness.console import note, say, show, table
+from glue_harness.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from glue_harness.plan import Plan
+    from glue_harness.published import Published
+    from glue_harness.record import Record
+    from glue_harness.registry import Registry
+    from glue_harness.reproduce import Line
+    from glue_harness.reproduce.table import Table
+    from glue_harness.store import Store
+    from glue_harness.strategy import Stage
+
+DEMO = {"tasks": ("rte", "cola", "sst2", "mnli"), "data": "demo", "model": "tiny", "steps": 60}
+DEMO |= {"batch_size": 32, "answers": "closed"}  # what --demo stands for
+WIDTH = 7  # columns of values side by side
+
+
+@click.command()
+@click.argument("name", required=False, metavar="[TABLE]")
+@click.option("--list", "listed", is_flag=True, help="The tables and how many rows they have.")
+@click.option("--demo", is_flag=True, help="Synthetic data and a tiny model: minutes, no network.")
+@click.option("--scale", type=click.FloatRange(0, 1, min_open=True), help="Part of the paper's steps, such as 0.01.")
+@click.option("-t", "--task", "names", multiple=True, metavar="NAME", help="Tasks or suites instead of the paper's.")
+@plan_option("data", "hub, demo, demo:ROWS, or a folder (official download, save_to_disk, parquet).")
+@plan_option("model", "Hub id, folder, tiny, or t5:small|base|large from scratch.", short="-m")
+@plan_option("tokenizer", "Folder with the vocabulary of a model from scratch.")
+@plan_option("text", "File or folder of plain text for pre-training and mixtures.")
+@plan_option("steps", "Steps of the tuning, instead of 2^18 or --scale.")
+@click.option("--pretrain-steps", type=click.IntRange(min=1), help="Steps before it, instead of twice the steps.")
+@plan_option("batch_size", "Examples per update.")
+@plan_option("device", "auto, cuda or cpu.")
+@plan_option("seed", "First seed.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs of every plan.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting of the plan.")
+@click.option("--dry-run", is_flag=True, help="List the runs and which are finished; train nothing.")
+@click.option(
+    "--out", type=click.Path(path_type=Path, file_okay=False), default=leaderboards_folder, help="For the files."
+)
+@click.option("-q", "--quiet", is_flag=True, help="Only the table.")
+@results_option
+@task_folders_option
+def command(
+    name: str | None,
+    listed: bool,
+    demo: bool,
+    scale: float | None,
+    names: tuple[str, ...],
+    pretrain_steps: int | None,
+    seeds: int,
+    settings: tuple[str, ...],
+    dry_run: bool,
+    out: Path,
+    quiet: bool,
+    results: Path,
+    task_folders: tuple[str, ...],
+    **options: Any,
+) -> None:
+    """Make a table of the T5 paper again: ours beside the published row, with the difference and its interval.
+
+    \b
+    Runs what is missing and goes on where it was stopped. Without options: T5-Base at full scale, days on a GPU.
+    Whatever is smaller says so at the head of its table, which then compares the order of the rows.
+
+    \b
+    glue reproduce --list
+    glue reproduce table11 --demo
+    glue reproduce table10 --scale 0.01 --task cola,rte,sst2 --data DIR --model tiny --text FILE
+    """
+    from glue_harness.choose import canonical, choose_tasks
+    from glue_harness.plan import parsed
+    from glue_harness.published import load_published
+    from glue_harness.recipes import departures
+    from glue_harness.reproduce import lines_of
+    from glue_harness.reproduce.report import as_csv, markdown
+    from glue_harness.reproduce.report import head as head_of
+    from glue_harness.reproduce.scale import scale_of
+    from glue_harness.reproduce.table import table_of
+    from glue_harness.store import Store, write_atomic
+    from glue_harness.strategy import Brief
+
+    published = load_published()
+    if listed:
+        show_list(published)
+        return
+    if name not in published.tables:
+        raise unknown("table", name, published.tables) if name else UsageError("no table: glue reproduce --list")
+    registry = open_registry(task_folders)
+    given = {**(DEMO if demo else {}), **{key: value for key, value in options.items() if value is not None}}
+    if names:
+        given["tasks"] = tuple(split_names(names))
+    for text in settings:
+        key, value = pair(text, "--set", str)
+        given[key] = parsed(key, value, "--set")
+    size = scale_of(given, scale or 1.0, pretrain_steps, registry)
+    lines = lines_of(published.tables[name].rows, size, registry)
+    for stage in (stage for line in lines for stage in line.stages):
+        choose_tasks(stage.plan, registry)  # names and folders first: torch takes seconds to import
+    chosen = range(size.plan.seed, size.plan.seed + seeds)
+    if dry_run:
+        show_runs(lines, chosen, Store(results))
+        return
+    records = carry_out_lines(lines, chosen, registry, results, quiet)
+    head = head_of(size, lines, departures("t5", size.plan, registry), seeds)
+    kind = "" if size.is_full else "-demo" if demo else "-scaled"
+    made = {line.configuration: (line, of_seeds) for line, of_seeds in zip(lines, records, strict=True)}
+    reproduced = table_of(name, kind, head, made, Brief(canonical(size.plan, registry), registry, 0), published)
+    show_table(reproduced)
+    for ending, content in {"csv": as_csv(reproduced), "md": markdown(reproduced)}.items():
+        path = out / f"{reproduced.name}.{ending}"
+        write_atomic(path, content)
+        note(f"wrote {path}")
+
+
+def carry_out_lines(
+    lines: Sequence[Line], seeds: Sequence[int], registry: Registry, results: Path, quiet: bool
+) -> list[list[list[Record]]]:
+    """Records by line and seed. Made seed by seed, so that the first seed is whole as early as it can be."""
+    from glue_harness.cli.run import carry_out_plan
+    from glue_harness.store import Store
+    from glue_harness.strategy import carry_out
+
+    store = Store(results)
+    store.prove()
+    found: list[list[list[Record]]] = [[] for _ in lines]
+    for seed in seeds:
+        for number, line in enumerate(lines):
+
+            def do(stage: Stage, plan: Plan, line: Line = line, number: int = number) -> Record:
+                if not quiet:
+                    note(f"{number + 1}/{len(lines)} {line.configuration}, seed {plan.seed}: {stage.name}")
+                part = f"{line.configuration}: {stage.name}"
+                return carry_out_plan(plan, part, registry=registry, results=results, quiet=True)
+
+            found[number].append(carry_out(line.stages, seed, store, do, lambda *_: None))
+    return found
+
+
+def show_list(published: Published) -> None:
+    rows = [(name, table.title.partition(": ")[2], len(table.rows)) for name, table in published.tables.items()]
+    show(table(("table", "what", "rows"), rows, right=("rows",)))
+    say(published.source, style="dim")
+
+
+def show_runs(lines: Sequence[Line], seeds: Sequence[int], store: Store) -> None:
+    """Every run of the table once, though several rows may build on it."""
+    runs = {
+        (stage.plan.digest, seed): (line.configuration, stage, seed)
+        for seed in seeds
+        for line in reversed(lines)  # the first row that needs a run names it
+        for stage in reversed(line.stages)
+    }
+    rows, left = [], 0
+    for digest, seed in reversed(runs):
+        row, stage, _ = runs[digest, seed]
+        done = store.finished(digest, seed)
+        left += 0 if done else stage.plan.steps
+        rows.append((row, stage.name, seed, f"{stage.plan.steps:,}", digest, done.id if done else "-"))
+    show(table(("row", "stage", "seed", "steps", "plan", "run"), rows, right=("seed", "steps")))
+    say(f"{len(rows)} runs, {left:,} steps to go; nothing was trained")
+
+
+def show_table(made: Table) -> None:
+    """The head, then rows with ours above theirs above the difference, a few columns at a time."""
+    from glue_harness.reproduce.report import remarks, shown
+
+    for text in made.head:
+        say(text)
+    for first in range(0, len(made.columns), WIDTH):
+        titles = made.columns[first : first + WIDTH]
+        rows = [
+            (
+                f"{row.configuration}\n{row.settings}",
+                *("\n".join(shown(cell)) for cell in row.cells[first : first + WIDTH]),
+            )
+            for row in made.rows
+        ]
+        show(table(("row, as run", *titles), rows, title=made.title, right=titles, whole=titles))
+    for text in remarks(made):
+        say(text, style="dim")

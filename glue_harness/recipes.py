@@ -1,0 +1,56 @@
+"""Named sets of settings. T5's own is that of its paper and code, section by section of `Plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from glue_harness.errors import unknown
+from glue_harness.plan import Plan
+from glue_harness.registry import Registry
+from glue_harness.task import Task
+
+LENGTHS = {"glue": (512, 84), "superglue": (512, 62), "qa": (512, 97)}  # suite -> tokens of inputs, of targets
+OTHER_LENGTHS = (512, 512)
+Values = dict[str, Any]
+
+
+def t5(tasks: Sequence[Task]) -> Values:
+    """How T5 was fine-tuned. Lengths are those of the suite that all tasks are from."""
+    suites = {task.suite for task in tasks}
+    max_input, max_target = LENGTHS.get(suites.pop(), OTHER_LENGTHS) if len(suites) == 1 else OTHER_LENGTHS
+    return {
+        "steps": 2**18,
+        "batch_size": 128,
+        "optimizer": "adafactor",
+        "lr": 1e-3,
+        "schedule": "constant",
+        "warmup": 0,
+        "weight_decay": 0.0,
+        "clip": None,
+        "dropout": 0.1,
+        "max_input": max_input,
+        "max_target": max_target,
+        "max_answer": 128,
+        "answers": "strict",
+        "eval_every": 5000,
+    }
+
+
+RECIPES: dict[str, Callable[[Sequence[Task]], Values]] = {"t5": t5}
+
+
+def values_of(name: str, tasks: Sequence[str], registry: Registry) -> Values:
+    """A recipe for these tasks, as settings of a plan."""
+    from glue_harness.choose import select
+
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    return RECIPES[name](select(Plan(tuple(tasks)), registry))
+
+
+def departures(name: str, plan: Plan, registry: Registry) -> str:
+    """What a record says of a plan that was made from a recipe."""
+    asked = values_of(name, plan.tasks, registry)
+    other = [f"{key} {getattr(plan, key)}" for key, value in asked.items() if getattr(plan, key) != value]
+    return f"recipe {name}" + (f", but {', '.join(other)}" if other else "")

@@ -1,0 +1,78 @@
+"""The size of an experiment: what all rows share, and how far it is from the paper's."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from glue_harness.choose import choose_tasks
+from glue_harness.data import available, training_size
+from glue_harness.plan import Plan, plan_from
+from glue_harness.recipes import values_of
+from glue_harness.registry import Registry
+from glue_harness.shapes import FROM_SCRATCH, SHAPES
+
+TASKS = ("glue+superglue", "squad", "cnn_dailymail", "wmt_en_de", "wmt_en_fr", "wmt_en_ro")
+PLACE = {"model": "google-t5/t5-base", "data": "hub"}
+STEPS, PRETRAIN_STEPS = 2**18, 2**19
+T5_SIZES = (250, 40_836_715)  # training examples of the smallest and of the largest task in T5's mix: CB, WMT En-Fr
+BASE = "base"  # the shape that the paper's settings are for
+SHARED = ("tasks", "data", "model", "steps", "batch_size")  # settings that make an experiment as large as the paper's
+
+
+@dataclass(frozen=True)
+class Scale:
+    """What all rows share, and how far it is from the paper."""
+
+    plan: Plan
+    pretrain_steps: int
+    with_text: bool
+    sizes: Mapping[str, int]  # task -> training examples
+    is_full: bool
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether rows that are tuned are pre-trained here first."""
+        return self.plan.model in FROM_SCRATCH and self.with_text
+
+    def limit(self, limit: float) -> float:
+        return limit if self.is_full else scaled_limit(limit, self.sizes.values())
+
+    def width(self, width: int) -> int:
+        return scaled_width(width, self.plan.model)
+
+
+def scale_of(given: Mapping[str, Any], part: float, pretrain_steps: int | None, registry: Registry) -> Scale:
+    """T5's recipe over this part of the paper's steps, under the settings that are given."""
+    full = {"tasks": TASKS, **PLACE, **values_of("t5", given.get("tasks", TASKS), registry)}
+    plan = plan_from({**full, "steps": max(1, round(STEPS * part)), **given})
+    if plan.steps != STEPS and "eval_every" not in given:
+        plan = plan.replace(eval_every=None)  # ten times a run
+    first = pretrain_steps or max(1, round(PRETRAIN_STEPS * plan.steps / STEPS))
+    text_task = next(task for task in registry.tasks.values() if task.noise)
+    trained = choose_tasks(plan.replace(text=None), registry).trained
+    return Scale(
+        plan=plan,
+        pretrain_steps=first,
+        with_text=plan.text is not None or available(text_task, plan.data) == "yes",
+        sizes={task.name: training_size(task, plan.data, plan.revision) for task in trained},
+        is_full=first == PRETRAIN_STEPS and all(getattr(plan, key) == full[key] for key in SHARED),
+    )
+
+
+def scaled_limit(limit: float, sizes: Iterable[int]) -> float:
+    """K at the same place between the smallest and the largest task as in T5's mix, on a logarithmic scale.
+
+    K by itself would cap no task of a small mix, and K in proportion to the largest one would cap all of them.
+    """
+    small, large = min(sizes := list(sizes)), max(sizes)
+    place = math.log(limit / T5_SIZES[0]) / math.log(T5_SIZES[1] / T5_SIZES[0])
+    return float(max(1, round(small * (large / small) ** place)))
+
+
+def scaled_width(width: int, model: str) -> int:
+    """An adapter's width in proportion to the model's own; as it is where the model's is not known to us."""
+    size = model.removeprefix("t5:")
+    return max(1, round(width * SHAPES[size]["d_model"] / SHAPES[BASE]["d_model"])) if size in SHAPES else width
