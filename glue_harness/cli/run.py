@@ -21,6 +21,8 @@ from glue_harness.cli.options import (
 from glue_harness.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from glue_harness.plan import Plan
     from glue_harness.record import Record
     from glue_harness.registry import Registry
@@ -62,6 +64,7 @@ DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --dem
 @plan_option("device", "auto, cuda or cpu.")
 @plan_option("seed", "First seed.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs, one a seed.")
+@click.option("--recipe", help="Settings by name, which options override: t5.")
 @click.option("--plan", "file", type=click.Path(path_type=Path), help="Plan as TOML; options here override it.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting; --dry-run lists them.")
 @click.option(
@@ -90,6 +93,7 @@ def command(
     strategy: str | None,
     pretrain_steps: int | None,
     seeds: int,
+    recipe: str | None,
     file: Path | None,
     settings: tuple[str, ...],
     resume: str | None,
@@ -110,6 +114,7 @@ def command(
     glue run --task glue --mixing temperature --temperature 2 --data DIR --model DIR
     glue run --plan results/RUN/plan.toml --seed 1        the same again, another seed
     glue run --task rte --data DIR --model run:latest     from the last model of a run; run:RUN@mnli: best at mnli
+    glue run --task glue --recipe t5 --data DIR           as T5 was fine-tuned; options override the recipe
     glue run --task glue --strategy leave-one-out         several runs; again: goes on where it stopped
     glue run --resume                                     go on with the newest unfinished run
     """
@@ -129,8 +134,9 @@ def command(
         given["rates"] = dict(pair(text, "--rate") for text in rates)
     registry = open_registry(task_folders)
     store = Store(results)
-    begun = _begun(store, resume, force, dry_run=dry_run, seeds=seeds > 1, strategy=bool(strategy))
-    plan = _plan(begun.plan if begun else {}, demo, file, given, settings)
+    others = {"dry_run": dry_run, "seeds": seeds > 1, "strategy": bool(strategy), "recipe": bool(recipe)}
+    begun = _begun(store, resume, force, **others)
+    plan, notes = _plan(recipe, begun.plan if begun else {}, demo, file, given, settings, registry)
     origin = find_origin(plan, store, registry)
     plan = plan.replace(model=origin.model)
     if strategy is None and pretrain_steps is not None:
@@ -149,7 +155,8 @@ def command(
         agreed_plan(begun, canonical(plan, registry), force)
         if begun.status == "finished":
             note(f"run {begun.id} is finished: there is nothing left to do")
-    do = partial(carry_out_plan, registry=registry, results=results, quiet=quiet, checkpoint_every=checkpoint_every)
+    how = {"checkpoint_every": checkpoint_every, "notes": notes}
+    do = partial(carry_out_plan, registry=registry, results=results, quiet=quiet, **how)
     if strategy:
         run_strategy(strategy, stages, range(plan.seed, plan.seed + seeds), registry, results, do, quiet, as_json)
         return
@@ -175,10 +182,20 @@ def _begun(store: Store, resume: str | None, force: bool, **others: bool) -> Rec
 
 
 def _plan(
-    begun: dict[str, Any], demo: bool, file: Path | None, given: dict[str, Any], settings: tuple[str, ...]
-) -> Plan:
-    """Later sources win: the run that goes on, --demo, the plan file, options, --set."""
+    recipe: str | None,
+    begun: dict[str, Any],
+    demo: bool,
+    file: Path | None,
+    given: dict[str, Any],
+    settings: tuple[str, ...],
+    registry: Registry,
+) -> tuple[Plan, list[str]]:
+    """Later sources win: the run that goes on, --recipe, --demo, the plan file, options, --set.
+
+    And what the record says of the recipe.
+    """
     from glue_harness.plan import parsed, plan_from, read_plan
+    from glue_harness.recipes import departures, values_of
 
     values: dict[str, Any] = begun | DEMO if demo else dict(begun)
     values |= read_plan(file) if file else {}
@@ -188,7 +205,10 @@ def _plan(
         values[key] = parsed(key, value, "--set")
     if "tasks" not in values:
         raise UsageError("no task: name one with --task, for example --task mnli (glue tasks lists them)")
-    return plan_from(values)
+    if recipe is None:
+        return plan_from(values), []
+    plan = plan_from({**values_of(recipe, values["tasks"], registry), **values})
+    return plan, [departures(recipe, plan, registry)]
 
 
 def carry_out_plan(plan: Plan, stage: str, registry: Registry, results: Path, quiet: bool, **how: Any) -> Record:
