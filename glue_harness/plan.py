@@ -140,6 +140,11 @@ class Plan:
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
+    def update(self) -> str:
+        """How large an update is, in words."""
+        return f"{self.batch_tokens:,} tokens" if self.batch_tokens else f"{self.batch_size:,} examples"
+
+    @property
     def is_demo(self) -> bool:
         return self.data.partition(":")[0] == "demo"
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from glue_harness.choose import select
 from glue_harness.errors import unknown
 from glue_harness.plan import Plan
 from glue_harness.registry import Registry
@@ -21,13 +22,14 @@ def t5(tasks: Sequence[Task]) -> Values:
     max_input, max_target = LENGTHS.get(suites.pop(), OTHER_LENGTHS) if len(suites) == 1 else OTHER_LENGTHS
     return {
         "steps": 2**18,
-        "batch_size": 128,
+        "batch_tokens": 2**16,
         "optimizer": "adafactor",
         "lr": 1e-3,
         "schedule": "constant",
         "warmup": 0,
         "weight_decay": 0.0,
         "clip": None,
+        "z_loss": 1e-4,
         "dropout": 0.1,
         "max_input": max_input,
         "max_target": max_target,
@@ -42,11 +44,15 @@ RECIPES: dict[str, Callable[[Sequence[Task]], Values]] = {"t5": t5}
 
 def values_of(name: str, tasks: Sequence[str], registry: Registry) -> Values:
     """A recipe for these tasks, as settings of a plan."""
-    from glue_harness.choose import select
-
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     return RECIPES[name](select(Plan(tuple(tasks)), registry))
+
+
+def overridden(values: Values, given: Mapping[str, Any]) -> Values:
+    """A recipe's settings under those that a user gives. Examples and tokens both say how large an update is."""
+    left_out = {"batch_tokens"} if "batch_size" in given else set()
+    return {key: value for key, value in values.items() if key not in left_out} | dict(given)
 
 
 def departures(name: str, plan: Plan, registry: Registry) -> str:

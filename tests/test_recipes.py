@@ -19,7 +19,8 @@ def plan(*tasks: str) -> Plan:
 def test_t5s_values():
     made = plan("glue")
     assert (made.optimizer, made.lr, made.schedule, made.warmup, made.clip) == ("adafactor", 1e-3, "constant", 0, None)
-    assert (made.dropout, made.steps, made.eval_every) == (0.1, 262_144, 5000)
+    assert (made.dropout, made.steps, made.eval_every, made.z_loss) == (0.1, 262_144, 5000, 1e-4)
+    assert made.batch_tokens == 65_536
     assert (made.answers, made.max_answer, made.mixing, made.limit) == ("strict", 128, "proportional", 524_288)
 
 
@@ -54,6 +55,6 @@ def test_options_override_it_and_the_record_tells(tmp_path, capsys):
     code, _, err = runner(capsys)("run", "--task", "rte", "--recipe", "t5", *small, "--results", tmp_path, "-q")
     assert code == 0, err
     (record,), _ = Store(tmp_path).load_all()
-    assert record.notes[0] == "recipe t5, but steps 2, batch_size 4, answers closed"
+    assert record.notes[0] == "recipe t5, but steps 2, batch_tokens None, answers closed"
     made = plan_from(record.plan)
     assert (made.optimizer, made.steps, made.max_target, made.eval_every) == ("adafactor", 2, 84, 5000)

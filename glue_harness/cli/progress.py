@@ -104,12 +104,11 @@ def describe(setup: Setup) -> list[str]:
 
     plan, counts = setup.plan, setup.counts
     slowly = f", {setup.learn_at_first:,} at first" if setup.learn_at_first < counts["trainable"] else ""
-    size = f"{plan.batch_tokens:,} tokens" if plan.batch_tokens else f"{plan.batch_size} examples"
     lines = [
         f"model {plan.model}: {counts['trainable']:,} of {counts['total']:,} parameters learn ({plan.method}{slowly}); "
         f"{setup.machine.device.type}, {setup.machine.precision}",
         f"weights, gradients and optimiser state: {state_bytes(setup) / 2**20:,.0f} MiB (activations come on top)",
-        f"{plan.steps:,} steps of {size}, {plan.optimizer}, lr {plan.lr:g}, seed {plan.seed}",
+        f"{plan.steps:,} steps of {plan.update}, {plan.optimizer}, lr {plan.lr:g}, seed {plan.seed}",
     ]
     for task, roles in setup.rows.items():
         lines += [f"{task}: {text}" for rows in roles.values() for text in rows.notes]

@@ -195,7 +195,7 @@ def _plan(
     And what the record says of the recipe.
     """
     from glue_harness.plan import parsed, plan_from, read_plan
-    from glue_harness.recipes import departures, values_of
+    from glue_harness.recipes import departures, overridden, values_of
 
     values: dict[str, Any] = begun | DEMO if demo else dict(begun)
     values |= read_plan(file) if file else {}
@@ -207,7 +207,7 @@ def _plan(
         raise UsageError("no task: name one with --task, for example --task mnli (glue tasks lists them)")
     if recipe is None:
         return plan_from(values), []
-    plan = plan_from({**values_of(recipe, values["tasks"], registry), **values})
+    plan = plan_from(overridden(values_of(recipe, values["tasks"], registry), values))
     return plan, [departures(recipe, plan, registry)]
 
 

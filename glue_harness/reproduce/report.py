@@ -23,8 +23,8 @@ def head(scale: Scale, lines: Sequence[Line], recipe: str, seeds: int) -> tuple[
     plan = scale.plan
     said = [] if scale.is_full else [SCALED]
     said.append(
-        f"{plan.model}, data {plan.data}, tasks {', '.join(plan.tasks)}: {plan.steps:,} steps of {plan.batch_size} "
-        f"examples, and {scale.pretrain_steps:,} before them where a row pre-trains or mixes. The paper: T5-Base "
+        f"{plan.model}, data {plan.data}, tasks {', '.join(plan.tasks)}: {plan.steps:,} steps of {plan.update}, "
+        f"and {scale.pretrain_steps:,} before them where a row pre-trains or mixes. The paper: T5-Base "
         "(220M), 2^18 steps of 2^16 tokens, and 2^19 before them."
     )
     said += [start(scale), recipe + "."]

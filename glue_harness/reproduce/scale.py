@@ -10,7 +10,7 @@ from typing import Any
 from glue_harness.choose import choose_tasks
 from glue_harness.data import available, training_size
 from glue_harness.plan import Plan, plan_from
-from glue_harness.recipes import values_of
+from glue_harness.recipes import overridden, values_of
 from glue_harness.registry import Registry
 from glue_harness.shapes import FROM_SCRATCH, SHAPES
 
@@ -19,7 +19,7 @@ PLACE = {"model": "google-t5/t5-base", "data": "hub"}
 STEPS, PRETRAIN_STEPS = 2**18, 2**19
 T5_SIZES = (250, 40_836_715)  # training examples of the smallest and of the largest task in T5's mix: CB, WMT En-Fr
 BASE = "base"  # the shape that the paper's settings are for
-SHARED = ("tasks", "data", "model", "steps", "batch_size")  # settings that make an experiment as large as the paper's
+SHARED = ("tasks", "data", "model", "steps", "batch_tokens")  # settings that make an experiment as large as the paper's
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Scale:
 def scale_of(given: Mapping[str, Any], part: float, pretrain_steps: int | None, registry: Registry) -> Scale:
     """T5's recipe over this part of the paper's steps, under the settings that are given."""
     full = {"tasks": TASKS, **PLACE, **values_of("t5", given.get("tasks", TASKS), registry)}
-    plan = plan_from({**full, "steps": max(1, round(STEPS * part)), **given})
+    plan = plan_from(overridden({**full, "steps": max(1, round(STEPS * part))}, given))
     if plan.steps != STEPS and "eval_every" not in given:
         plan = plan.replace(eval_every=None)  # ten times a run
     first = pretrain_steps or max(1, round(PRETRAIN_STEPS * plan.steps / STEPS))
