@@ -15,6 +15,7 @@ from glue_harness.errors import UsageError, unknown
 from glue_harness.plan import FIELDS, METHOD_SETTINGS, Plan
 from glue_harness.record import Record, Score
 from glue_harness.registry import Registry
+from glue_harness.resume import is_free
 from glue_harness.store import Store
 
 LONGER = 2  # what comes first takes twice the steps of the tuning: T5's 2^19 to 2^18
@@ -176,18 +177,27 @@ def carry_out(
     stages: Iterable[Stage],
     seed: int,
     store: Store,
-    do: Callable[[Stage, Plan], Record],
+    do: Callable[[Stage, Plan, str | None], Record],
     found: Callable[[Stage, Record], None],
 ) -> list[Record]:
-    """The record of every stage: the finished run of its plan and seed where there is one, else what `do` makes."""
+    """The record of every stage: of the finished run of its plan and seed, or what `do` makes.
+
+    `do` gets the run to go on with, where one was begun and no process is at work on it.
+    """
     records = []
     for stage in stages:
         plan = stage.plan.replace(seed=seed)
         record = store.finished(plan.digest, seed)
         if record:
             found(stage, record)
-        records.append(record or do(stage, plan))
+        records.append(record or do(stage, plan, begun(plan, store)))
     return records
+
+
+def begun(plan: Plan, store: Store) -> str | None:
+    """The newest unfinished run of a plan and its seed."""
+    runs = (record for record in reversed(store.of_plan(plan.digest, plan.seed)) if record.status != "finished")
+    return next((record.id for record in runs if is_free(store.run_folder(record.id))), None)
 
 
 def scores_of(stages: Sequence[Stage], records: Sequence[Record], registry: Registry) -> dict[str, Score]:

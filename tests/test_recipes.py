@@ -45,6 +45,12 @@ def test_what_is_changed_is_said():
     assert departures("t5", changed, REGISTRY) == "recipe t5, but steps 10, clip 1.0"
 
 
+def test_the_modern_recipe_answers_among_valid_answers():
+    made = plan_from({"tasks": ("rte",), **values_of("modern", ("rte",), REGISTRY)})
+    assert (made.optimizer, made.schedule, made.answers, made.batch_size) == ("adafactor", "constant", "closed", 32)
+    assert made.batch_tokens is None
+
+
 def test_an_unknown_recipe_is_refused():
     with pytest.raises(UsageError, match="unknown recipe 't6': did you mean t5"):
         values_of("t6", ("rte",), REGISTRY)

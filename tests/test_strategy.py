@@ -155,7 +155,7 @@ def carried(results):
     """A strategy in one go, its stages as records."""
     made = stages("multitask-finetune", "rte", "cola", method="adapter", adapter_width=4)
     return made, carry_out(
-        made, 0, Store(results), lambda stage, plan: run(plan, results=results, stage=stage.name), no
+        made, 0, Store(results), lambda stage, plan, _: run(plan, results=results, stage=stage.name), no
     )
 
 
@@ -192,6 +192,33 @@ def test_a_strategy_goes_on_where_it_stopped(tmp_path, glue):
     found = json.loads(again)
     assert found["scores"]["cola"] == lost.scores["cola"].metrics  # the same bits
     assert [run["stage"] for run in found["stages"]] == ["train together", "tune rte", "tune cola"]
+
+
+def test_a_stage_that_was_begun_goes_on(tmp_path):
+    (stage,) = stages("single", "rte")
+    store, asked = Store(tmp_path), []
+
+    def stopped(made, plan, resume):
+        class Stops:
+            def __getattr__(self, name):
+                return lambda *_: None
+
+            def scored(self, step, values):
+                raise KeyboardInterrupt
+
+        return run(plan, results=tmp_path, watcher=Stops())
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out([stage], 0, store, stopped, no)
+    (left,), _ = store.load_all()
+
+    def go_on(made, plan, resume):
+        asked.append(resume)
+        return run(plan, results=tmp_path, resume=resume)
+
+    (record,) = carry_out([stage], 0, store, go_on, no)
+    assert asked == [left.id] == [record.id]
+    assert record.status == "finished"
 
 
 def test_a_dry_run_counts_every_stage(tmp_path, glue, monkeypatch):

@@ -146,11 +146,12 @@ def carry_out_lines(
     for seed in seeds:
         for number, line in enumerate(lines):
 
-            def do(stage: Stage, plan: Plan, line: Line = line, number: int = number) -> Record:
+            def do(stage: Stage, plan: Plan, resume: str | None, line: Line = line, number: int = number) -> Record:
                 if not quiet:
-                    note(f"{number + 1}/{len(lines)} {line.configuration}, seed {plan.seed}: {stage.name}")
+                    goes_on = f" goes on, {resume}" if resume else ""
+                    note(f"{number + 1}/{len(lines)} {line.configuration}, seed {plan.seed}: {stage.name}{goes_on}")
                 part = f"{line.configuration}: {stage.name}"
-                return carry_out_plan(plan, part, registry=registry, results=results, quiet=True)
+                return carry_out_plan(plan, part, registry, results, quiet=True, resume=resume)
 
             found[number].append(carry_out(line.stages, seed, store, do, lambda *_: None))
     return found

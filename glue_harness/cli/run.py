@@ -21,8 +21,6 @@ from glue_harness.cli.options import (
 from glue_harness.errors import Interrupted, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from glue_harness.plan import Plan
     from glue_harness.record import Record
     from glue_harness.registry import Registry
@@ -64,7 +62,7 @@ DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --dem
 @plan_option("device", "auto, cuda or cpu.")
 @plan_option("seed", "First seed.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs, one a seed.")
-@click.option("--recipe", help="Settings by name, which options override: t5.")
+@click.option("--recipe", help="Settings by name, which options override: t5 or modern.")
 @click.option("--plan", "file", type=click.Path(path_type=Path), help="Plan as TOML; options here override it.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting; --dry-run lists them.")
 @click.option(

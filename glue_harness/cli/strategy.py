@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from glue_harness.registry import Registry
     from glue_harness.strategy import Stage
 
-Do = Callable[["Plan", str], "Record"]  # carries out a plan as a named stage
+Do = Callable[..., "Record"]  # carries out a plan as a named stage, or goes on with a run of it
 
 
 def run_strategy(
@@ -53,16 +53,16 @@ def run_strategy(
 
 def told(
     strategy: str, stages: Sequence[Stage], do: Do, quiet: bool
-) -> tuple[Callable[[Stage, Plan], Record], Callable[[Stage, Record], None]]:
+) -> tuple[Callable[[Stage, Plan, str | None], Record], Callable[[Stage, Record], None]]:
     """How a stage is carried out or found, each after a line that says which one it is."""
 
     def tell(stage: Stage, rest: str = "") -> None:
         if not quiet:
             note(f"{strategy} {stages.index(stage) + 1}/{len(stages)}: {stage.name}{rest}", style="bold")
 
-    def carried_out(stage: Stage, plan: Plan) -> Record:
-        tell(stage)
-        return do(plan, f"{strategy}: {stage.name}")
+    def carried_out(stage: Stage, plan: Plan, resume: str | None) -> Record:
+        tell(stage, f" goes on, {resume}" if resume else "")
+        return do(plan, f"{strategy}: {stage.name}", resume=resume)
 
     return carried_out, lambda stage, record: tell(stage, f" is finished, {record.id}")
 
