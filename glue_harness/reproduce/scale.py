@@ -57,9 +57,13 @@ def scale_of(given: Mapping[str, Any], part: float, pretrain_steps: int | None, 
         plan=plan,
         pretrain_steps=first,
         with_text=plan.text is not None or available(text_task, plan.data) == "yes",
-        sizes={task.name: training_size(task, plan.data, plan.revision) for task in trained},
+        sizes={task.name: used(training_size(task, plan.data, plan.revision), plan) for task in trained},
         is_full=first == PRETRAIN_STEPS and all(getattr(plan, key) == full[key] for key in SHARED),
     )
+
+
+def used(size: int, plan: Plan) -> int:
+    return min(size, plan.train_limit or size)
 
 
 def scaled_limit(limit: float, sizes: Iterable[int]) -> float:
