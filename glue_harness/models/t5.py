@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import string
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glue_harness import cache
 from glue_harness.errors import GlueError, UsageError
 from glue_harness.models import Answer, Blocks, Encoded, Loss, stacks
 from glue_harness.models.batch import IGNORED, Batch, lay, padded
@@ -88,7 +90,8 @@ class T5:
         return Loss(*self._forward(batch, lean))
 
     def compile(self, backend: str = "inductor") -> None:
-        """Each shape of a batch becomes a graph of its own, made when it is first met, and kept on disk by torch."""
+        """Each shape of a batch becomes a graph of its own, made when it is first met, and kept in the cache."""
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.folder() / "graphs"))
         torch._dynamo.config.recompile_limit = max(SHAPES_COMPILED, torch._dynamo.config.recompile_limit)
         self._forward = torch.compile(self._losses, dynamic=False, fullgraph=True, backend=backend)
 
