@@ -137,7 +137,8 @@ def settle(state: State, found: Reading) -> Reading | None:
 
 def skip_or_stop(state: State, found: Reading, plan: Plan, model: Model, feed: Feed, machine: Machine) -> None:
     """Leaves out an update that is not finite, or ends the run and names what is to blame."""
-    state.skipped.append(found.step + 1)
+    if plan.on_nonfinite == "skip":
+        state.skipped.append(found.step + 1)
     if reason := too_many(state.skipped, plan):
         where = blamed(found.update.ids, feed.drawn(found.step), model, machine)
         what = f"loss {state.loss} (gradient norm {state.gradient_norm}) at step {found.step + 1}"

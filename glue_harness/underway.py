@@ -117,9 +117,9 @@ class UnderWay:
     def close(self) -> None:
         """The record as it stands; of a run that never came to train, no trace of a mistyped path."""
         self.clock.turn_to(self.clock.part)
-        self._note(self.progress.fit.notes)
         self.record.timing, self.record.seconds = dict(self.clock.spent), sum(self.clock.spent.values())
         if self.started:
+            self._count()
             self.store.save(self.record)
         elif not self.resumes:
             self.store.discard(self.record.id)
@@ -130,8 +130,10 @@ class UnderWay:
         step = found.progress.state.step if found else 0
         if not found:
             self._note(["had no checkpoint to go on from and began again"])
-        elif self.plan.to_dict() != self.record.plan and self.plan.steps <= step:
-            raise UsageError(f"run {self.record.id} has done {step:,} steps already: --steps must be more")
+        elif (found.folder / snapshot.OPTIMIZER).exists() != (
+            step < self.plan.steps
+        ):  # it is kept while steps are left
+            raise UsageError(f"run {self.record.id} has done {step:,} steps: it cannot have {self.plan.steps:,} in all")
         self.record.resumed.append(step)
         return found
 

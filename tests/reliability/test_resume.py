@@ -81,7 +81,7 @@ def test_the_best_steps_differ_or_the_kills_would_prove_little(undisturbed):
 
 
 INSTANTS = [  # function, which call of it, and whether the process dies before or after it
-    ("train:accumulate", 3, False),
+    ("train:fitting", 3, False),
     ("train:advance", 3, False),  # the weights have moved, the counters have not
     ("answer:_answer_batch", 4, True),
     ("checkpoint:_write", 3, True),  # the weights are in a draft
@@ -103,7 +103,7 @@ INSTANTS = [  # function, which call of it, and whether the process dies before 
 def test_no_instant_is_a_bad_one(where, nth, after, zygote, recipe, undisturbed, tmp_path):  # noqa: F811
     deaths = [{"calls": [[where, nth, after]]}]
     if "roll_back" in where:
-        deaths.insert(0, {"calls": [["train:accumulate", 4, False]]})
+        deaths.insert(0, {"calls": [["train:fitting", 4, False]]})
     assert end(zygote, tmp_path, recipe("full"), deaths) == len(deaths)
     assert evidence(the_run(tmp_path)) == undisturbed("full")[0]
 
