@@ -12,7 +12,7 @@ from glue_harness.published import load_published
 from glue_harness.record import Score
 from glue_harness.reproduce import ROWS, lines_of
 from glue_harness.reproduce.order import same_order, spearman
-from glue_harness.reproduce.report import markdown, said_of_order
+from glue_harness.reproduce.report import head, markdown, said_of_order
 from glue_harness.reproduce.scale import PRETRAIN_STEPS, Scale, scale_of, scaled_limit, scaled_width
 from glue_harness.reproduce.table import Cell, Row, Table, columns_of, row_of
 from glue_harness.store import Store
@@ -152,6 +152,17 @@ def test_a_task_without_a_value_leaves_its_cell_open():
     (stsb,) = columns("stsb")
     scores = {"stsb": score(pearson_corrcoef=10.0)}
     assert row_of("Baseline", "", (), [scores], (stsb,), PUBLISHED, REGISTRY).cells[0].ours is None
+
+
+def test_the_head_names_no_machine(tmp_path):
+    (tmp_path / "rows").mkdir()
+    scale = small()
+    moved = Scale(scale.plan.replace(data=str(tmp_path / "rows")), 4, False, {"rte": 10}, False)
+    said = " ".join(head(moved, lines_of(["Equal"], moved, REGISTRY), "recipe t5", 1))
+    assert "data rows," in said
+    assert str(tmp_path) not in said
+    assert said.startswith("A scaled run: it compares the order")
+    assert "every row starts from random weights" in said
 
 
 def test_table_16_has_every_value():

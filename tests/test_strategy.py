@@ -221,6 +221,15 @@ def test_a_stage_that_was_begun_goes_on(tmp_path):
     assert record.status == "finished"
 
 
+def test_an_interrupted_strategy_says_how_to_go_on(tmp_path, glue, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("glue_harness.runner.run", interrupted)
+    code, _, err = glue("run", "--task", "rte", *OPTIONS, "--strategy", "single", "--results", tmp_path)
+    assert (code, "the same command goes on from here" in err) == (130, True)
+
+
 def test_a_dry_run_counts_every_stage(tmp_path, glue, monkeypatch):
     monkeypatch.setattr(cli_strategy, "seconds_of", lambda stage, *_: 60.0 * stage.plan.steps)
     command = ("run", "--task", "rte,cola", *OPTIONS, "--strategy", "multitask-finetune", "--dry-run")

@@ -218,7 +218,7 @@ def carry_out_plan(plan: Plan, stage: str, registry: Registry, results: Path, qu
         try:
             return run(plan, results=results, registry=registry, watcher=progress, stage=stage, **how)
         except KeyboardInterrupt as stop:
-            raise _interrupted(stop, progress.folder) from None
+            raise _interrupted(stop, progress.folder, bool(stage)) from None
 
 
 def _show(record: Record, registry: Registry, folder: Path, as_json: bool) -> None:
@@ -232,13 +232,15 @@ def _show(record: Record, registry: Registry, folder: Path, as_json: bool) -> No
         show_scores(record, registry, folder)
 
 
-def _interrupted(stop: KeyboardInterrupt, folder: Path | None) -> Interrupted:
+def _interrupted(stop: KeyboardInterrupt, folder: Path | None, of_several: bool) -> Interrupted:
     """What is left of a run that was stopped, and how to go on with it."""
     from glue_harness.resume import snapshots
 
     code = getattr(stop, "exit_code", Interrupted.exit_code)
     message = "interrupted" if code == Interrupted.exit_code else "terminated"
-    if folder and (left := snapshots(folder)):
+    if of_several:
+        message += ": the same command goes on from here"
+    elif folder and (left := snapshots(folder)):
         where = f" --results {folder.parent}" if folder.parent != results_folder() else ""
         message += f" after step {left[0][0]}: glue run --resume {folder.name}{where} goes on from there"
     elif folder:

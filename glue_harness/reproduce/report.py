@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
+from pathlib import Path
 
 from glue_harness.formats.csv import safe
 from glue_harness.formats.md import escaped
@@ -23,8 +24,8 @@ def head(scale: Scale, lines: Sequence[Line], recipe: str, seeds: int) -> tuple[
     plan = scale.plan
     said = [] if scale.is_full else [SCALED]
     said.append(
-        f"{plan.model}, data {plan.data}, tasks {', '.join(plan.tasks)}: {plan.steps:,} steps of {plan.update}, "
-        f"and {scale.pretrain_steps:,} before them where a row pre-trains or mixes. The paper: T5-Base "
+        f"{last(plan.model)}, data {last(plan.data)}, tasks {', '.join(plan.tasks)}: {plan.steps:,} steps of "
+        f"{plan.update}, and {scale.pretrain_steps:,} before them where a row pre-trains or mixes. The paper: T5-Base "
         "(220M), 2^18 steps of 2^16 tokens, and 2^19 before them."
     )
     said += [start(scale), recipe + "."]
@@ -44,6 +45,11 @@ def head(scale: Scale, lines: Sequence[Line], recipe: str, seeds: int) -> tuple[
     return tuple(said)
 
 
+def last(place: str) -> str:
+    """A folder by its own name: what is above it belongs to the machine."""
+    return Path(place).resolve().name if Path(place).is_dir() else place
+
+
 def start(scale: Scale) -> str:
     model = scale.plan.model
     if scale.pretrains:
@@ -52,8 +58,8 @@ def start(scale: Scale) -> str:
         return "There is no text: every row starts from random weights, and no mixture holds span corruption."
     text = "" if scale.with_text else ", and no mixture holds span corruption"
     return (
-        f"Every row starts from {model}, whose makers chose what it was pre-trained on{text}; the paper tunes a model "
-        "that read text alone, and trains the rows of Tables 11 and 12 from random weights "
+        f"Every row starts from {last(model)}, whose makers chose what it was pre-trained on{text}; the paper tunes a "
+        "model that read text alone, and trains the rows of Tables 11 and 12 from random weights "
         "(--model t5:base --tokenizer DIR --text DIR)."
     )
 
