@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from click.testing import CliRunner
+from records import runner
 
 from glue_harness.cli import glue, main
 from glue_harness.plan import plan_from
@@ -68,6 +69,11 @@ MISTAKES = [  # arguments, exit code, the line
     (["run", "--task", "rte", "--data", "demo:50", "--model", "t5:small"], 2, "give its vocabulary with --tokenizer"),
     (["run", "--task", "rte", "--data", "demo:50", "--device", "cuda"], 2, "no CUDA device is visible here"),
     (["run", "--task", "rte", "--data", "nowhere"], 2, "--data 'nowhere' is not a folder"),
+    (["run", "--task", "rte", "--force"], 2, "--force is for --resume"),
+    (["run", "--resume", "--seeds", "2"], 2, "--resume goes on with one run: leave out --seeds"),
+    (["run", "--resume", "--dry-run"], 2, "--resume goes on with one run: leave out --dry-run"),
+    (["run", "--resume"], 2, "no unfinished run in"),
+    (["run", "--task", "rte", "--on-nonfinite", "skp"], 2, "unknown on_nonfinite 'skp': did you mean skip?"),
     (["rum", "--task", "rte"], 2, "unknown command 'rum': did you mean run?"),
 ]
 
@@ -188,3 +194,24 @@ def test_a_bad_plan_file_is_one_line(text, tmp_path, capsys):
     assert code == 2
     assert len(err.strip().splitlines()) == 1
     assert "plan.toml" in err
+
+
+def test_a_run_goes_on_by_its_name_or_as_the_newest_unfinished_one(tmp_path, capsys):
+    results, glue = ["--results", str(tmp_path)], runner(capsys)
+    glue("run", "--task", "rte", *FAST, "--quiet", *results)
+    (file,) = tmp_path.glob("*/record.json")
+    done = file.read_text()
+    code, _, err = glue("run", "--resume", *results)
+    assert (code, err) == (2, f"glue: no unfinished run in '{tmp_path}': there is nothing to resume\n")
+    code, out, err = glue("run", "--resume", file.parent.name, *results)
+    assert (code, err) == (0, f"run {file.parent.name} is finished: there is nothing left to do\n")
+    assert "RTE" in out
+    assert file.read_text() == done
+    file.write_text(json.dumps({**json.loads(done), "status": "running"}))
+    code, out, err = glue("run", "--resume", "--lr", "0.5", *results)
+    assert code == 2
+    assert "has another plan: lr 0.001 -> 0.5; leave that out, or --force to mix the two" in err
+    code, out, err = glue("run", "--resume", "--steps", "4", *results)
+    assert code == 0, err
+    assert "goes on from step 0" in err
+    assert json.loads(file.read_text())["resumed"] == [0]
