@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -182,7 +182,9 @@ def _ranked(rows: Sequence[Row]) -> list[Row]:
     partial = sorted((row for row in rows if not row.average), key=lambda row: (-len(row.values), row.date))
     if not complete:
         return partial
-    first = max(complete, key=lambda row: (sum(_same_data(row, other) for other in complete), row.examples))
+    kinds = Counter(frozenset(row.scored_on.items()) for row in complete)  # few, however many rows
+    shared = {kind: sum(n for other, n in kinds.items() if _same(dict(kind), dict(other))) for kind in kinds}
+    first = max(complete, key=lambda row: (shared[frozenset(row.scored_on.items())], row.examples))
     ranked = [row for row in complete if _same_data(first, row)]
     means = [row.average.mean for row in ranked]
     others = [_marked(row) for row in complete if not _same_data(first, row)]
@@ -195,8 +197,12 @@ def _marked(row: Row) -> Row:
 
 
 def _same_data(row: Row, other: Row) -> bool:
+    return _same(row.scored_on, other.scored_on)
+
+
+def _same(data: Mapping[str, object], other: Mapping[str, object]) -> bool:
     """Whether the tasks that both have were scored on the same data."""
-    return all(row.scored_on[task] == other.scored_on[task] for task in row.scored_on.keys() & other.scored_on.keys())
+    return all(data[task] == other[task] for task in data.keys() & other.keys())
 
 
 def _row(records: Sequence[Record], columns: Sequence[Column], registry: Registry, suite: str) -> Row:

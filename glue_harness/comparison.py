@@ -82,10 +82,10 @@ class Comparison:
     notes: tuple[str, ...]
 
 
-def pick(store: Store, name: str) -> Side:
+def pick(store: Store, name: str, among: Sequence[Record]) -> Side:
     """The experiment a user means: a run, several with commas between, or all finished runs of a plan's digest."""
-    repeats = [record for record in store.load_all()[0] if record.digest == name and record.status == "finished"]
-    records = repeats or [store.find(part.strip()) for part in name.split(",")]
+    repeats = [record for record in among if record.digest == name and record.status == "finished"]
+    records = repeats or [store.find(part.strip(), among) for part in name.split(",")]
     first = records[0]
     _refuse_repeats(records)
     for other in records:

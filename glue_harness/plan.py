@@ -201,10 +201,11 @@ def checked(key: str, value: Any, where: str) -> Any:
 
 def _refuse_unusable(key: str, value: Any, where: str) -> None:
     """Numbers that nothing can compute with, and texts that no file can be named by."""
-    try:
-        check_values(value)
-    except ValueError as error:
-        raise UsageError(f"{where}: {key}: {error}") from None
+    if isinstance(value, int | list | Mapping):
+        try:
+            check_values(value)
+        except ValueError as error:
+            raise UsageError(f"{where}: {key}: {error}") from None
     for text in [value] if isinstance(value, str) else value if isinstance(value, list | tuple | Mapping) else ():
         if isinstance(text, str) and ("\0" in text or not is_text(text)):
             raise UsageError(f"{where}: {key} must be text that UTF-8 can write, without NUL, not {text!r}")

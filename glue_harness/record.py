@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from types import UnionType
@@ -10,6 +11,7 @@ from typing import Any, TypedDict, get_args, get_origin, get_type_hints, is_type
 
 from glue_harness.errors import DataError
 
+Check = Callable[[Any], bool]
 SCHEMA = 1
 LARGEST = 1e15  # of a number: sums and means of such stay numbers
 
@@ -100,34 +102,38 @@ def _score(values: dict[str, Any]) -> Score:
 
 def _of_its_types(made: Any) -> Any:
     """The same dataclass instance, if every value in it has the declared type."""
-    for name, hint in _hints(type(made)).items():
-        if not _fits(getattr(made, name), hint):
-            raise TypeError(f"{name} is not {hint}")
+    for name, fits in _checks(type(made)).items():
+        if not fits(getattr(made, name)):
+            raise TypeError(f"{name} is not {get_type_hints(type(made))[name]}")
     return made
 
 
 @cache
-def _hints(declared: type) -> dict[str, Any]:
-    return get_type_hints(declared)
+def _checks(declared: type) -> dict[str, Check]:
+    return {name: _check(hint) for name, hint in get_type_hints(declared).items()}
 
 
-def _fits(value: Any, hint: Any) -> bool:
+def _check(hint: Any) -> Check:
     """Whether a value of JSON has a type, all the way down. JSON writes some floats as integers, tuples as lists."""
     if hint is Any:
-        return True
+        return lambda value: True
     if hint in (int, float):
-        kind = int if hint is int else int | float
-        return isinstance(value, kind) and not isinstance(value, bool) and abs(value) <= LARGEST
-    origin, inner = get_origin(hint), get_args(hint)
-    if origin is UnionType:
-        return any(_fits(value, kind) for kind in inner)
-    if origin is dict:
-        return isinstance(value, dict) and all(_fits(item, inner[1]) for item in value.values())
-    if origin is list:
-        return isinstance(value, list) and all(_fits(item, inner[0]) for item in value)
-    if origin is tuple:
-        return isinstance(value, list | tuple) and len(value) == len(inner) and all(map(_fits, value, inner))
+        kinds = (int,) if hint is int else (int, float)
+        return lambda value: type(value) in kinds and abs(value) <= LARGEST
     if is_typeddict(hint):
-        hints = _hints(hint)
-        return isinstance(value, dict) and all(_fits(value[key], hints[key]) for key in hints.keys() & value.keys())
-    return isinstance(value, hint)
+        known = _checks(hint)
+        return lambda value: type(value) is dict and all(known[key](value[key]) for key in known if key in value)
+    origin, inner = get_origin(hint), [_check(part) for part in get_args(hint)]
+    if origin is UnionType:
+        return lambda value: any(fits(value) for fits in inner)
+    if origin is dict:
+        return lambda value: type(value) is dict and all(map(inner[1], value.values()))
+    if origin is list:
+        return lambda value: type(value) is list and all(map(inner[0], value))
+    if origin is tuple:
+        return lambda value: (
+            type(value) in (list, tuple)
+            and len(value) == len(inner)
+            and all(fits(item) for fits, item in zip(inner, value, strict=True))
+        )
+    return lambda value: isinstance(value, hint)

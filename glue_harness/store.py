@@ -10,8 +10,8 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,6 +24,8 @@ from glue_harness.task import Prediction, Task, Text
 
 RECORD = "record.json"
 LATEST = "latest"
+STAMP = "%Y%m%d-%H%M%S"  # at the start of an id
+SKEW = timedelta(minutes=1)  # between the clocks of machines that share a folder
 LARGEST_RECORD = 64 * 2**20  # bytes
 
 
@@ -35,7 +37,7 @@ class Store:
 
     def new_id(self, plan: Plan) -> str:
         """Sorts by time, says what it is, and is unique whatever else starts in the same instant."""
-        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        stamp = datetime.now(UTC).strftime(STAMP)
         tasks = "-".join(plan.tasks) if len(plan.tasks) <= 2 else f"{len(plan.tasks)}tasks"
         model = plan.model.replace("\\", "/").rstrip("/").rpartition("/")[2]
         return f"{stamp}-{_slug(tasks)}-{_slug(model)}-s{plan.seed}-{secrets.token_hex(4)}"
@@ -62,6 +64,8 @@ class Store:
             folder.mkdir(parents=True)
         except OSError as error:
             raise self._unusable(_why(error)) from None
+        if later := self._dated_later(record.id):
+            record.notes.append(f"the clock went back: run {later} is dated later; latest and boards go by the dates")
         try:
             self.save(record)
         except GlueError as error:
@@ -69,6 +73,11 @@ class Store:
                 folder.rmdir()
             raise GlueError(f"results folder {str(self.folder)!r} cannot be written: {error}") from None
         return folder
+
+    def _dated_later(self, run_id: str) -> str | None:
+        """A run that is there already, though its date is still to come."""
+        newest, ours = max(map(_dated, os.listdir(self.folder))), _dated(run_id)
+        return newest[1] if newest[0] > ours[0] + SKEW else None
 
     def _unusable(self, why: str) -> GlueError:
         fix = "choose a folder that can be written with --results, or free some space"
@@ -91,8 +100,11 @@ class Store:
                 broken.append((path, str(error)))
         return sorted(records, key=_age), broken
 
-    def find(self, name: str) -> Record:
-        """The run that a user means: its id, a part of it that only one run has, its folder, or `latest`."""
+    def find(self, name: str, among: Sequence[Record] | None = None) -> Record:
+        """The run that a user means: its id, a part of it that only one run has, its folder, or `latest`.
+
+        `among` are the readable records, where the caller has them already.
+        """
         if "/" in name or os.sep in name:
             name = self._id_at(name)
         if is_safe_name(name) and (self.folder / name / RECORD).exists():
@@ -101,7 +113,7 @@ class Store:
                 return self._read(path)
             except DataError as error:
                 raise DataError(f"{path}: {error}") from None
-        records, _ = self.load_all()
+        records = self.load_all()[0] if among is None else among
         if not records:
             raise UsageError(f"no run in {str(self.folder)!r}: make one with glue run, or name a folder with --results")
         if name == LATEST:
@@ -260,6 +272,14 @@ def _why(error: OSError) -> str:
 
 def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")[:24].rstrip("-.") or "x"
+
+
+def _dated(run_id: str) -> tuple[datetime, str]:
+    """When an id was given, by the clock of the machine that gave it; what has no date counts as old."""
+    try:
+        return datetime.strptime("-".join(run_id.split("-")[:2]), STAMP), run_id
+    except ValueError:
+        return datetime(1970, 1, 1), run_id
 
 
 def _age(record: Record) -> tuple[str, str]:

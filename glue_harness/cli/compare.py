@@ -43,7 +43,8 @@ def command(runs: tuple[str, ...], results: Path, task_folders: tuple[str, ...],
     if not 2 <= len(runs) <= len(ascii_uppercase):
         raise UsageError(f"compare takes 2 to {len(ascii_uppercase)} runs, not {len(runs)}: glue compare RUN RUN")
     registry, store = open_registry(task_folders), Store(results)
-    comparison = compare([pick(store, run) for run in runs], store, registry)
+    records, _ = store.load_all()
+    comparison = compare([pick(store, run, records) for run in runs], store, registry)
     if as_json:
         click.echo(to_json(comparison))
     else:

@@ -20,6 +20,8 @@ SPECIAL = {
     "-": "-{}",  # two would become a dash
     "?": "?{}",  # with a quotation mark behind them these two would stand upside down
     "!": "!{}",
+    "[": "{[}",  # at the start of a row these two would belong to the line end before it
+    "*": "{*}",
     "±": r"$\pm$",
 }
 ESCAPES = str.maketrans(SPECIAL)
@@ -37,7 +39,7 @@ def render(board: Board) -> str:
         *(_line(_cells(board, row)) for row in board.rows),
         "\\bottomrule",
         "\\end{tabular}",
-        *(f"% {one_line(f'{row.model}, {row.method}')}: {' '.join(row.runs) or row.source}" for row in board.rows),
+        *(f"% {one_line(_origin(row))}" for row in board.rows),
         *(f"% {remark}" for remark in remarks(board)),
     ]
     return "\n".join(lines) + "\n"
@@ -46,6 +48,10 @@ def render(board: Board) -> str:
 def _cells(board: Board, row: Row) -> list[str]:
     values = (written(row.values.get(column)) for column in board.columns)
     return [row.model, row.method, mixing(row), row.data, str(row.seeds), written(row.average), *values]
+
+
+def _origin(row: Row) -> str:
+    return f"{row.model}, {row.method}: {' '.join(row.runs) or row.source}"
 
 
 def _line(texts: list[str]) -> str:

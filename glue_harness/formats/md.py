@@ -9,11 +9,14 @@ from glue_harness.formats import cells, heading, remarks
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 
+LIST = re.compile(r"^(\d*)([-=.)])")  # what makes a list or a heading of a line
+
 
 def render(board: Board) -> str:
     head, *rows = ([escaped(cell) for cell in row] for row in (heading(board), *cells(board)))
     table = "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
-    return "\n\n".join([f"# {escaped(board.name)}", table, *map(escaped, remarks(board))]) + "\n"
+    below = (LIST.sub(r"\1\\\2", escaped(remark)) for remark in remarks(board))
+    return "\n\n".join([f"# {escaped(board.name)}", table, *below]) + "\n"
 
 
 def escaped(text: str) -> str:
