@@ -38,6 +38,7 @@ LEAST_SEEDS = 3  # for an interval: that of two reaches far beyond any score
 # Student's t, 97.5 %, for 2 to 30 degrees of freedom
 T_975 = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
 T_975 += (2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042)
+Run = tuple[Record, Plan]  # the plan that the record holds, read once
 
 
 class Column(NamedTuple):
@@ -103,10 +104,10 @@ def make_boards(
 ) -> tuple[Board, Board]:
     """The suite's board of real data and that of demo data: the two never share one."""
     columns = columns_of(registry, suite)
-    concerned = [record for record in records if _concerns(record, registry, suite, columns)]
-    demo = {record.id: plan_from(record.plan).is_demo for record in concerned}
-    real = _board(suite, suite, columns, [r for r in concerned if not demo[r.id]], registry)
-    trial = _board(f"{suite}-demo", suite, columns, [r for r in concerned if demo[r.id]], registry)
+    runs = [(record, plan_from(record.plan)) for record in records]
+    concerned = [run for run in runs if _concerns(*run, registry, suite, columns)]
+    real = _board(suite, suite, columns, [run for run in concerned if not run[1].is_demo], registry)
+    trial = _board(f"{suite}-demo", suite, columns, [run for run in concerned if run[1].is_demo], registry)
     if with_published:
         real = _with_published(real, load_published(), registry)
     return real, trial
@@ -150,27 +151,26 @@ def fingerprints(record: Record, task: str) -> Mapping[str, object]:
     return {role: facts.get("fingerprint") for role, facts in record.data.get(task, {}).items()}
 
 
-def _concerns(record: Record, registry: Registry, suite: str, columns: Sequence[Column]) -> bool:
+def _concerns(record: Record, plan: Plan, registry: Registry, suite: str, columns: Sequence[Column]) -> bool:
     """Whether a run set out to do a task of the suite, however it ended."""
     ours = {suite, *registry.suites[suite], *(column.task for column in columns)}
-    named = {registry.aliases.get(name, name) for name in plan_from(record.plan).tasks}
+    named = {registry.aliases.get(name, name) for name in plan.tasks}
     return not ours.isdisjoint(named | record.scores.keys())
 
 
-def _board(name: str, suite: str, columns: tuple[Column, ...], records: Sequence[Record], registry: Registry) -> Board:
-    groups: dict[tuple[str, str], dict[int, Record]] = defaultdict(dict)
+def _board(name: str, suite: str, columns: tuple[Column, ...], runs: Sequence[Run], registry: Registry) -> Board:
+    groups: dict[tuple[str, str], dict[int, Run]] = defaultdict(dict)
     left_out = []
-    for record in sorted(records, key=lambda r: (r.started, r.id), reverse=True):
+    for record, plan in sorted(runs, key=lambda run: (run[0].started, run[0].id), reverse=True):
         if record.status != "finished":
             left_out.append((record.id, f"{record.status}: {record.error}" if record.error else record.status))
             continue
         content = {task: fingerprints(record, task) for task in record.data}
         seeds = groups[record.digest, json.dumps(content, sort_keys=True)]
-        seed = plan_from(record.plan).seed
-        if seed in seeds:
-            left_out.append((record.id, f"repeats seed {seed} of the later run {seeds[seed].id}"))
+        if plan.seed in seeds:
+            left_out.append((record.id, f"repeats seed {plan.seed} of the later run {seeds[plan.seed][0].id}"))
         else:
-            seeds[seed] = record
+            seeds[plan.seed] = record, plan
     rows = [_row([group[seed] for seed in sorted(group)], columns, registry, suite) for group in groups.values()]
     notes = (OPTIMISTIC,) if any(row.select == "heldout" for row in rows) else ()
     return Board(name, suite, columns, tuple(_ranked(rows)), tuple(left_out), notes)
@@ -205,9 +205,10 @@ def _same(data: Mapping[str, object], other: Mapping[str, object]) -> bool:
     return all(data[task] == other[task] for task in data.keys() & other.keys())
 
 
-def _row(records: Sequence[Record], columns: Sequence[Column], registry: Registry, suite: str) -> Row:
+def _row(runs: Sequence[Run], columns: Sequence[Column], registry: Registry, suite: str) -> Row:
     """One plan's seeds."""
-    plan, latest = plan_from(records[0].plan), max(records, key=lambda record: record.started)
+    records, plan = [record for record, _ in runs], runs[0][1]
+    latest = max(records, key=lambda record: record.started)
     scores = [metrics_of(record) for record in records]
     averages = [suite_average(registry, suite, of_seed) for of_seed in scores]
     values = {}

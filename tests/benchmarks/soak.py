@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -35,15 +36,20 @@ def many_records(store: Store, n: int) -> None:
         store.save(record)
 
 
-def seconds_of(arguments: list[str]) -> float:
-    """The median wall time of a command, from the shell's point of view."""
+def seconds_of(arguments: list[str]) -> tuple[float, float]:
+    """The median wall time of a command, and the mean of what it took of a processor."""
     command = [sys.executable, "-m", "glue_harness", *arguments]
-    times = []
+    times, before = [], cpu_of_children()
     for _ in range(REPEATS):
         began = time.perf_counter()
         subprocess.run(command, check=True, capture_output=True, cwd=Path(__file__).parent.parent.parent)
         times.append(time.perf_counter() - began)
-    return median(times)
+    return median(times), (cpu_of_children() - before) / REPEATS
+
+
+def cpu_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def commands(folder: str, n: int) -> None:
@@ -57,8 +63,9 @@ def commands(folder: str, n: int) -> None:
         ["compare", "latest", first[-8:], *where],
         ["tasks"],
     ):
-        took = seconds_of(arguments)
-        print(f"{took:6.2f} s  glue {arguments[0]}, {n} records{'' if took < LIMIT else '  TOO SLOW'}")
+        took, cpu = seconds_of(arguments)
+        remark = "" if took < LIMIT else "  TOO SLOW"
+        print(f"{took:6.2f} s ({cpu:.2f} s of a processor)  glue {arguments[0]}, {n} records{remark}")
 
 
 def memory() -> float:

@@ -15,6 +15,7 @@ from records import finished, runner
 from glue_harness import formats
 from glue_harness.board import Board, Row, make_boards
 from glue_harness.cli.predict import show_answer, show_answers
+from glue_harness.cli.score import MOST_COMMON
 from glue_harness.console import one_line
 from glue_harness.formats.latex import SPECIAL
 from glue_harness.registry import load_tasks
@@ -169,10 +170,12 @@ def test_data_that_is_refused_is_quoted_as_text(evil, tmp_path):
 
 
 def test_answers_are_shown_as_text(evil, tmp_path):
-    lines = [json.dumps({"target": "[red]no", "prediction": text}) + "\n" for text in HOSTILE for _ in range(2)]
-    for line in lines:
-        (tmp_path / "answers").write_text(line)
-        assert is_inert(evil("score", "evil", tmp_path / "answers"))
+    for start in range(0, len(HOSTILE), MOST_COMMON):
+        lines = [{"target": "[red]no", "prediction": text} for text in HOSTILE[start : start + MOST_COMMON]]
+        (tmp_path / "answers").write_text("".join(json.dumps(line) + "\n" for line in lines))
+        shown = evil("score", "evil", tmp_path / "answers")
+        assert is_inert(shown)
+        assert f"{len(lines)} invalid" in shown
 
 
 @pytest.mark.parametrize("text", HOSTILE)
