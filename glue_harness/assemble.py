@@ -20,6 +20,7 @@ from glue_harness.layout import arrangement
 from glue_harness.methods import Method, load_method
 from glue_harness.models import Encoded, Model, count_parameters, load_model
 from glue_harness.origin import Origin
+from glue_harness.passes import probe
 from glue_harness.plan import Plan
 from glue_harness.portions import Asked, asked_of, held_out, texts_of, trained_tokens
 from glue_harness.registry import Registry
@@ -148,10 +149,13 @@ def assemble(plan: Plan, registry: Registry, chosen: Chosen, origin: Origin | No
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
     machine = device.set_up(plan, place, count_parameters(model.module.parameters()))
     model.module.to(machine.device)
-    if machine.compiled:
-        model.compile()
     sampler = Sampler(plan.seed, list(sizes.values()), [shares[name] for name in sizes])
     feed = make_feed(plan, machine, model, training, sampler, noise)
+    fit = find_fit(model, machine, plan, learn_at_first)
+    if machine.on_gpu and not fit.tried:  # elsewhere nothing fails for want of memory, or all does
+        probe(model, machine, fit, feed, plan.max_input)
+    if machine.compiled:  # not for the probe, whose shape does not come again
+        model.compile()
     return Setup(
         plan=plan,
         chosen=chosen,
@@ -168,7 +172,7 @@ def assemble(plan: Plan, registry: Registry, chosen: Chosen, origin: Origin | No
         learn_at_first=learn_at_first,
         machine=machine,
         feed=feed,
-        fit=find_fit(model, machine, plan, learn_at_first),
+        fit=fit,
     )
 
 

@@ -33,6 +33,7 @@ class Fit:
     lean: bool = False
     notes: list[str] = field(default_factory=list)
     key: str | None = None  # under which what was learned is remembered
+    tried: bool = False  # on this device, by this run or an earlier one
 
     def shrink(self, update: Update) -> None:
         """Half as much; then, when a pass is a single row already, nothing kept inside a block."""
@@ -65,7 +66,7 @@ def find_fit(model: Model, machine: Machine, plan: Plan, learning: int) -> Fit:
     key = cache.key_of({**facts, "memory": memory_of(machine), "torch": torch.__version__})
     try:
         known = json.loads(remembered(key).read_text(encoding="utf-8"))
-        return Fit(int(known["most"]), bool(known["lean"]), key=key)
+        return Fit(int(known["most"]), bool(known["lean"]), key=key, tried=True)
     except (OSError, ValueError, KeyError, TypeError):
         return first_guess(model, machine, key)
 

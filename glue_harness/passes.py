@@ -11,6 +11,7 @@ from glue_harness.device import Machine
 from glue_harness.fit import Fit, is_out_of_memory
 from glue_harness.layout import Pass
 from glue_harness.models import Encoded, Model
+from glue_harness.models.batch import moved
 from glue_harness.models.tokenizer import EOS
 
 
@@ -34,6 +35,7 @@ def probe(model: Model, machine: Machine, fit: Fit, feed: Feed, longest: int) ->
     part = Pass([[example]] * rows, [0] * rows, feed.grid)
     fitting(model, Update([part], rows, part.padded, {}, feed.names, [], list), machine, fit, seed=0)
     model.module.zero_grad(set_to_none=True)
+    fit.tried = True
     fit.remember()
 
 
@@ -52,4 +54,4 @@ def accumulate(model: Model, update: Update, machine: Machine, fit: Fit) -> Tens
 def owners(part: Pass, size: int, machine: Machine) -> Tensor:
     """The task of every target token; what fills the grid has no loss, whoever owns it."""
     tasks = np.repeat(part.tasks, [e.target_length for row in part.rows for e in row])
-    return torch.from_numpy(np.pad(tasks, (0, size - len(tasks)))).to(machine.device, non_blocking=True)
+    return moved(torch.from_numpy(np.pad(tasks, (0, size - len(tasks)))), machine.device)

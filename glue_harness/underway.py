@@ -18,7 +18,6 @@ from glue_harness.evidence import environment, score, signatures
 from glue_harness.metrics import measure
 from glue_harness.optim import make_optimizer
 from glue_harness.origin import Origin
-from glue_harness.passes import probe
 from glue_harness.plan import Plan
 from glue_harness.portions import Asked
 from glue_harness.record import Record
@@ -95,8 +94,6 @@ class UnderWay:
         self.clock.turn_to("train")
         hooks = [Hook(1, self._log), Hook(1, self._leave_if_asked), Hook(self.every, self._evaluate)]
         hooks.append(Hook(self.checkpoint_every or self.every, self._save))
-        if setup.machine.on_gpu:  # elsewhere nothing fails for want of memory, or all does
-            probe(setup.model, setup.machine, self.progress.fit, setup.feed, self.plan.max_input)
         with self.stop.later():
             self._evaluate_if_missed()
             train(

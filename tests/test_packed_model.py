@@ -245,6 +245,8 @@ def test_a_probe_finds_what_fits_before_the_first_step(monkeypatch, tmp_path):
     probe(model, CPU, fit, feed, 512)
     assert fit.most <= 3000
     assert not gradients(model)
+    assert fit.tried
+    assert find_fit(model, CPU, toy_plan(), 10).tried
     assert find_fit(model, CPU, toy_plan(), 10).most == fit.most
     assert find_fit(model, CPU, toy_plan(max_input=64), 10).most != fit.most
 
