@@ -17,6 +17,7 @@ from glue_harness.selection import suite_average
 from glue_harness.store import Store
 from glue_harness.task import Prediction, Task
 
+SIGNIFICANT = 0.05  # what a corrected p value must be below
 TOLERANCE = 1e-6  # between a score that was recorded and the same score counted again
 
 
@@ -99,10 +100,10 @@ def pick(store: Store, name: str, among: Sequence[Record]) -> Side:
 def compare(sides: Sequence[Side], store: Store, registry: Registry) -> Comparison:
     """Every other side against the first."""
     _refuse_repeats([record for side in sides for record in side.records])
-    lines = [line for task in _scored(sides, registry) for line in _lines(task, sides, store, registry)]
+    lines = [line for task in _scored(sides, registry) for line in lines_of(task, sides, store, registry)]
     for suite in sorted({task.suite for task in registry.tasks.values()}):
         lines += _average(suite, sides, registry)
-    return Comparison(tuple(sides), tuple(_corrected(lines)), _settings(sides), tuple(_notes(sides)))
+    return Comparison(tuple(sides), tuple(corrected(lines)), _settings(sides), tuple(notes_on(sides)))
 
 
 def _refuse_repeats(records: Sequence[Record]) -> None:
@@ -118,7 +119,7 @@ def _scored(sides: Sequence[Side], registry: Registry) -> list[str]:
     return [name for *_, name in known] + sorted(names - registry.tasks.keys())
 
 
-def _lines(name: str, sides: Sequence[Side], store: Store, registry: Registry) -> Iterator[Line]:
+def lines_of(name: str, sides: Sequence[Side], store: Store, registry: Registry) -> Iterator[Line]:
     """The values of one task."""
     first, *others = sides
     task = registry.tasks.get(name)
@@ -226,7 +227,7 @@ def _content(name: str, side: Side, role: str) -> set[object]:
     return {fingerprints(record, name).get(role) for record in side.records}
 
 
-def _corrected(lines: Sequence[Line]) -> list[Line]:
+def corrected(lines: Sequence[Line]) -> list[Line]:
     """Holm's correction over every test, whatever line or side it belongs to."""
     from glue_harness.stats import holm
 
@@ -236,12 +237,12 @@ def _corrected(lines: Sequence[Line]) -> list[Line]:
         for place, found in enumerate(line.differences)
         if found and found.p is not None
     }
-    corrected = holm(tested)
+    p_values = holm(tested)
     return [
         replace(
             line,
             differences=tuple(
-                found and replace(found, p_holm=corrected.get(f"{line.name} {place}"))
+                found and replace(found, p_holm=p_values.get(f"{line.name} {place}"))
                 for place, found in enumerate(line.differences)
             ),
         )
@@ -256,7 +257,7 @@ def _settings(sides: Sequence[Side]) -> dict[str, list[Any]]:
     return {name: values for name, values in found.items() if any(value != values[0] for value in values)}
 
 
-def _notes(sides: Sequence[Side]) -> Iterator[str]:
+def notes_on(sides: Sequence[Side]) -> Iterator[str]:
     """What a reader must know before believing a difference."""
     for record in (record for side in sides for record in side.records):
         if record.status != "finished":

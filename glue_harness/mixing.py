@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from glue_harness.errors import UsageError, unknown
 
@@ -98,6 +98,30 @@ class Share(NamedTuple):
     probability: float
     examples: float  # expected
     epochs: float | None
+
+
+class Realised(NamedTuple):
+    """What a run saw of one task, beside what its mixing promised."""
+
+    planned: float  # share of all examples
+    share: float
+    examples: int
+    epochs: float | None
+
+
+def realised(mix: Mapping[str, Mapping[str, Any]]) -> dict[str, Realised]:
+    """From a record's mix: shares, and examples seen of each task."""
+    seen = {task: int(facts.get("seen") or 0) for task, facts in mix.items()}
+    total = sum(seen.values())
+    return {
+        task: Realised(
+            planned=facts.get("probability") or 0.0,
+            share=seen[task] / total if total else 0.0,
+            examples=seen[task],
+            epochs=seen[task] / facts["rows"] if facts.get("rows") else None,
+        )
+        for task, facts in mix.items()
+    }
 
 
 def shares(sizes: Mapping[str, float | None], rates: Mapping[str, float], examples: int) -> dict[str, Share]:

@@ -27,6 +27,7 @@ LATEST = "latest"
 STAMP = "%Y%m%d-%H%M%S"  # at the start of an id
 SKEW = timedelta(minutes=1)  # between the clocks of machines that share a folder
 LARGEST_RECORD = 64 * 2**20  # bytes
+LARGEST_LOG = 256 * 2**20
 
 
 class Store:
@@ -207,6 +208,23 @@ class Store:
         if os.path.commonpath([home := os.path.realpath(self.folder), os.path.realpath(path)]) != home:
             raise OSError(0, "a link leads out of the results folder and is not followed: copy the run instead")
         return open_file(path)
+
+    def read_train(self, run_id: str) -> list[dict[str, Any]]:
+        """The lines of train.jsonl, one a step: of repeated steps the last, and none that was cut off."""
+        path = self.run_folder(run_id) / "train.jsonl"
+        found: dict[int, dict[str, Any]] = {}
+        try:
+            with self._open(path) as file:
+                for line in read_small(file, LARGEST_LOG).splitlines():
+                    with contextlib.suppress(ValueError):
+                        entry = json_value(line)
+                        if isinstance(entry, dict) and isinstance(entry.get("step"), int):
+                            found[entry["step"]] = entry
+        except FileNotFoundError:
+            return []
+        except (OSError, ValueError) as error:
+            raise DataError(f"{path}: it cannot be read: {error}") from None
+        return [found[step] for step in sorted(found)]
 
     def _predictions_file(self, run_id: str, task_name: str) -> Path:
         if not is_safe_name(task_name):

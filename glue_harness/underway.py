@@ -211,7 +211,8 @@ class UnderWay:
     def _log(self, state: State) -> None:
         if state.step % LOG_EVERY == 0 or state.step in (1, self.plan.steps):
             facts = {"step": state.step, "loss": state.loss, "lr": state.lr, "gradient_norm": state.gradient_norm}
-            self.store.append_train(self.record.id, {**facts, "examples": state.examples, "tokens": state.tokens})
+            facts |= {"examples": state.examples, "tokens": state.tokens, "task_losses": state.task_losses}
+            self.store.append_train(self.record.id, facts)
         if self.watcher:
             self.watcher.stepped(self.setup, state)
 

@@ -13,7 +13,7 @@ FLOORS = [
     {"errors", "reading", "names", "shapes", "task", "plan", "record", "build", "cues", "spans"}
     | {"glue", "superglue", "referent", "winograd"},  # F0: nouns, rules
     {"registry", "data", "mixing", "mixtures", "sampler", "subsets", "metrics", "stats", "selection", "store", "board"}
-    | {"published", "choose", "comparison", "formats", "console", "submit"}
+    | {"published", "choose", "comparison", "transfer", "curves", "plots", "formats", "console", "submit"}
     | {"cache", "sources", "origin", "strategy", "packing", "recipes", "reproduce"}
     | {"sealed", "claim", "resume", "stopping", "evidence"},  # F1: no torch
     {"device", "models", "methods", "optim", "batching", "tokens", "portions"}

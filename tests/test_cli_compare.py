@@ -58,7 +58,8 @@ def line_of(comparison, name):
 def test_a_difference_comes_with_interval_and_corrected_p(store, glue):
     (first, base), (second, other) = answered(store, rarely, "mrpc"), answered(store, mostly, "mrpc", steps=7)
     comparison = compared(glue, first.id, second.id)
-    assert comparison.keys() == {"runs", "settings", "scores", "notes"}
+    assert comparison.keys() == {"runs", "settings", "scores", "notes", "transfer"}
+    assert comparison["transfer"] == []
     task = REGISTRY.tasks["mrpc"]
     expected = {}
     for metric in task.metrics:
@@ -93,6 +94,7 @@ def test_only_the_settings_that_differ_are_shown(store, glue):
         "invalid_percent": 0.0,
         "parameters": 2000,
         "trainable": 1000,
+        "mix": {task: {"planned": 0.5, "share": 0.0, "examples": 0, "epochs": None} for task in ("cola", "rte")},
     }
 
 

@@ -24,6 +24,7 @@ VERBS = (
     "mix",
     "score",
     "compare",
+    "curve",
     "board",
     "predict",
     "submit",

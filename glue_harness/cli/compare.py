@@ -17,17 +17,20 @@ if TYPE_CHECKING:
 
     from glue_harness.board import Stat
     from glue_harness.comparison import Comparison, Difference
-
-SIGNIFICANT = 0.05
+    from glue_harness.transfer import Effect, Transfer
 
 
 @click.command()
 @click.argument("runs", nargs=-1, metavar="RUN RUN [...]")
+@click.option("--transfer", is_flag=True, help="A multi-task RUN against its tasks alone; finds their runs.")
 @results_option
 @task_folders_option
 @json_option
-def command(runs: tuple[str, ...], results: Path, task_folders: tuple[str, ...], as_json: bool) -> None:
+def command(runs: tuple[str, ...], transfer: bool, results: Path, task_folders: tuple[str, ...], as_json: bool) -> None:
     """Compare runs task by task, each to the first.
+
+    A multi-task run beside runs of its tasks alone, in any order, gives what training together did to each task: gain,
+    or negative transfer.
 
     \b
     RUN is an id or a part of it, its folder, or: latest
@@ -36,22 +39,37 @@ def command(runs: tuple[str, ...], results: Path, task_folders: tuple[str, ...],
     \b
     glue compare RUN RUN
     glue compare RUN,RUN,RUN latest --json
+    glue compare MULTI SINGLE SINGLE
+    glue compare --transfer MULTI                 the runs of its tasks alone, with the same plan, are found
     """
+    from glue_harness.cli.transfer import print_transfer
     from glue_harness.comparison import compare, pick
     from glue_harness.store import Store
+    from glue_harness.transfer import arranged, find_alone
+    from glue_harness.transfer import transfer as transferred
 
-    if not 2 <= len(runs) <= len(ascii_uppercase):
-        raise UsageError(f"compare takes 2 to {len(ascii_uppercase)} runs, not {len(runs)}: glue compare RUN RUN")
+    least = 1 if transfer else 2
+    if not least <= len(runs) <= len(ascii_uppercase):
+        raise UsageError(f"compare takes {least} to {len(ascii_uppercase)} runs, not {len(runs)}: glue compare RUN RUN")
     registry, store = open_registry(task_folders), Store(results)
     records, _ = store.load_all()
-    comparison = compare([pick(store, run, records) for run in runs], store, registry)
+    sides = [pick(store, run, records) for run in runs]
+    if transfer and len(sides) == 1:
+        sides += find_alone(sides[0], store, records, registry)
+    found = arranged(sides, registry)
+    if transfer and not found:
+        raise UsageError("--transfer takes one run of several tasks, and runs of single ones of these")
+    effects = found and transferred(*found, store, registry)
     if as_json:
-        click.echo(to_json(comparison))
+        click.echo(to_json(compare(sides, store, registry), effects))
+    elif effects:
+        print_transfer(effects)
     else:
-        print_comparison(comparison)
+        print_comparison(compare(sides, store, registry))
 
 
-def to_json(comparison: Comparison) -> str:
+def to_json(comparison: Comparison, transfer: Transfer | None) -> str:
+    from glue_harness.mixing import realised
     from glue_harness.store import json_text
 
     sides = [
@@ -61,6 +79,7 @@ def to_json(comparison: Comparison) -> str:
             "plan": side.records[0].digest,
             "seeds": side.seeds,
             **side.facts,
+            "mix": {task: mix._asdict() for task, mix in realised(side.records[0].mix).items()},
         }
         for side in comparison.sides
     ]
@@ -75,7 +94,14 @@ def to_json(comparison: Comparison) -> str:
         for line in comparison.lines
     ]
     facts = {"runs": sides, "settings": comparison.settings, "scores": scores, "notes": comparison.notes}
+    facts["transfer"] = [{**vars(effect), **drawn(effect)} for effect in transfer.effects] if transfer else []
     return json_text(facts, indent=1)
+
+
+def drawn(effect: Effect) -> dict[str, Any]:
+    """What of an effect is not plain JSON, and what follows from it."""
+    stats = {"alone": effect.alone._asdict(), "together": effect.together._asdict()}
+    return {**stats, "difference": vars(effect.difference), "verdict": effect.verdict}
 
 
 def print_comparison(comparison: Comparison) -> None:
@@ -130,6 +156,7 @@ def cell(stat: Stat | None, difference: Difference | None, is_best: bool) -> Tex
     """The value, and below it how far it is from the first run's."""
     from rich.text import Text
 
+    from glue_harness.comparison import SIGNIFICANT
     from glue_harness.formats import written
 
     if stat is None:
@@ -144,8 +171,12 @@ def cell(stat: Stat | None, difference: Difference | None, is_best: bool) -> Tex
 def described(difference: Difference) -> str:
     if difference.p_holm is None:
         return f"{difference.value:+.2f}"
-    p = f"p={difference.p_holm:.3f}" if difference.p_holm >= 0.001 else "p<0.001"
-    return f"{difference.value:+.2f} ({difference.low:+.2f} to {difference.high:+.2f}) {p}"
+    between = f"{difference.low:+.2f} to {difference.high:+.2f}"
+    return f"{difference.value:+.2f} ({between}) {probability(difference.p_holm)}"
+
+
+def probability(p: float) -> str:
+    return f"p={p:.3f}" if p >= 0.001 else "p<0.001"
 
 
 def shown(value: Any) -> str:

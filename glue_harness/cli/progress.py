@@ -119,6 +119,8 @@ def show_scores(record: Record, registry: Registry, folder: Path) -> None:
     """What a run ends with."""
     if record.scores:
         show(score_table(record.scores, registry))
+    if len(record.mix) > 1:
+        show(drawn_mix(record))
     say(f"{_durations(record)}, recorded in {folder}", style="dim")
 
 
@@ -126,6 +128,25 @@ def _durations(record: Record) -> str:
     """All seconds, and the share of each part."""
     parts = ", ".join(f"{part} {took / record.seconds:.0%}" for part, took in record.timing.items())
     return f"{record.seconds:.0f} s ({parts})" if record.seconds else "0 s"
+
+
+def drawn_mix(record: Record) -> Table:
+    """What a multi-task run saw of each task, beside what its mixing promised."""
+    from glue_harness.mixing import realised
+
+    rows = [
+        (
+            task,
+            f"{record.mix[task]['rows']:,}",
+            f"{mix.planned:.1%}",
+            f"{mix.share:.1%}",
+            f"{mix.examples:,}",
+            "-" if mix.epochs is None else f"{mix.epochs:.2f}",
+        )
+        for task, mix in realised(record.mix).items()
+    ]
+    columns = ("trained on", "examples", "planned share", "share drawn", "drawn", "epochs")
+    return table(columns, rows, right=columns[1:])
 
 
 def score_table(scores: Mapping[str, Score], registry: Registry, title: str = "") -> Table:
