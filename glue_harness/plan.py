@@ -26,12 +26,17 @@ CHOICES = {
     "device": ("auto", "cuda", "cpu"),
     "on_nonfinite": ("stop", "skip"),
 }
-METHOD_SETTINGS = {"adapter_width": "adapter", "adapter_trains": "adapter", "lora_rank": "lora"}
+METHOD_SETTINGS = {
+    "adapter_width": "adapter",
+    "adapter_trains": "adapter",
+    "lora_rank": "lora",
+    "prompt_length": "prompt",
+}
 LEAST = {"weight_decay": 0, "z_loss": 0, "dropout": 0, "warmup": 0, "seed": 0, "max_input": 2, "max_target": 2}
 LARGEST_FILE = 2**16  # bytes of TOML: a plan has a tenth of that
 POSITIVE = ("limit", "temperature", "steps", "batch_size", "batch_tokens", "micro_batch", "lr", "eval_every")
 POSITIVE += ("eval_limit", "adapter_width", "lora_rank", "max_input", "max_target", "max_answer", "clip", "eval_tokens")
-POSITIVE += ("train_limit", "heldout")
+POSITIVE += ("train_limit", "heldout", "prompt_length")
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,7 @@ class Plan:
     adapter_width: int = 128  # inner size of an adapter
     adapter_trains: str = "adapters+norms"
     lora_rank: int = 8
+    prompt_length: int = 20  # vectors
     mixing: str = "proportional"
     limit: float | None = 2.0**19  # K: examples of one task that count at most
     temperature: float = 1.0

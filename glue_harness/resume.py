@@ -14,7 +14,17 @@ from glue_harness.record import Record
 from glue_harness.store import LATEST, Store
 
 SNAPSHOTS = "resume"  # folder in a run's folder: what it needs beside the weights to go on
-BUILT_IN = ("tasks", "model", "tokenizer", "method", "adapter_width", "adapter_trains", "lora_rank", "optimizer")
+BUILT_IN = (
+    "tasks",
+    "model",
+    "tokenizer",
+    "method",
+    "adapter_width",
+    "adapter_trains",
+    "lora_rank",
+    "prompt_length",
+    "optimizer",
+)
 PLACES = ("device", "precision", "threads", "torch", "transformers", "glue", "commit")  # where the bits come from
 
 

@@ -19,14 +19,15 @@ from glue_harness.data import load as load_rows
 from glue_harness.data.own import question
 from glue_harness.errors import GlueError, UsageError
 from glue_harness.methods import load_method
-from glue_harness.models import count_parameters
+from glue_harness.models import Encoded, count_parameters
+from glue_harness.models.stacks import encode
 from glue_harness.models.t5 import T5, from_scratch
 from glue_harness.optim import make_optimizer
 from glue_harness.predict import load
 from glue_harness.store import Store
 from glue_harness.train import Hook, train
 
-PARTIAL = ("adapter", "frozen", "lora")  # what they train is kept apart from the rest
+PARTIAL = ("adapter", "frozen", "lora", "prompt")  # what they train is kept apart from the rest
 STEPS = 4
 
 
@@ -290,6 +291,43 @@ def test_lora_of_rank_r_in_every_query_and_value(make):
         assert scores == pytest.approx(scores_before, rel=1e-5)  # values are summed in another order
     attentions = 2 * 1 + 2 * 2
     assert count_parameters(parameters) == attentions * 2 * (32 + 32) * 3
+
+
+def test_a_prompt_of_length_vectors_learns_and_nothing_else():
+    model, _, parameters = prepared("prompt", prompt_length=7)
+    assert names(model, parameters) == learning(model) == {"encoder.prompt"}
+    assert count_parameters(parameters) == 7 * 32
+    (start,), vocabulary = parameters, model.module.shared.weight
+    assert all(any(torch.equal(vector, row) for row in vocabulary) for vector in start)
+
+
+@pytest.mark.parametrize("make", FAMILIES)
+def test_a_prompt_stands_in_front_of_every_input(make):
+    """Filled with the vectors of real tokens, it is a text in front of the text; in packed rows too."""
+    model, words = make(), [5, 9, 11]
+    encoded = [Encoded([*words, *e.inputs], e.targets) for e in model.encode(toy_examples(3))]
+    plain = [model.loss(model.lay([encoded[:2], encoded[2:]], CPU.device)).each, model.collate(encoded, CPU.device)]
+    memory = encode(model.module, plain[1].inputs, plain[1].segments)
+    prepared("prompt", model, prompt_length=3)
+    with torch.no_grad():
+        model.module.encoder.prompt.copy_(model.module.shared.weight[words])
+    encoded = [Encoded(e.inputs[3:], e.targets) for e in encoded]
+    torch.testing.assert_close(model.loss(model.lay([encoded[:2], encoded[2:]], CPU.device)).each, plain[0])
+    batch = model.collate(encoded, CPU.device)
+    found = encode(model.module, batch.inputs, batch.segments)
+    seen = batch.segments > 0
+    torch.testing.assert_close(found[seen], memory[seen])
+
+
+def test_a_prompt_goes_through_a_compiled_graph():
+    model, _, (prompt,) = prepared("prompt")
+    batch = model.collate(model.encode(toy_examples(3)), CPU.device)
+    model.loss(batch).total.backward()
+    expected, prompt.grad = prompt.grad, None
+    model.compile(backend="aot_eager")
+    model.loss(batch).total.backward()
+    torch.testing.assert_close(prompt.grad, expected)
+    assert expected.abs().min() > 0
 
 
 def test_lora_without_peft_says_how_to_get_it(monkeypatch):

@@ -36,7 +36,7 @@ DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --dem
 @plan_option("data", "hub, demo, demo:ROWS, or a folder (official download, save_to_disk, parquet).")
 @plan_option("model", "Hub id, folder, tiny, or t5:mini|small|base|large from scratch.", short="-m")
 @plan_option("tokenizer", "Folder with the vocabulary of a model from scratch.")
-@plan_option("method", "Which parameters learn: full, adapter, unfreeze, frozen or lora.")
+@plan_option("method", "Which parameters learn: full, adapter, unfreeze, frozen, lora or prompt.")
 @plan_option("adapter_width", "Inner size of an adapter, for --method adapter.")
 @plan_option("adapter_trains", "adapters+norms (T5's paper) or adapters (its code).")
 @plan_option("mixing", "proportional, temperature, equal or custom.")

@@ -62,6 +62,7 @@ class Model(Protocol):
 
     module: nn.Module
     tokenizer: Tokenizer
+    prompt_length: int  # every input begins with ids -1, -2, ...: a method says what they are
     origin: dict[str, Any]  # where the weights came from, for the record
     has_sentinels: bool  # without them it cannot learn from text alone
     token_bytes: int  # about what training keeps of an input token

@@ -48,6 +48,7 @@ class T5:
         self.start = module.config.decoder_start_token_id
         self.scale = head_scale(module)
         self.z_loss = plan.z_loss
+        self.prompt_length = 0  # every input begins with ids -1, -2, ...: a method says what they are
         replace_dropout(module)
         self._forward = self._losses
         self._tries: dict[tuple[str, ...], Node] = {}
@@ -81,6 +82,8 @@ class T5:
         return self.lay([[e] for e in encoded], device)
 
     def lay(self, rows: Sequence[Sequence[Encoded]], device: torch.device, grid: Grid = FINE) -> Batch:
+        if prompt := range(-1, -1 - self.prompt_length, -1):
+            rows = [[Encoded([*prompt, *e.inputs], e.targets) for e in row] for row in rows]
         return lay(rows, device, self.start, grid)
 
     def target_tokens(self, encoded: Sequence[Encoded]) -> int:

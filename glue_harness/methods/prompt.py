@@ -1,0 +1,28 @@
+"""A soft prompt (Lester et al., 2021): vectors in front of the encoder's input learn, the model stays as it is."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glue_harness.methods import learn_only
+from glue_harness.models import Model
+from glue_harness.plan import Plan
+
+COMMON = 5000  # the prompt starts as so many of the vocabulary's first tokens, which are the frequent ones
+SPECIAL = 3  # padding, end, unknown
+
+
+def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
+    encoder, (embeddings, *_) = model.module.encoder, model.blocks().shared
+    random = torch.Generator().manual_seed(plan.seed)
+    tokens = torch.randint(SPECIAL, min(COMMON, len(embeddings)), (plan.prompt_length,), generator=random)
+    encoder.prompt = nn.Parameter(embeddings[tokens.to(embeddings.device)].detach().clone())
+    model.prompt_length = plan.prompt_length
+
+    def forward(ids: Tensor) -> Tensor:
+        of_tokens = functional.embedding(ids.clamp(min=0), encoder.embed_tokens.weight)
+        of_prompt = functional.embedding((-1 - ids).clamp(min=0), encoder.prompt).to(of_tokens.dtype)
+        return torch.where(ids[..., None] < 0, of_prompt, of_tokens)
+
+    encoder.embed_tokens.forward = forward  # unlike a wrapper, leaves the names of weights as they are
+    return learn_only(model, [encoder.prompt])
