@@ -36,10 +36,10 @@ class Fit:
     tried: bool = False  # on this device, by this run or an earlier one
 
     def shrink(self, update: Update) -> None:
-        """Half as much; then, when a pass is a single row already, nothing kept inside a block."""
-        pieces = [piece for part in update.passes for piece in part.cut(self.most)]
-        if max(len(piece.rows) for piece in pieces) > 1:
-            self.most = max(piece.padded for piece in pieces) // 2
+        """Half of the largest pass; then, when that is a single row already, nothing kept inside a block."""
+        largest = max((piece for part in update.passes for piece in part.cut(self.most)), key=lambda p: p.padded)
+        if largest.padded > largest.width:
+            self.most = largest.padded // 2
             self.notes.append(
                 f"out of memory: passes of at most {self.most:,} tokens from here on, the update is the same"
             )

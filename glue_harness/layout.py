@@ -34,15 +34,17 @@ class Pass:
 
     def cut(self, most: int | None) -> Iterator[Pass]:
         """The same in pieces of at most so many padded tokens, though not of less than a row."""
-        rows = len(self.rows) if most is None else max(1, most // self.width)
-        if rows >= len(self.rows):
+        if most is None or self.padded <= most:
             yield self
             return
+        rows = max(1, most // self.width)
+        unit = min(rows, self.grid.rows)  # a piece of fewer rows than the grid's, filled up, would be no smaller
+        rows -= rows % unit
         done = 0
         for first in range(0, len(self.rows), rows):
             part = self.rows[first : first + rows]
             count = sum(map(len, part))
-            yield replace(self, rows=part, tasks=self.tasks[done : done + count])
+            yield replace(self, rows=part, tasks=self.tasks[done : done + count], grid=self.grid._replace(rows=unit))
             done += count
 
 

@@ -33,6 +33,7 @@ def probe(model: Model, machine: Machine, fit: Fit, feed: Feed, longest: int) ->
     rows = max(1, (fit.most or longest) // longest)
     example = Encoded([EOS] * longest, [EOS])
     part = Pass([[example]] * rows, [0] * rows, feed.grid)
+    model.module.train()  # with dropout's masks, as in a step
     fitting(model, Update([part], rows, part.padded, {}, feed.names, [], list), machine, fit, seed=0)
     model.module.zero_grad(set_to_none=True)
     fit.tried = True

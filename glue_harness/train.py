@@ -81,9 +81,10 @@ def train(
             model.module.train()
             sums = fitting(model, update, machine, fit, hash_seed(plan.seed, step))
             norm = clip(parameters, plan.clip)
-            due = [hook for hook in hooks if (step + 1) % hook.every == 0 or step + 1 == plan.steps]
             readings.append(reading(step, update, sums, norm))
-            wait = plan.on_nonfinite == "skip" or any(hook.every > 1 for hook in due)
+            ends = step + 1 == plan.steps
+            due = [hook for hook in hooks if ends or (step + 1) % hook.every == 0]
+            wait = ends or plan.on_nonfinite == "skip" or any(hook.every > 1 for hook in due)
             while len(readings) > (0 if wait else machine.lag):
                 if fault := settle(state, readings.popleft()):
                     skip_or_stop(state, fault, plan, model, feed, machine)

@@ -15,7 +15,7 @@ from glue_harness.batching import Feed
 from glue_harness.errors import GlueError
 from glue_harness.fit import Fit, find_fit, is_out_of_memory
 from glue_harness.layout import COARSE, as_passes, in_buckets, packed
-from glue_harness.models import stacks
+from glue_harness.models import stacks, t5
 from glue_harness.models.batch import IGNORED
 from glue_harness.models.dropout import Dropout, dropped, replace_dropout
 from glue_harness.packing import FINE, pack
@@ -130,23 +130,26 @@ def test_what_fills_the_grid_is_ignored():
     assert not model.loss(batch).each[batch.labels == IGNORED].any()
 
 
+@pytest.mark.parametrize("grid", [FINE, COARSE], ids=["fine", "coarse"])
 @pytest.mark.parametrize(
     "arrange", [packed(FINE, None), packed(FINE, 5), in_buckets(None)], ids=["rows", "5", "buckets"]
 )
-def test_every_arrangement_holds_every_example_and_its_task_once(arrange):
+def test_every_arrangement_holds_every_example_and_its_task_once(arrange, grid):
     encoded = toy_model().encode(toy_examples(23))
-    passes = as_passes(arrange(encoded), encoded, range(23), FINE)
-    for most in (None, 40, 1):
+    passes = as_passes(arrange(encoded), encoded, range(23), grid)
+    for most in (None, 700, 300, 40, 1):
         pieces = [piece for part in passes for piece in part.cut(most)]
         held = [(id(e), k) for p in pieces for e, k in zip((e for r in p.rows for e in r), p.tasks, strict=True)]
         assert sorted(held) == sorted((id(e), k) for k, e in enumerate(encoded))
-        assert most is None or all(p.padded <= most or len(p.rows) == 1 for p in pieces)
+        assert most is None or all(p.padded <= max(most, p.width) for p in pieces)
 
 
-def test_memory_is_asked_for_in_ever_smaller_pieces_and_then_said_to_be_too_small():
+@pytest.mark.parametrize("arrange", [packed(FINE, None), in_buckets(9)], ids=["rows", "buckets"])
+@pytest.mark.parametrize("grid", [FINE, COARSE], ids=["fine", "coarse"])
+def test_memory_is_asked_for_in_ever_smaller_pieces_and_then_said_to_be_too_small(grid, arrange):
     model, fit = toy_model(), Fit()
     encoded = model.encode(toy_examples(40))
-    update = type("Update", (), {"passes": as_passes(packed(FINE, None)(encoded), encoded, [0] * 40, FINE)})
+    update = type("Update", (), {"passes": as_passes(arrange(encoded), encoded, [0] * 40, grid)})
     seen = []
     while not fit.lean:
         fit.shrink(update)
@@ -154,7 +157,8 @@ def test_memory_is_asked_for_in_ever_smaller_pieces_and_then_said_to_be_too_smal
     with pytest.raises(GlueError, match=r"a single row does not fit into memory: use a smaller --model"):
         fit.shrink(update)
     assert len(seen) > 2
-    assert [most for most, _ in seen] == sorted((most for most, _ in seen), reverse=True)
+    halved = [most for most, _ in seen[:-1]]
+    assert halved == sorted(set(halved), reverse=True)
     assert len(fit.notes) == len(seen)
     assert is_out_of_memory(torch.OutOfMemoryError("x"))
     assert not is_out_of_memory(RuntimeError("shapes differ"))
@@ -197,9 +201,28 @@ def test_a_compiled_loss_is_the_same_in_few_graphs():
         return graph.forward
 
     model.compile(backend=count)
+    model.module.train()
     for batch, expected in zip(batches, plain, strict=True):
         torch.testing.assert_close(model.loss(batch).total, expected)
     assert len(made) == 1
+
+
+def test_graphs_are_not_made_for_a_look_at_an_example_nor_for_ever_more_shapes(monkeypatch):
+    model = toy_model(num_layers=1)
+    made = []
+
+    def count(graph, inputs):
+        made.append(graph)
+        return graph.forward
+
+    model.compile(backend=count)
+    monkeypatch.setattr(t5, "SHAPES_COMPILED", 2)
+    for examples in (1, 2, 3, 1):
+        batch = model.collate(model.encode(toy_examples(examples)), CPU.device)
+        alone = model.module.eval() and model.loss(batch).total
+        model.module.train()
+        torch.testing.assert_close(model.loss(batch).total, alone)
+    assert len(made) == 2
 
 
 def test_what_did_not_fit_is_halved_until_it_does_and_remembered(monkeypatch, tmp_path):

@@ -7,6 +7,7 @@ import torch
 from toys import CPU, toy_examples, toy_model, toy_plan, toy_tokens
 
 from glue_harness.batching import Feed, PackedFeed
+from glue_harness.device import Machine
 from glue_harness.errors import GlueError, UsageError
 from glue_harness.fit import Fit
 from glue_harness.layout import buckets, packed
@@ -25,14 +26,14 @@ def feed_of(model, batch=8, micro=None, n=100, seed=0) -> Feed:
     )
 
 
-def trained(hooks=(), dropout=0.1, micro=None, **changes):
+def trained(hooks=(), dropout=0.1, micro=None, machine=CPU, **changes):
     plan = toy_plan(**{"steps": 6, "batch_size": 8, "lr": 1e-3, **changes})
     model = toy_model(seed=plan.seed, plan=plan, dropout=dropout)
     method = load_method("full")
     parameters = method.prepare(model, plan)
     optimizer = make_optimizer(plan, parameters)
     feed = feed_of(model, plan.batch_size, micro, seed=plan.seed)
-    state = train(model, method, parameters, optimizer, feed, plan, CPU, hooks)
+    state = train(model, method, parameters, optimizer, feed, plan, machine, hooks)
     return model, state
 
 
@@ -90,6 +91,29 @@ def test_nonfinite_loss_names_step_and_examples():
         match=r"loss \S+ \(gradient norm \S+\) at step \d on 8 of 8 examples, of toy: toy/\d+, .*: try a smaller",
     ):
         trained(lr=1e30, clip=None, steps=20, optimizer="adamw")
+
+
+class Late(Machine):
+    """A device whose measurements come two steps later."""
+
+    lag = 2
+
+
+LATE = Late(CPU.device, CPU.precision)
+
+
+def test_a_measurement_that_comes_later_is_there_at_the_end():
+    first, last = [], []
+    state = trained([Hook(1, lambda state: first.append(state.loss))])[1]
+    late = trained([Hook(1, lambda state: last.append(state.loss))], machine=LATE)[1]
+    assert last[2:-1] == first[:3]
+    assert last[-1] == first[-1]
+    assert (late.loss, late.gradient_norm) == (state.loss, state.gradient_norm)
+
+
+def test_a_measurement_that_comes_later_still_ends_the_run():
+    with pytest.raises(GlueError, match=r"at step [23] on "):
+        trained(lr=1e30, clip=None, steps=4, optimizer="adamw", machine=LATE)
 
 
 def test_schedules():
