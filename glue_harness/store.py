@@ -20,6 +20,7 @@ from glue_harness.names import SAFE_NAMES, is_safe_name
 from glue_harness.plan import Plan, plan_from
 from glue_harness.reading import json_value, lines_of, open_file, read_small
 from glue_harness.record import Record, record_from
+from glue_harness.sealed import sync
 from glue_harness.task import Prediction, Task, Text
 
 RECORD = "record.json"
@@ -249,7 +250,7 @@ def write_atomic(path: Path, content: str | bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
-        _sync_folder(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise _cannot_save(path, error) from None
     finally:
@@ -270,14 +271,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _cannot_save(path: Path, error: OSError) -> GlueError:
