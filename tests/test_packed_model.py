@@ -15,7 +15,7 @@ from glue_harness.batching import Feed
 from glue_harness.errors import GlueError
 from glue_harness.fit import Fit, find_fit, is_out_of_memory
 from glue_harness.layout import COARSE, as_passes, in_buckets, packed
-from glue_harness.models import stacks, t5
+from glue_harness.models import graphs, stacks
 from glue_harness.models.batch import IGNORED
 from glue_harness.models.dropout import Dropout, dropped, replace_dropout
 from glue_harness.packing import FINE, pack
@@ -216,7 +216,7 @@ def test_graphs_are_not_made_for_a_look_at_an_example_nor_for_ever_more_shapes(m
         return graph.forward
 
     model.compile(backend=count)
-    monkeypatch.setattr(t5, "SHAPES_COMPILED", 2)
+    monkeypatch.setattr(graphs, "MOST", 2)
     for examples in (1, 2, 3, 1):
         batch = model.collate(model.encode(toy_examples(examples)), CPU.device)
         alone = model.module.eval() and model.loss(batch).total

@@ -4,10 +4,11 @@ import csv
 import math
 
 import pytest
-from records import runner
+from records import finished, runner
 
 from glue_harness import Plan, load_tasks
 from glue_harness.choose import canonical
+from glue_harness.origin import folder_of
 from glue_harness.published import load_published
 from glue_harness.record import Score
 from glue_harness.reproduce import ROWS, lines_of
@@ -15,6 +16,7 @@ from glue_harness.reproduce.order import same_order, spearman
 from glue_harness.reproduce.report import head, markdown, said_of_order
 from glue_harness.reproduce.scale import PRETRAIN_STEPS, Scale, scale_of, scaled_limit, scaled_width
 from glue_harness.reproduce.table import Cell, Row, Table, columns_of, row_of
+from glue_harness.sealed import MARKER
 from glue_harness.store import Store
 from glue_harness.strategy import Brief
 
@@ -225,6 +227,16 @@ def test_a_table_goes_on_where_it_stopped(tmp_path, glue):
     assert float(baseline["difference"]) == pytest.approx(float(baseline["ours"]) - 76.28, abs=1e-3)
     assert len(baseline["runs"].split()) == 3
     assert "# Table 12" in (out / "table12-scaled.md").read_text()
+
+
+def test_the_latest_run_is_one_run_for_all_rows(tmp_path, glue):
+    record = finished(Store(tmp_path), steps=3)
+    (folder_of(tmp_path / record.id, 3)).mkdir(parents=True)
+    (folder_of(tmp_path / record.id, 3) / MARKER).touch()
+    command = ("reproduce", "table12", "--task", "rte,cola", "--data", "demo", "--results", tmp_path, "--dry-run", "--model")
+    code, latest, err = glue(*command, "run:latest")
+    assert code == 0, err
+    assert latest == glue(*command, f"run:{record.id}")[1]
 
 
 def test_tables_are_listed_without_torch(glue):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,7 @@ WIDTH = 7  # columns of values side by side
 @click.option("--scale", type=click.FloatRange(0, 1, min_open=True), help="Part of the paper's steps, such as 0.01.")
 @click.option("-t", "--task", "names", multiple=True, metavar="NAME", help="Tasks or suites instead of the paper's.")
 @plan_option("data", "hub, demo, demo:ROWS, or a folder (official download, save_to_disk, parquet).")
-@plan_option("model", "Hub id, folder, tiny, or t5:small|base|large from scratch.", short="-m")
+@plan_option("model", "Hub id, folder, run:RUN, tiny, or t5:small|base|large from scratch.", short="-m")
 @plan_option("tokenizer", "Folder with the vocabulary of a model from scratch.")
 @plan_option("text", "File or folder of plain text for pre-training and mixtures.")
 @plan_option("steps", "Steps of the tuning, instead of 2^18 or --scale.")
@@ -88,6 +89,7 @@ def command(
     glue reproduce table10 --scale 0.01 --task cola,rte,sst2 --data DIR --model tiny --text FILE
     """
     from glue_harness.choose import canonical, choose_tasks
+    from glue_harness.origin import find_origin
     from glue_harness.plan import parsed
     from glue_harness.published import load_published
     from glue_harness.recipes import departures
@@ -113,12 +115,15 @@ def command(
         key, value = pair(text, "--set", str)
         given[key] = parsed(key, value, "--set")
     size = scale_of(given, scale or 1.0, pretrain_steps, registry)
+    store = Store(results)
+    origin = find_origin(size.plan, store, registry)  # latest would mean another run after each stage
+    size = replace(size, plan=size.plan.replace(model=origin.model))
     lines = lines_of(published.tables[name].rows, size, registry)
     for stage in (stage for line in lines for stage in line.stages):
         choose_tasks(stage.plan, registry)  # names and folders first: torch takes seconds to import
     chosen = range(size.plan.seed, size.plan.seed + seeds)
     if dry_run:
-        show_runs(lines, chosen, Store(results))
+        show_runs(lines, chosen, store)
         return
     records = carry_out_lines(lines, chosen, registry, results, quiet)
     head = head_of(size, lines, departures("t5", size.plan, registry), seeds)

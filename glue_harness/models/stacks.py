@@ -136,9 +136,13 @@ def _position_bias(block: nn.Module, seen: Tensor, *, causal: bool, last: Tensor
         return last
     length = seen.shape[-1]
     number, farthest = attention.relative_attention_num_buckets, attention.relative_attention_max_distance
-    table = _buckets.__wrapped__ if torch.compiler.is_compiling() else _buckets  # a graph has no use for a cache
-    buckets = table(multiple(length, TABLE), causal, number, farthest, seen.device)[:length, :length]
+    buckets = _table(multiple(length, TABLE), causal, number, farthest, seen.device)[:length, :length]
     return _mask(seen, attention.relative_attention_bias(buckets).permute(2, 0, 1))
+
+
+@torch.compiler.assume_constant_result  # compiled, it would be copied from the CPU in every step
+def _table(length: int, causal: bool, number: int, farthest: int, device: torch.device) -> Tensor:
+    return _buckets(length, causal, number, farthest, device)
 
 
 @lru_cache(maxsize=8)

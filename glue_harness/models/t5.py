@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import string
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -15,11 +14,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glue_harness import cache
 from glue_harness.errors import GlueError, UsageError
 from glue_harness.models import Answer, Blocks, Encoded, Loss, stacks
 from glue_harness.models.batch import IGNORED, Batch, lay, padded
 from glue_harness.models.dropout import replace_dropout
+from glue_harness.models.graphs import Forward, Graphs
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Bytes, Tokenizer, cut, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
 from glue_harness.packing import FINE, Grid
@@ -32,7 +31,6 @@ FAMILY = ("t5", "mt5", "umt5")
 WEIGHTS = "model.safetensors"
 TINY_VOCABULARY = 4096
 HUB_TIMEOUT = 10  # seconds
-SHAPES_COMPILED = 64  # a graph takes longer to make than a rare shape is worth
 KEPT = 16  # bytes of each value that a block makes: in fp32 and bf16, with masks and what the backward pass adds
 PUBLISHED_VOCABULARY = 32_128  # 32,000 pieces, 100 sentinels, padding to a multiple of 128
 
@@ -50,8 +48,7 @@ class T5:
         self.z_loss = plan.z_loss
         self.prompt_length = 0  # every input begins with ids -1, -2, ...: a method says what they are
         replace_dropout(module)
-        self._graphs: Callable[[Batch, bool], tuple[Tensor, Tensor]] | None = None
-        self._shapes: set[tuple[int, ...]] = set()  # those that have a graph
+        self._forward: Forward = self._losses
         self._tries: dict[tuple[str, ...], Node] = {}
 
     def encode(self, examples: Sequence[Example]) -> list[Encoded]:
@@ -91,25 +88,11 @@ class T5:
         return sum(e.target_length for e in encoded)
 
     def loss(self, batch: Batch, lean: bool = False) -> Loss:
-        forward = self._graphs if self._graphs and self._has_graph(batch, lean) else self._losses
-        return Loss(*forward(batch, lean))
+        return Loss(*self._forward(batch, lean))
 
     def compile(self, backend: str = "inductor") -> None:
         """Each shape of a batch becomes a graph of its own, made when it is first met, and kept in the cache."""
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache.folder() / "graphs"))
-        limit = 2 * SHAPES_COMPILED  # torch's own is 8, and at the limit it stops with an error
-        torch._dynamo.config.recompile_limit = max(limit, torch._dynamo.config.recompile_limit)
-        self._graphs = torch.compile(self._losses, dynamic=False, fullgraph=True, backend=backend)
-
-    def _has_graph(self, batch: Batch, lean: bool) -> bool:
-        """Not so for a look at single examples, each of a shape of its own, nor for ever more shapes."""
-        if not self.module.training:
-            return False
-        learning = sum(p.requires_grad for p in self.module.parameters())  # gradual unfreezing makes other graphs
-        shape = (*batch.inputs.shape, batch.given.shape[1], len(batch.labels), lean, learning)
-        if len(self._shapes) < SHAPES_COMPILED:
-            self._shapes.add(shape)
-        return shape in self._shapes
+        self._forward = Graphs(self._losses, self.module, backend)
 
     def _losses(self, batch: Batch, lean: bool) -> tuple[Tensor, Tensor]:
         memory = stacks.encode(self.module, batch.inputs, batch.segments, lean)
