@@ -79,6 +79,12 @@ def show(made: Table) -> None:
     console().print(made)
 
 
+def lasting(seconds: float) -> str:
+    """An estimated time in the unit a reader thinks in."""
+    unit, size = next((u for u in (("days", 86400), ("hours", 3600)) if seconds >= 2 * u[1]), ("minutes", 60))
+    return f"{seconds / size:,.1f} {unit}"
+
+
 def one_line(text: str) -> str:
     """Text for a cell, a list or a message: printable, and without line ends that could fake another line."""
     return printable(" ".join(text.split()))

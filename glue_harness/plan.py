@@ -186,7 +186,7 @@ def read_plan(path: Path) -> dict[str, Any]:
 def checked(key: str, value: Any, where: str) -> Any:
     """A value in its field's type, or an error that names the place."""
     if key not in FIELDS:
-        error = unknown("setting", key, FIELDS)
+        error = unknown("setting", key, FIELDS, lister="glue run --help")
         raise UsageError(f"{where}: {error}")
     kind = TYPES[key]
     _refuse_unusable(key, value, where)

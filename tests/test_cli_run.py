@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,8 @@ from click.testing import CliRunner
 from records import runner
 
 from glue_harness.cli import glue, main
-from glue_harness.plan import plan_from
+from glue_harness.cli.run import command
+from glue_harness.plan import FIELDS, plan_from
 
 FAST = ["--data", "demo:200", "--model", "tiny", "--steps", "4", "--batch-size", "8", "--eval-every", "2"]
 
@@ -42,6 +44,8 @@ MISTAKES = [  # arguments, exit code, the line
     (["run", "--task", "rte", "--mixing", "custom", "--rate", "rte=0"], 2, "custom rates sum to 0"),
     (["run", "--task", "rte", "--mixing", "custom", "--rate", "rte"], 2, "--rate 'rte': write it as NAME=VALUE"),
     (["run", "--task", "rte", "--set", "clipp=1"], 2, "unknown setting 'clipp': did you mean clip?"),
+    (["run", "--task", "rte", "--set", "zzzz=1"], 2, "unknown setting 'zzzz': glue run --help lists them"),
+    (["run", "--task", "rte", "--batch-size", "8", "--batch-tokens", "512"], 2, "an update has one size"),
     (["run", "--task", "rte", "--set", "steps=many"], 2, "--set: steps must be int, not 'many'"),
     (["run", "--task", "rte", "--stepz", "3"], 2, "No such option '--stepz'"),
     (["run", "--task", "rte", "--plan", "nowhere.toml"], 2, "cannot read plan 'nowhere.toml'"),
@@ -215,3 +219,15 @@ def test_a_run_goes_on_by_its_name_or_as_the_newest_unfinished_one(tmp_path, cap
     assert code == 0, err
     assert "goes on from step 0" in err
     assert json.loads(file.read_text())["resumed"] == [0]
+
+
+def test_help_shows_every_option_once_and_every_other_setting(capsys):
+    main(["run", "--help"])
+    options, settings = capsys.readouterr().out.split("Settings for --set:")
+    shown = re.findall(r"^  (?:-\w, )?--([\w-]+)", options, re.M)
+    assert sorted(shown) == sorted({*shown})
+    assert {p.opts[-1].lstrip("-") for p in command.params} <= {*shown}
+    with_option = {name.replace("-", "_") for name in shown} | {"tasks", "rates"}
+    assert set(re.findall(r"\w+", settings)) == FIELDS.keys() - with_option
+    assert "Other:" in options
+    assert max(map(len, options.splitlines())) <= 80

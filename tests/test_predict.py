@@ -158,7 +158,7 @@ MISTAKES = [
     (("--task", "rte", "--sentenc1", "x"), "Did you mean"),
     (("--task", "rte", "--sentence1", "x", "--rows", "f"), "--rows brings its own fields: leave out --sentence1"),
     (("--task", "rte", "--rows", "/no/such/file"), "cannot read '/no/such/file': No such file or directory"),
-    (("--task", "cola", "--sentence", "x"), "'cola': known: ax, mnli"),
+    (("--task", "cola", "--sentence", "x"), "did not learn cola: it answers ax, mnli"),
 ]
 
 

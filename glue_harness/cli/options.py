@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
@@ -30,8 +30,8 @@ def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
         "--results",
         type=click.Path(path_type=Path),
         default=results_folder,
-        show_default="results, or $GLUE_RESULTS",
-        help="Folder of runs.",
+        show_default=False,
+        help="Folder of runs.  [default: results, or $GLUE_RESULTS]",
     )(command)
 
 
@@ -70,16 +70,33 @@ def plan_option(name: str, text: str, short: str | None = None) -> Decorator:
     """A setting of the plan as an option: its type and default are the plan's own."""
     from glue_harness.plan import FIELDS, TYPES
 
-    kinds = (k for k in (int, float, str) if TYPES[name] in (k, k | None))
+    kind = next(k for k in (int, float, str) if TYPES[name] in (k, k | None))
     default = FIELDS[name].default
+    if default is not None:  # in the text: click would put brackets around it, since the plan fills it in, not click
+        text += f"  [default: {default:.15g}]" if isinstance(default, float) else f"  [default: {default}]"
     return click.option(
         *filter(None, [short, "--" + name.replace("_", "-")]),
         name,
-        type=next(kinds),
+        type=kind,
+        metavar={int: "N", float: "X"}.get(kind),
         default=None,
-        show_default=str(default) if default is not None else False,
         help=text,
     )
+
+
+class Sectioned(click.Command):
+    """A command whose help lists its options under headings; those that no heading names come last."""
+
+    sections: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        left = {parameter.name: parameter.get_help_record(context) for parameter in self.get_params(context)}
+        named = {title: [left.pop(name) for name in names] for title, names in self.sections.items()}
+        records = {title: [record for record in rows if record] for title, rows in named.items()}
+        width = max(len(row[0]) for rows in records.values() for row in rows)
+        for title, rows in (records | {"Other": [record for record in left.values() if record]}).items():
+            with formatter.section(title):
+                formatter.write_dl([(option.ljust(width), text) for option, text in rows])
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

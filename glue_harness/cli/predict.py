@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glue_harness.cli.options import json_option, open_registry, results_option, task_folders_option
-from glue_harness.errors import RowError, UsageError, unknown
+from glue_harness.errors import RowError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,7 +106,7 @@ def best_step(registry: Registry, record: Record, task: Task) -> int:
         learned = [name for name, other in registry.tasks.items() if answering_step(registry, record.scores, other)]
         if not learned:
             raise UsageError(f"run {record.id} has no scores, so that no step is the best: it is {record.status}")
-        raise unknown(f"task in run {record.id}", task.name, learned)
+        raise UsageError(f"run {record.id} did not learn {task.name}: it answers {', '.join(learned)}")
     return step
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glue_harness.console import console, note, say, show, table
+from glue_harness.console import console, lasting, note, say, show, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -204,5 +204,5 @@ def show_dry_run(plan: Plan, origin: Origin, registry: Registry, as_json: bool) 
     show(table(columns, rows, right=columns[1:]))
     for line in describe(setup):
         say(line)
-    minutes, step = cost["training_seconds"] / 60, 1000 * cost["seconds_per_step"]
-    say(f"about {minutes:,.1f} minutes of training ({step:,.0f} ms a step); nothing was trained")
+    whole, step = lasting(cost["training_seconds"]), 1000 * cost["seconds_per_step"]
+    say(f"about {whole} of training ({step:,.0f} ms a step); nothing was trained")

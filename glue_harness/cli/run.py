@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
 from glue_harness.cli.options import (
+    Sectioned,
     json_option,
     open_registry,
     pair,
@@ -30,7 +31,27 @@ LATEST = "latest"  # what --resume means without a name
 DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --demo stands for
 
 
-@click.command()
+class Run(Sectioned):
+    sections: ClassVar[dict[str, tuple[str, ...]]] = {
+        "What to learn": ("names", "demo", "data", "train_limit", "text", "task_folders"),
+        "Model": ("model", "tokenizer", "method", "adapter_width", "adapter_trains"),
+        "How often each task is drawn": ("mixing", "limit", "temperature", "rates", "text_share"),
+        "Training": ("steps", "batch_size", "batch_tokens", "lr", "optimizer", "on_nonfinite", "device"),
+        "Scores": ("eval_every", "answers", "select"),
+        "Several runs": ("seed", "seeds", "strategy", "pretrain_steps"),
+        "All settings at once": ("recipe", "file", "settings"),
+        "Going on": ("resume", "force", "checkpoint_every"),
+    }
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        from glue_harness.plan import FIELDS
+
+        with_option = {"tasks"} | {parameter.name for parameter in self.params}
+        with formatter.section("Settings for --set"):
+            formatter.write_text(", ".join(sorted(FIELDS.keys() - with_option)))
+
+
+@click.command(cls=Run)
 @click.option("-t", "--task", "names", multiple=True, metavar="NAME", help="Task or suite; repeat or use commas.")
 @click.option("--demo", is_flag=True, help="Synthetic data and a tiny model: no network, under a minute.")
 @plan_option("data", "hub, demo, demo:ROWS, or a folder (official download, save_to_disk, parquet).")
@@ -45,7 +66,10 @@ DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --dem
 @click.option("--rate", "rates", multiple=True, metavar="TASK=X", help="A task's rate, for --mixing custom.")
 @click.option("--strategy", help="single, multitask, multitask-finetune, leave-one-out or pretrain-finetune.")
 @click.option(
-    "--pretrain-steps", type=click.IntRange(min=1), help="Steps before a strategy tunes.  [default: 2 x steps]"
+    "--pretrain-steps",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Steps before tuning.  [default: 2 x steps]",
 )
 @plan_option("text", "File or folder of plain text for span corruption.")
 @plan_option("text_share", "Its share of what is drawn, beside other tasks.")
@@ -61,10 +85,12 @@ DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --dem
 @plan_option("on_nonfinite", "stop or skip: an update whose loss or gradient is not finite.")
 @plan_option("device", "auto, cuda or cpu.")
 @plan_option("seed", "First seed.")
-@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs, one a seed.")
-@click.option("--recipe", help="Settings by name, which options override: t5 or modern.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), metavar="N", default=1, show_default=True, help="Runs, one a seed."
+)
+@click.option("--recipe", help="t5 or modern: settings by name, which options override.")
 @click.option("--plan", "file", type=click.Path(path_type=Path), help="Plan as TOML; options here override it.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting; --dry-run lists them.")
+@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting: the list is below.")
 @click.option(
     "--resume",
     is_flag=False,
@@ -76,7 +102,7 @@ DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --dem
 @click.option(
     "--checkpoint-every",
     type=click.IntRange(min=1),
-    metavar="STEPS",
+    metavar="N",
     help="Steps between checkpoints to resume from; default: at every evaluation.",
 )
 @task_folders_option
@@ -107,14 +133,15 @@ def command(
     """Fine-tune a model on tasks, score it, and record the run.
 
     \b
-    glue run --task mnli                                  Hub data, google-t5/t5-small
-    glue run --task mnli --demo                           no network, under a minute
-    glue run --task glue --mixing temperature --temperature 2 --data DIR --model DIR
-    glue run --plan results/RUN/plan.toml --seed 1        the same again, another seed
-    glue run --task rte --data DIR --model run:latest     from the last model of a run; run:RUN@mnli: best at mnli
-    glue run --task glue --recipe t5 --data DIR           as T5 was fine-tuned; options override the recipe
-    glue run --task glue --strategy leave-one-out         several runs; again: goes on where it stopped
-    glue run --resume                                     go on with the newest unfinished run
+    glue run --task mnli                            Hub data, google-t5/t5-small
+    glue run --task mnli --demo                     no network, under a minute
+    glue run --task glue --mixing temperature --temperature 2 --data DIR
+    glue run --task glue --recipe t5 --data DIR     as T5 was fine-tuned
+    glue run --task glue --strategy leave-one-out   several runs
+    glue run --task rte --model run:latest          from a run's last model
+    glue run --task rte --model run:RUN@mnli        from its best at mnli
+    glue run --plan results/RUN/plan.toml --seed 1  again, with another seed
+    glue run --resume                               the newest unfinished run
     """
     from glue_harness.choose import canonical, choose_tasks
     from glue_harness.cli.progress import show_dry_run, show_seeds
@@ -198,6 +225,10 @@ def _plan(
     values: dict[str, Any] = begun | DEMO if demo else dict(begun)
     values |= read_plan(file) if file else {}
     values |= given
+    if {"batch_size", "batch_tokens"} <= given.keys():
+        raise UsageError(
+            "--batch-size counts examples, --batch-tokens tokens: an update has one size, give one of them"
+        )
     for text in settings:
         key, value = pair(text, "--set", str)
         values[key] = parsed(key, value, "--set")

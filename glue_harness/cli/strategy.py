@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glue_harness.console import note, say, show, table
+from glue_harness.console import lasting, note, say, show, table
 
 if TYPE_CHECKING:
     from glue_harness.origin import Origin
@@ -95,7 +95,7 @@ def show_stages(
     columns = ("stage", "tasks", "model", "steps", "plan", "minutes")
     lines = [(r["stage"], ",".join(r["tasks"]), r["model"], f"{r['steps']:,}", r["plan"], minutes_of(r)) for r in rows]
     show(table(columns, lines, right=("steps", "minutes")))
-    say(f"about {total / 60:,.1f} minutes of training, evaluation comes on top; nothing was trained")
+    say(f"about {lasting(total)} of training, evaluation comes on top; nothing was trained")
 
 
 def minutes_of(row: dict[str, Any]) -> str:
