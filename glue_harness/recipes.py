@@ -40,7 +40,7 @@ def t5(tasks: Sequence[Task]) -> Values:
 
 
 def modern(tasks: Sequence[Task]) -> Values:
-    """What came out best of those measured (README, Strategies): T5's optimiser in smaller updates, closed answers."""
+    """What came out best of those measured (README, Recipes): T5's optimiser in smaller updates, closed answers."""
     return {
         "batch_size": 32,
         "optimizer": "adafactor",

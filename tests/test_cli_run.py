@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from records import runner
 
 from glue_harness.cli import glue, main
-from glue_harness.cli.run import command
+from glue_harness.cli.run import _plan, command
 from glue_harness.plan import FIELDS, plan_from
+from glue_harness.registry import load_tasks
 
 FAST = ["--data", "demo:200", "--model", "tiny", "--steps", "4", "--batch-size", "8", "--eval-every", "2"]
 
@@ -219,6 +220,14 @@ def test_a_run_goes_on_by_its_name_or_as_the_newest_unfinished_one(tmp_path, cap
     assert code == 0, err
     assert "goes on from step 0" in err
     assert json.loads(file.read_text())["resumed"] == [0]
+
+
+def test_a_batch_size_takes_the_place_of_tokens_in_a_plan_file(tmp_path):
+    file = tmp_path / "plan.toml"
+    file.write_text('tasks = ["rte"]\nbatch_tokens = 1024\n', encoding="utf-8")
+    assert _plan(None, {}, False, file, {}, (), load_tasks())[0].batch_tokens == 1024
+    plan, _ = _plan(None, {}, False, file, {"batch_size": 8}, (), load_tasks())
+    assert (plan.batch_size, plan.batch_tokens) == (8, None)
 
 
 def test_help_shows_every_option_once_and_every_other_setting(capsys):

@@ -224,6 +224,8 @@ def _plan(
 
     values: dict[str, Any] = begun | DEMO if demo else dict(begun)
     values |= read_plan(file) if file else {}
+    if "batch_size" in given:  # an update has one size: this one, whatever is below
+        values.pop("batch_tokens", None)
     values |= given
     if {"batch_size", "batch_tokens"} <= given.keys():
         raise UsageError(
