@@ -18,7 +18,6 @@ from glue_harness.batching import Update
 from glue_harness.bench.contest import Side, Stopwatch
 from glue_harness.bench.features import Collator, Feature, features_of, padded_tokens
 from glue_harness.errors import UsageError
-from glue_harness.models.dropout import replace_dropout
 from glue_harness.optim import make_optimizer
 from glue_harness.plan import Plan
 from glue_harness.train import train
@@ -64,10 +63,11 @@ def training_sides(setup: Setup, updates: Sequence[Update], encoded: Sequence[An
 
 
 def as_transformers_makes_it(module: nn.Module) -> nn.Module:
-    """A copy without our faster dropout."""
-    made = copy.deepcopy(module)
-    replace_dropout(made, nn.Dropout)
-    return made
+    """The same weights without our faster parts."""
+    made = type(module)._from_config(copy.deepcopy(module.config), attn_implementation="sdpa")
+    made.load_state_dict(module.state_dict())
+    made.tie_weights()
+    return made.to(module.device)
 
 
 def our_run(setup: Setup) -> Callable[[], float]:

@@ -30,14 +30,14 @@ class _OnCPU(torch.autograd.Function):
         words = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)
         drawn = words.view(torch.int16)[: x.numel()].view(x.shape)
         kept = drawn >= round(rate * LEVELS) - LEVELS // 2
-        context.save_for_backward(kept)
-        context.scale = 1 / (1 - rate)
-        return x.mul(context.scale).mul_(kept)
+        scale = kept.to(x.dtype).mul_(1 / (1 - rate))  # once; a product with booleans would convert them each time
+        context.save_for_backward(scale)
+        return x * scale
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
-        (kept,) = context.saved_tensors
-        return gradient.mul(context.scale).mul_(kept), None
+        (scale,) = context.saved_tensors
+        return gradient * scale, None
 
 
 def replace_dropout(module: nn.Module, kind: type[nn.Dropout] = Dropout) -> None:
