@@ -233,7 +233,18 @@ def test_the_latest_run_is_one_run_for_all_rows(tmp_path, glue):
     record = finished(Store(tmp_path), steps=3)
     (folder_of(tmp_path / record.id, 3)).mkdir(parents=True)
     (folder_of(tmp_path / record.id, 3) / MARKER).touch()
-    command = ("reproduce", "table12", "--task", "rte,cola", "--data", "demo", "--results", tmp_path, "--dry-run", "--model")
+    command = (
+        "reproduce",
+        "table12",
+        "--task",
+        "rte,cola",
+        "--data",
+        "demo",
+        "--results",
+        tmp_path,
+        "--dry-run",
+        "--model",
+    )
     code, latest, err = glue(*command, "run:latest")
     assert code == 0, err
     assert latest == glue(*command, f"run:{record.id}")[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import io
 import os
@@ -115,6 +116,8 @@ def stop_on_interrupt() -> list[int]:
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # `nohup` and `&` ask for it to be ignored
     if ours and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, interrupt)
+        # python puts the default back before it takes modules down, and that one kills: exit code -2, not ours
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
     return seen
 
 
