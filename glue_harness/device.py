@@ -69,5 +69,5 @@ def compile_pays(plan: Plan, device: torch.device) -> bool:
 
 def bf16_pays(device: torch.device, parameters: int) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)  # emulated it is slower than fp32
     return torch.cpu._is_avx512_bf16_supported() and parameters >= BF16_PAYS_FROM

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import threading
 from math import isclose
 from random import Random
 
@@ -13,7 +14,8 @@ from toys import CPU, toy_examples, toy_model
 from transformers import T5Config, T5ForConditionalGeneration
 
 import glue_harness.bench.training as training
-from glue_harness.bench import by_official_size, prepared
+from glue_harness import bench
+from glue_harness.bench import by_official_size, compiled_as_usual, prepared
 from glue_harness.bench.answering import answering_sides, generated, questions, slices
 from glue_harness.bench.contest import Side, Times, compete, speed_up
 from glue_harness.bench.features import Collator, features_of, padded_tokens
@@ -110,6 +112,24 @@ def test_a_clock_gives_time_to_the_innermost_part(monkeypatch):
     inner = clock.timed("sync", lambda: None)
     clock.timed("forward", inner)()
     assert clock.take() == {"other": 2, "forward": 2, "sync": 1}
+    assert clock.take() == {"other": 1}
+
+
+def test_graphs_are_measured_where_long_runs_have_them(monkeypatch):
+    plan = Plan(("rte",), steps=5)
+    assert compiled_as_usual(plan.replace(device="cpu")).compile == "auto"
+    monkeypatch.setattr(bench.device, "choose", lambda plan: torch.device("cuda"))
+    assert compiled_as_usual(plan).compile == "on"
+    assert compiled_as_usual(plan.replace(compile="off")).compile == "off"
+
+
+def test_a_clock_leaves_out_what_another_thread_does(monkeypatch):
+    now = iter(range(100))
+    monkeypatch.setattr("time.perf_counter", lambda: next(now))
+    clock = Clock(torch.device("cpu"))
+    beside = threading.Thread(target=clock.timed("data", lambda: None))
+    beside.start()
+    beside.join()
     assert clock.take() == {"other": 1}
 
 

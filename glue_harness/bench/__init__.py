@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
+from glue_harness import device
 from glue_harness.assemble import Setup, assemble
 from glue_harness.bench.answering import answering_sides, questions
 from glue_harness.bench.contest import Side, Times, compete, speed_up
@@ -49,12 +50,18 @@ def profile_steps(plan: Plan, registry: Registry) -> dict[str, Any]:
 
 def prepared(plan: Plan, registry: Registry) -> Setup:
     """Tasks weigh what they do officially, so that a part of the data has the whole's mix."""
-    plan = plan.replace(**COMMON)
+    plan = compiled_as_usual(plan.replace(**COMMON))
     chosen = choose_tasks(plan, registry)
     noisy = [task.name for task in chosen.trained if task.noise]
     if noisy:
         raise UsageError(f"glue bench needs tasks whose targets do not change: leave out {', '.join(noisy)}")
     return assemble(by_official_size(plan, chosen), registry, chosen)
+
+
+def compiled_as_usual(plan: Plan) -> Plan:
+    """With graphs on CUDA, few as the steps are: a long run has them, and so has the Trainer at its best."""
+    usual = plan.compile == "auto" and device.choose(plan).type == "cuda"
+    return plan.replace(compile="on") if usual else plan
 
 
 def by_official_size(plan: Plan, chosen: Chosen) -> Plan:

@@ -78,7 +78,15 @@ def our_run(setup: Setup) -> Callable[[], float]:
         optimizer = make_optimizer(setup.plan, setup.parameters)
         with Stopwatch(setup.machine.device) as watch:
             train(
-                setup.model, setup.method, setup.parameters, optimizer, setup.feed, setup.plan, setup.machine, hooks=()
+                setup.model,
+                setup.method,
+                setup.parameters,
+                optimizer,
+                setup.feed,
+                setup.plan,
+                setup.machine,
+                hooks=(),
+                fit=setup.fit,
             )
         return watch.seconds
 
