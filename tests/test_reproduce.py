@@ -202,6 +202,13 @@ def test_a_table_says_whether_the_order_is_the_papers():
     assert text.index("A scaled run") < text.index("\\*0\\*") < text.index("note")
 
 
+def test_titles_of_tasks_and_names_of_folders_are_text_in_markdown():
+    row = Row("r", "single", 1, ("run",), (Cell(1.0, 0.1, 2.0, 0.1),))
+    text = markdown(Table("t", "T", ("data <b>\n\n# x",), ("a|b\n<i>",), (row,), ()))
+    assert "| Row | As run | Seeds | a\\|b &lt;i&gt; |" in text
+    assert "\n\ndata &lt;b&gt; \\# x\n\n" in text
+
+
 # What is carried out
 
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from glue_harness.console import one_line
 from glue_harness.formats.csv import safe
 from glue_harness.formats.md import escaped
 from glue_harness.reproduce import ROWS, Line
@@ -102,14 +103,19 @@ def shown(cell: Cell) -> tuple[str, str, str]:
 
 
 def markdown(table: Table) -> str:
-    heading = ["Row", "As run", "Seeds", *table.columns]
-    lines = [heading, ["---"] * len(heading)]
+    lines = [["Row", "As run", "Seeds", *table.columns]]
     for row in table.rows:
         cells = ["{} / {} ({})".format(*shown(cell)) for cell in row.cells]
-        lines.append([escaped(text) for text in (row.configuration, row.settings, str(row.seeds), *cells)])
-    drawn = "\n".join("| " + " | ".join(line) + " |" for line in lines)
-    before, after = (map(escaped, texts) for texts in (table.head, remarks(table)))
-    return "\n\n".join([f"# {escaped(table.title)}", *before, drawn, *after]) + "\n"
+        lines.append([row.configuration, row.settings, str(row.seeds), *cells])
+    head, *rows = ([plain(text) for text in line] for line in lines)
+    drawn = "\n".join("| " + " | ".join(line) + " |" for line in (head, ["---"] * len(head), *rows))
+    before, after = (map(plain, texts) for texts in (table.head, remarks(table)))
+    return "\n\n".join([f"# {plain(table.title)}", *before, drawn, *after]) + "\n"
+
+
+def plain(text: str) -> str:
+    """A title of a user's task, or a folder's name, may hold anything."""
+    return escaped(one_line(text))
 
 
 FIELDS = ("table", "row", "as_run", "column", "seeds", "ours", "ours_half", "published", "published_half")
