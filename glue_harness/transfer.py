@@ -16,6 +16,7 @@ from glue_harness.store import Store
 
 MIX = ("tasks", "mixing", "limit", "temperature", "rates", "seed")  # what a task alone need not share with the mix
 GAIN, LOSS = "gain", "negative transfer"
+OTHER = "other settings"  # so that nothing can be said of training together
 
 
 @dataclass(frozen=True)
@@ -30,10 +31,13 @@ class Effect:
     difference: Difference  # together minus alone; Holm's correction over all effects
     epochs_alone: float | None
     epochs_together: float | None
+    alike: bool  # the task alone was trained under the plan of the mix
 
     @property
     def verdict(self) -> str:
-        """What is more than chance."""
+        """What is more than chance, of runs that differ in their mix only."""
+        if not self.alike:
+            return OTHER
         if self.difference.p_holm is None or self.difference.p_holm >= SIGNIFICANT:
             return ""
         return GAIN if self.difference.value > 0 else LOSS
@@ -116,6 +120,7 @@ def transfer(together: Side, alone: dict[str, Side], store: Store, registry: Reg
             difference=line.differences[1],
             epochs_alone=epochs(alone[name], name),
             epochs_together=epochs(together, name),
+            alike=not other_settings(alone[name], together),
         )
         for (name, _), line in zip(pairs, lines, strict=True)
     ]
@@ -132,8 +137,15 @@ def notes(together: Side, alone: dict[str, Side], registry: Registry) -> Iterato
     if missing:
         yield f"no run alone to compare with: {', '.join(missing)}"
     for name, side in alone.items():
-        theirs, ours = basis(side.records[0]), basis(together.records[0])
-        different = [f"{key} {theirs[key]}, not {ours[key]}" for key in ours if theirs[key] != ours[key]]
-        if different:
+        if different := other_settings(side, together):
             yield f"{name} alone was trained with other settings: {'; '.join(different)}"
         yield from notes_on((side, together))
+
+
+def other_settings(alone: Side, together: Side) -> list[str]:
+    theirs, ours = basis(alone.records[0]), basis(together.records[0])
+    return [f"{key} {shown(theirs[key])} instead of {shown(ours[key])}" for key in ours if theirs[key] != ours[key]]
+
+
+def shown(value: object) -> object:
+    return "not set" if value is None else value
