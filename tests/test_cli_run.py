@@ -240,3 +240,9 @@ def test_help_shows_every_option_once_and_every_other_setting(capsys):
     assert set(re.findall(r"\w+", settings)) == FIELDS.keys() - with_option
     assert "Other:" in options
     assert max(map(len, options.splitlines())) <= 80
+
+
+def test_a_run_that_is_scored_only_at_the_end_says_so(capsys):
+    arguments = ("run", "--task", "rte", "--data", "demo:60", "--model", "tiny", "--steps", "3", "--dry-run")
+    assert "scored once, at the end: eval_every is 5,000" in call(*arguments, "--eval-every", "5000", capsys=capsys)[1]
+    assert "scored once" not in call(*arguments, "--eval-every", "3", capsys=capsys)[1]

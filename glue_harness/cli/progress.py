@@ -110,6 +110,8 @@ def describe(setup: Setup) -> list[str]:
         f"weights, gradients and optimiser state: {state_bytes(setup) / 2**20:,.0f} MiB (activations come on top)",
         f"{plan.steps:,} steps of {plan.update}, {plan.optimizer}, lr {plan.lr:g}, seed {plan.seed}",
     ]
+    if (plan.eval_every or 0) > plan.steps:
+        lines.append(f"scored once, at the end: eval_every is {plan.eval_every:,}")
     for task, roles in setup.rows.items():
         lines += [f"{task}: {text}" for rows in roles.values() for text in rows.notes]
     return lines
