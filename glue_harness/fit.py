@@ -66,9 +66,13 @@ def find_fit(model: Model, machine: Machine, plan: Plan, learning: int) -> Fit:
     key = cache.key_of({**facts, "memory": memory_of(machine), "torch": torch.__version__})
     try:
         known = json.loads(remembered(key).read_text(encoding="utf-8"))
-        return Fit(int(known["most"]), bool(known["lean"]), key=key, tried=True)
+        fit = Fit(int(known["most"]), bool(known["lean"]), key=key, tried=True)
     except (OSError, ValueError, KeyError, TypeError):
         return first_guess(model, machine, key)
+    if fit.lean or 2 * fit.most <= first_guess(model, machine).most:
+        file = remembered(key).name
+        fit.notes.append(f"passes of at most {fit.most:,} tokens, as an earlier run needed ({file} in the cache)")
+    return fit
 
 
 def first_guess(model: Model, machine: Machine, key: str | None = None) -> Fit:

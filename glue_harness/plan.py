@@ -141,8 +141,11 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        """Names the plan whatever its seed: runs with one digest are repeats of one experiment."""
-        facts = {**self.to_dict(), "seed": None}
+        """Names the plan whatever its seed: runs with one digest are repeats of one experiment.
+
+        Of what differs from the defaults, so that a setting that is added later leaves the names of old plans alone.
+        """
+        facts = {key: value for key, value in self.to_dict().items() if key != "seed" and value != default_of(key)}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
     @property
@@ -164,6 +167,11 @@ class Plan:
 
 FIELDS = {f.name: f for f in dataclasses.fields(Plan)}
 TYPES = get_type_hints(Plan)
+
+
+def default_of(key: str) -> Any:
+    made = FIELDS[key].default_factory
+    return FIELDS[key].default if made is dataclasses.MISSING else made()
 
 
 def plan_from(values: Mapping[str, Any], where: str = "plan") -> Plan:

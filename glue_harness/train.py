@@ -84,7 +84,7 @@ def train(
             readings.append(reading(step, update, sums, norm))
             ends = step + 1 == plan.steps
             due = [hook for hook in hooks if ends or (step + 1) % hook.every == 0]
-            wait = ends or plan.on_nonfinite == "skip" or any(hook.every > 1 for hook in due)
+            wait = ends or step == 0 or plan.on_nonfinite == "skip" or any(hook.every > 1 for hook in due)
             while len(readings) > (0 if wait else machine.lag):
                 if fault := settle(state, readings.popleft()):
                     skip_or_stop(state, fault, plan, model, feed, machine)

@@ -92,7 +92,8 @@ class UnderWay:
             self.progress.fit = setup.fit
         self._describe()
         self.clock.turn_to("train")
-        hooks = [Hook(1, self._log), Hook(1, self._leave_if_asked), Hook(self.every, self._evaluate)]
+        hooks = [Hook(1, self._show), Hook(LOG_EVERY, self._log)]
+        hooks += [Hook(1, self._leave_if_asked), Hook(self.every, self._evaluate)]
         hooks.append(Hook(self.checkpoint_every or self.every, self._save))
         with self.stop.later():
             self._evaluate_if_missed()
@@ -208,13 +209,16 @@ class UnderWay:
         self.record.skipped = list(state.skipped)
         self._note(self.progress.fit.notes)
 
-    def _log(self, state: State) -> None:
-        if state.step % LOG_EVERY == 0 or state.step in (1, self.plan.steps):
-            facts = {"step": state.step, "loss": state.loss, "lr": state.lr, "gradient_norm": state.gradient_norm}
-            facts |= {"examples": state.examples, "tokens": state.tokens, "task_losses": state.task_losses}
-            self.store.append_train(self.record.id, facts)
+    def _show(self, state: State) -> None:
+        if state.step == 1 < min(LOG_EVERY, self.plan.steps):
+            self._log(state)
         if self.watcher:
             self.watcher.stepped(self.setup, state)
+
+    def _log(self, state: State) -> None:
+        facts = {"step": state.step, "loss": state.loss, "lr": state.lr, "gradient_norm": state.gradient_norm}
+        facts |= {"examples": state.examples, "tokens": state.tokens, "task_losses": state.task_losses}
+        self.store.append_train(self.record.id, facts)
 
     def _leave_if_asked(self, state: State) -> None:
         if self.stop.asked:

@@ -290,3 +290,15 @@ def test_answers_that_do_not_fit_are_given_in_halves(monkeypatch):
     monkeypatch.setattr(model, "choose", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("no")))
     with pytest.raises(GlueError, match="one example does not fit into memory to be answered"):
         answer(model, task, examples, toy_plan(), CPU)
+
+
+def test_what_an_earlier_run_needed_is_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("GLUE_CACHE", str(tmp_path))
+    model = toy_model()
+    first = find_fit(model, CPU, toy_plan(), 10)
+    first.remember()
+    assert not find_fit(model, CPU, toy_plan(), 10).notes
+    first.most = 100
+    first.remember()
+    (note,) = find_fit(model, CPU, toy_plan(), 10).notes
+    assert note == f"passes of at most 100 tokens, as an earlier run needed (fit-{first.key}.json in the cache)"

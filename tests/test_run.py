@@ -160,6 +160,15 @@ def test_a_row_that_cannot_be_encoded_is_named_with_its_place(tmp_path):
         run(tiny("rte", data=str(tmp_path)), results=tmp_path / "results")
 
 
+def test_a_setting_at_its_default_is_not_in_a_digest(monkeypatch):
+    """One that a later version adds must not give every plan another name."""
+    plan, other = Plan(("rte",)), Plan(("rte",), lr=0.5)
+    assert plan.digest == Plan(("rte",), seed=3).digest != other.digest
+    facts = Plan.to_dict
+    monkeypatch.setattr(Plan, "to_dict", lambda self: {k: v for k, v in facts(self).items() if k != "heldout"})
+    assert Plan(("rte",), lr=0.5).digest == other.digest
+
+
 def test_one_experiment_has_one_digest_however_it_is_typed(tmp_path):
     plain = run(tiny("rte", steps=1, mixing="custom", rates={"rte": 1.0}), results=tmp_path)
     alias = run(tiny("glue_rte_v002", steps=1, mixing="custom", rates={"glue_rte_v002": 1.0}), results=tmp_path)
