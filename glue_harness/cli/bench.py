@@ -24,7 +24,7 @@ class Size(NamedTuple):
     answers: int
 
 
-FULL, QUICK = Size(24, 32, 5, 1024), Size(6, 16, 2, 96)
+FULL, QUICK = Size(24, 32, 5, 1024), Size(3, 32, 3, 96)
 
 
 @click.command()

@@ -18,6 +18,7 @@ from glue_harness.errors import GlueError, UsageError
 from glue_harness.models import Answer, Blocks, Encoded, Loss, stacks
 from glue_harness.models.batch import IGNORED, Batch, lay, padded
 from glue_harness.models.dropout import replace_dropout
+from glue_harness.models.feed_forward import replace_feed_forward
 from glue_harness.models.graphs import Forward, Graphs
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Bytes, Tokenizer, cut, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
@@ -48,6 +49,7 @@ class T5:
         self.z_loss = plan.z_loss
         self.prompt_length = 0  # every input begins with ids -1, -2, ...: a method says what they are
         replace_dropout(module)
+        replace_feed_forward(module)
         self._forward: Forward = self._losses
         self._tries: dict[tuple[str, ...], Node] = {}
 

@@ -112,6 +112,7 @@ def forked(job: dict) -> dict:
 
 
 def main() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
     torch.set_num_threads(1)
     warm = Plan(("rte", "stsb"), data=sys.argv[2], model=sys.argv[1], steps=1, batch_size=2, device="cpu")
     run(warm, results=Path(sys.argv[3]))
