@@ -15,6 +15,16 @@ LENGTHS = {"glue": (512, 84), "superglue": (512, 62), "qa": (512, 97)}  # suite 
 OTHER_LENGTHS = (512, 512)
 Values = dict[str, Any]
 
+T5_UPDATES: Values = {
+    "optimizer": "adafactor",
+    "lr": 1e-3,
+    "schedule": "constant",
+    "warmup": 0,
+    "weight_decay": 0.0,
+    "clip": None,
+    "dropout": 0.1,
+}
+
 
 def t5(tasks: Sequence[Task]) -> Values:
     """How T5 was fine-tuned. Lengths are those of the suite that all tasks are from."""
@@ -23,14 +33,8 @@ def t5(tasks: Sequence[Task]) -> Values:
     return {
         "steps": 2**18,
         "batch_tokens": 2**16,
-        "optimizer": "adafactor",
-        "lr": 1e-3,
-        "schedule": "constant",
-        "warmup": 0,
-        "weight_decay": 0.0,
-        "clip": None,
+        **T5_UPDATES,
         "z_loss": 1e-4,
-        "dropout": 0.1,
         "max_input": max_input,
         "max_target": max_target,
         "max_answer": 128,
@@ -43,13 +47,7 @@ def modern(tasks: Sequence[Task]) -> Values:
     """What came out best of those measured (README, Recipes): T5's optimiser in smaller updates, closed answers."""
     return {
         "batch_size": 32,
-        "optimizer": "adafactor",
-        "lr": 1e-3,
-        "schedule": "constant",
-        "warmup": 0,
-        "weight_decay": 0.0,
-        "clip": None,
-        "dropout": 0.1,
+        **T5_UPDATES,
         "answers": "closed",
         "eval_every": None,
     }

@@ -26,6 +26,7 @@ def call(*arguments: str, capsys) -> tuple[int, str, str]:
 
 
 MISTAKES = [  # arguments, exit code, the line
+    (["run", "rte"], 2, "Got unexpected extra argument (rte): tasks are named with --task rte (see glue run --help)"),
     (["run"], 2, "no task: name one with --task, for example --task mnli (glue tasks lists them)"),
     (["run", "--task", "mnlii", "--demo"], 2, "unknown task or suite 'mnlii': did you mean mnli?"),
     (["run", "--task", "rte,cola,rte", "--demo"], 2, "task 'rte' is named twice (by 'rte' and 'rte')"),

@@ -302,3 +302,17 @@ def test_what_an_earlier_run_needed_is_said(monkeypatch, tmp_path):
     first.remember()
     (note,) = find_fit(model, CPU, toy_plan(), 10).notes
     assert note == f"passes of at most 100 tokens, as an earlier run needed (fit-{first.key}.json in the cache)"
+
+
+def test_a_compiled_loss_takes_dropout():
+    model = toy_model(dropout=0.1, num_layers=1)
+    model.module.train()
+    model.compile(backend="aot_eager")
+    batch = model.lay(rows_of(model.encode(toy_examples(20)), COARSE), CPU.device, COARSE)
+    torch.manual_seed(0)
+    first = model.loss(batch)
+    torch.manual_seed(1)
+    other = model.loss(batch)
+    first.total.backward()
+    assert gradients(model)
+    assert first.total.item() != other.total.item()

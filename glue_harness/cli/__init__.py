@@ -139,6 +139,14 @@ def told(message: str) -> str:
     return printable(message)
 
 
+def meant(error: click.ClickException) -> str:
+    """People type `glue run mnli` before they type `glue run --task mnli`."""
+    found = re.fullmatch(r"Got unexpected extra argument \((\S+)\)", error.format_message().rstrip("."))
+    if found and any("--task" in parameter.opts for parameter in error.ctx.command.params):
+        return f": tasks are named with --task {found[1]}"
+    return ""
+
+
 def explain(error: Exception) -> tuple[str, int]:
     """The line and the exit code for an expected failure; a bug is raised again, as a traceback."""
     if isinstance(error, GlueError):
@@ -146,7 +154,7 @@ def explain(error: Exception) -> tuple[str, int]:
     if isinstance(error, click.ClickException):
         context = getattr(error, "ctx", None)
         where = f" (see {context.command_path} --help)" if context else ""
-        return error.format_message().rstrip(".") + where, error.exit_code
+        return error.format_message().rstrip(".") + meant(error) + where, error.exit_code
     if isinstance(error, click.Abort):
         return "interrupted", 130
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
