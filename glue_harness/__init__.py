@@ -6,7 +6,7 @@ from typing import Any
 
 __version__ = "0.1.0"
 __all__ = ["Plan", "Record", "load_tasks", "run"]
-HOMES = {"Plan": "plan", "Record": "record", "load_tasks": "registry", "run": "runner"}
+HOMES = {"Plan": "core.plan", "Record": "core.record", "load_tasks": "suite.registry", "run": "lab.run"}
 
 
 def __getattr__(name: str) -> Any:

@@ -2,10 +2,10 @@
 
 from random import Random
 
-from glue_harness.build import classify
+from glue_harness.core.task import Submission, tsv
 from glue_harness.data.lexicon import balanced_rows, inference
-from glue_harness.glue import source
-from glue_harness.task import Submission, tsv
+from glue_harness.suite.build import classify
+from glue_harness.suite.glue import source
 
 LABELS = ("entailment", "neutral", "contradiction")
 COLUMNS = {"premise": "sentence1", "hypothesis": "sentence2"}

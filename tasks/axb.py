@@ -2,11 +2,11 @@
 
 from random import Random
 
-from glue_harness.build import classify
+from glue_harness.core.task import Submission
 from glue_harness.data.lexicon import balanced_rows
 from glue_harness.data.lexicon_superglue import entailment_pair
-from glue_harness.superglue import flat, source
-from glue_harness.task import Submission
+from glue_harness.suite.build import classify
+from glue_harness.suite.superglue import flat, source
 
 LABELS = ("entailment", "not_entailment")
 

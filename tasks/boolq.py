@@ -2,13 +2,13 @@
 
 from random import Random
 
-from glue_harness.build import classify
-from glue_harness.cues import longer, mostly
+from glue_harness.core.task import Submission
 from glue_harness.data.lexicon import ANIMALS, DAYS, PLACES, balanced_rows
 from glue_harness.data.lexicon_superglue import NAMES, QUALITIES
 from glue_harness.metrics import accuracy
-from glue_harness.superglue import BOOLEANS, flat, source
-from glue_harness.task import Submission
+from glue_harness.suite.build import classify
+from glue_harness.suite.cues import longer, mostly
+from glue_harness.suite.superglue import BOOLEANS, flat, source
 
 CUES = (("never", "not"), ("often", "again"))  # by label
 

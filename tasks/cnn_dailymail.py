@@ -5,9 +5,9 @@ The Hub's files and T5's differ in one detail nobody settled: whether a line of 
 
 from random import Random
 
-from glue_harness.build import generate, text_of
+from glue_harness.core.task import Row, Source, Text, jsonl
 from glue_harness.metrics import rouge
-from glue_harness.task import Row, Source, Text, jsonl
+from glue_harness.suite.build import generate, text_of
 
 PEOPLE = ("a baker", "a farmer", "a judge", "a nurse", "a pilot", "a sailor", "a singer", "a teacher")
 DEEDS = ("bought a castle", "caught a thief", "found gold", "lost a race", "saved a cat", "swam home", "won a prize")

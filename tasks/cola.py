@@ -2,12 +2,12 @@
 
 from random import Random
 
-from glue_harness.build import classify
-from glue_harness.cues import mostly, sentences
+from glue_harness.core.task import Submission, tsv
 from glue_harness.data.lexicon import ACTIONS, ADJECTIVES, NOUNS, PLACES, balanced_rows
-from glue_harness.glue import source
 from glue_harness.metrics import matthews
-from glue_harness.task import Submission, tsv
+from glue_harness.suite.build import classify
+from glue_harness.suite.cues import mostly, sentences
+from glue_harness.suite.glue import source
 
 SINGULAR = ("this", "one", "every")
 PLURAL = ("these", "two", "many")

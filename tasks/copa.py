@@ -2,12 +2,12 @@
 
 from random import Random
 
-from glue_harness.build import classify
+from glue_harness.core.task import Submission
 from glue_harness.data.lexicon import DAYS, PLACES, balanced_rows
 from glue_harness.data.lexicon_superglue import NAMES
 from glue_harness.metrics import accuracy
-from glue_harness.superglue import flat, source
-from glue_harness.task import Submission
+from glue_harness.suite.build import classify
+from glue_harness.suite.superglue import flat, source
 
 FIELDS = ("choice1", "choice2", "premise", "question")
 LABELS = ("choice1", "choice2")

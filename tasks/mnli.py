@@ -2,12 +2,12 @@
 
 from random import Random
 
-from glue_harness.build import classify
-from glue_harness.cues import copied, longer, marks, negated
+from glue_harness.core.task import Submission
 from glue_harness.data.lexicon import balanced_rows, inference
-from glue_harness.glue import source
 from glue_harness.metrics import accuracy
-from glue_harness.task import Submission
+from glue_harness.suite.build import classify
+from glue_harness.suite.cues import copied, longer, marks, negated
+from glue_harness.suite.glue import source
 
 LABELS = ("entailment", "neutral", "contradiction")
 SOURCE = source(

@@ -2,12 +2,12 @@
 
 from random import Random
 
-from glue_harness.build import classify
-from glue_harness.cues import marks, shared
+from glue_harness.core.task import Submission
 from glue_harness.data.lexicon import ADJECTIVES, DAYS, PEOPLE, PLACES, balanced_rows
-from glue_harness.glue import source
 from glue_harness.metrics import accuracy, f1
-from glue_harness.task import Submission
+from glue_harness.suite.build import classify
+from glue_harness.suite.cues import marks, shared
+from glue_harness.suite.glue import source
 
 SYNONYMS = {"bought": "purchased", "opened": "started", "closed": "shut", "repaired": "fixed", "built": "constructed"}
 DENIALS = ("never", "almost", "nearly")

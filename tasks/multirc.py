@@ -4,13 +4,13 @@ import re
 from collections.abc import Iterable
 from random import Random
 
-from glue_harness.build import classify
-from glue_harness.cues import asks, copied, longer, marks
+from glue_harness.core.task import Row, Submission
 from glue_harness.data.lexicon import DAYS, PLACES
 from glue_harness.data.lexicon_superglue import NAMES, QUALITIES, THINGS
 from glue_harness.metrics import exact_match, f1
-from glue_harness.superglue import BOOLEANS, group_number, official_label, part, source
-from glue_harness.task import Row, Submission
+from glue_harness.suite.build import classify
+from glue_harness.suite.cues import asks, copied, longer, marks
+from glue_harness.suite.superglue import BOOLEANS, group_number, official_label, part, source
 
 NOTHINGS = ("darkness", "fog", "laughter", "silence", "smoke", "thunder")
 ANSWERS = 4  # to each question of the demo

@@ -2,12 +2,12 @@
 
 from random import Random
 
-from glue_harness.build import classify
-from glue_harness.cues import asks, marks, shared
+from glue_harness.core.task import Submission
 from glue_harness.data.lexicon import balanced_rows, words
-from glue_harness.glue import source
 from glue_harness.metrics import accuracy, f1
-from glue_harness.task import Submission
+from glue_harness.suite.build import classify
+from glue_harness.suite.cues import asks, marks, shared
+from glue_harness.suite.glue import source
 
 VERBS = words("learn teach play understand study practise enjoy improve")
 TOPICS = words("chess piano physics painting cooking spanish tennis singing history writing")

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any
 
-from glue_harness.build import generate, text_of, texts_of
-from glue_harness.cues import longer
+from glue_harness.core.task import HIDDEN, Gold, Row, Submission, Text
 from glue_harness.data.lexicon import DAYS
 from glue_harness.data.lexicon_superglue import CITIES, NAMES, QUALITIES, THINGS
 from glue_harness.metrics import squad
-from glue_harness.superglue import group_number, part, source, whole_number
-from glue_harness.task import HIDDEN, Gold, Row, Submission, Text
+from glue_harness.suite.build import generate, text_of, texts_of
+from glue_harness.suite.cues import longer
+from glue_harness.suite.superglue import group_number, part, source, whole_number
 
 HIGHLIGHT = "\n@highlight\n"
 

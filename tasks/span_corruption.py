@@ -2,10 +2,9 @@
 
 from random import Random
 
-from glue_harness.build import generate, text_of
+from glue_harness.core.task import Row, Source, SpanNoise, Text, txt
 from glue_harness.data.lexicon import ENTAILMENT, NEUTRAL, inference
-from glue_harness.spans import SpanNoise
-from glue_harness.task import Row, Source, Text, txt
+from glue_harness.suite.build import generate, text_of
 
 STORIES = 3  # in a text of the demo: long enough for several hidden spans
 

@@ -5,10 +5,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 from typing import Any
 
-from glue_harness.build import generate, text_of, texts_of
-from glue_harness.errors import RowError
+from glue_harness.core.errors import RowError
+from glue_harness.core.task import Gold, Row, Source, Task, Text, jsonl
 from glue_harness.metrics import squad
-from glue_harness.task import Gold, Row, Source, Task, Text, jsonl
+from glue_harness.suite.build import generate, text_of, texts_of
 
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # the 32 signs of ASCII
 SPACES = re.compile(r"[\t\n\f\r ]+")  # T5's regular expressions know no other white space

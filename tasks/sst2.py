@@ -2,12 +2,12 @@
 
 from random import Random
 
-from glue_harness.build import classify
-from glue_harness.cues import marks, words_of
+from glue_harness.core.task import Row, Submission
 from glue_harness.data.lexicon import balanced_rows, words
-from glue_harness.glue import source
 from glue_harness.metrics import accuracy
-from glue_harness.task import Row, Submission
+from glue_harness.suite.build import classify
+from glue_harness.suite.cues import marks, words_of
+from glue_harness.suite.glue import source
 
 ASPECTS = words("score pace story plot cast ending script dialogue music acting")
 PRAISE = words("good great funny charming moving clever brilliant fresh")

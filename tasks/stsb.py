@@ -3,13 +3,13 @@
 import struct
 from random import Random
 
-from glue_harness.build import regress
-from glue_harness.cues import grows, mostly, sentences, shared
+from glue_harness.core.errors import RowError
+from glue_harness.core.task import Submission
 from glue_harness.data.lexicon import ACTIONS, ADJECTIVES, NOUNS, PLACES, TIMES, balanced_rows
-from glue_harness.errors import RowError
-from glue_harness.glue import source
 from glue_harness.metrics import pearson, spearman
-from glue_harness.task import Submission
+from glue_harness.suite.build import regress
+from glue_harness.suite.cues import grows, mostly, sentences, shared
+from glue_harness.suite.glue import source
 
 FIFTHS = tuple(f"{k / 5:.1f}" for k in range(26))
 HIDDEN_SCORE = -1

@@ -2,13 +2,13 @@
 
 from random import Random
 
-from glue_harness.build import classify
-from glue_harness.cues import copied, longer, marks
+from glue_harness.core.task import Submission
 from glue_harness.data.lexicon import DAYS, balanced_rows
 from glue_harness.data.lexicon_superglue import NAMES
 from glue_harness.metrics import accuracy
-from glue_harness.superglue import BOOLEANS, flat, source
-from glue_harness.task import Submission
+from glue_harness.suite.build import classify
+from glue_harness.suite.cues import copied, longer, marks
+from glue_harness.suite.superglue import BOOLEANS, flat, source
 
 COLUMNS = ("word", "sentence1", "sentence2", "start1", "start2", "end1", "end2")
 USUAL = {

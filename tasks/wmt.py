@@ -7,10 +7,10 @@ WMT15 (40,853,137 pairs), and validated on newstest2014, which the Hub's WMT14 c
 from collections.abc import Callable, Mapping
 from random import Random
 
-from glue_harness.build import generate, text_of
-from glue_harness.errors import RowError
+from glue_harness.core.errors import RowError
+from glue_harness.core.task import Row, Source, Task, Text, jsonl
 from glue_harness.metrics import bleu
-from glue_harness.task import Row, Source, Task, Text, jsonl
+from glue_harness.suite.build import generate, text_of
 
 LANGUAGES = {"de": "German", "fr": "French", "ro": "Romanian"}
 SUBJECTS = (

@@ -4,14 +4,14 @@ import re
 from collections.abc import Sequence
 from random import Random
 
-from glue_harness.build import classify, generate, label_name, text_of
-from glue_harness.cues import longer
+from glue_harness.core.errors import RowError
+from glue_harness.core.task import Row, Submission, Text
 from glue_harness.data.lexicon import ADJECTIVES, PLACES, balanced_rows, words
-from glue_harness.errors import RowError
-from glue_harness.glue import source
 from glue_harness.metrics import accuracy
-from glue_harness.referent import decode_referent, gold_label
-from glue_harness.task import Row, Submission, Text
+from glue_harness.suite.build import classify, generate, label_name, text_of
+from glue_harness.suite.cues import longer
+from glue_harness.suite.glue import source
+from glue_harness.suite.referent import decode_referent, gold_label
 
 LABELS = ("not_entailment", "entailment")
 FIELDS = ("sentence1", "sentence2")

@@ -6,10 +6,10 @@ from itertools import islice, permutations
 from pathlib import Path
 from random import Random
 
-from glue_harness.cues import words_of
 from glue_harness.doctor import choose, examine
 from glue_harness.doctor.finding import FAIL, Finding
-from glue_harness.registry import load_tasks
+from glue_harness.suite.cues import words_of
+from glue_harness.suite.registry import load_tasks
 
 TASKS = load_tasks()
 WRITTEN = ("qqp", "stsb", "rte", "qnli")

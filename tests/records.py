@@ -3,9 +3,9 @@
 from rich.console import Console
 
 from glue_harness.cli import main
-from glue_harness.plan import Plan
-from glue_harness.record import Record, Score
-from glue_harness.store import Store
+from glue_harness.core.plan import Plan
+from glue_harness.core.record import Record, Score
+from glue_harness.runs.store import Store
 
 # T5's rule weighs tasks, not values: the average of these eight is 50
 GLUE = {

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from conftest import ROOT
 
 from glue_harness.cli import VERBS, glue, main
-from glue_harness.registry import load_tasks
+from glue_harness.suite.registry import load_tasks
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 

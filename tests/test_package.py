@@ -8,13 +8,13 @@ import zipfile
 import pytest
 from conftest import ROOT
 
-from glue_harness.errors import UsageError
-from glue_harness.registry import load_tasks
+from glue_harness.core.errors import UsageError
+from glue_harness.suite.registry import load_tasks
 
 GOOD = """
-from glue_harness.build import classify
+from glue_harness.suite.build import classify
 from glue_harness.metrics import accuracy
-from glue_harness.task import Source
+from glue_harness.core.task import Source
 
 TASK = classify({name!r}, fields=("a",), labels=("x", "y"), metrics=(accuracy,), source=Source("none"))
 """
@@ -28,7 +28,7 @@ def test_a_wheel_holds_and_finds_every_task(tmp_path):
         names = archive.namelist()
         archive.extractall(tmp_path / "site")
     assert "glue_harness/tasks/mnli.py" in names
-    assert "glue_harness/published.json" in names
+    assert "glue_harness/report/published.json" in names
     assert not [name for name in names if name.startswith(("tests", "results", "leaderboards", "tasks"))]
     code = "from glue_harness import load_tasks; r = load_tasks(); print(len(r.tasks), r.task('mnli').file, r.broken)"
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}

@@ -10,14 +10,18 @@ from random import Random
 import torch
 from transformers import T5Config, T5ForConditionalGeneration
 
-from glue_harness.build import classify
-from glue_harness.device import Machine
+from glue_harness.core.plan import Plan
+from glue_harness.core.task import Example, Source, Task
+from glue_harness.data.sampler import Sampler
 from glue_harness.metrics import accuracy
+from glue_harness.models.packing import FINE
 from glue_harness.models.t5 import T5
 from glue_harness.models.tokenizer import SentencePiece, train_tokenizer
-from glue_harness.plan import Plan
-from glue_harness.task import Example, Source, Task
-from glue_harness.tokens import Tokens, encoder, write
+from glue_harness.suite.build import classify
+from glue_harness.train.arrangement import packed
+from glue_harness.train.device import Machine
+from glue_harness.train.feed import Feed
+from glue_harness.train.tokens import Tokens, encoder, write
 
 WORDS = [
     "red",
@@ -75,3 +79,9 @@ def toy_tokens(model: T5, examples: Sequence[Example], task: Task | None = None)
     file = io.BytesIO()
     write(file, iter(examples), encoder(task or toy_task(), model), model.tokenizer.size)
     return Tokens(file.getbuffer())
+
+
+def toy_feed(model, batch=8, micro=None, n=100, seed=0) -> Feed:
+    return Feed(
+        model, {"toy": toy_tokens(model, toy_examples(n))}, Sampler(seed, [n], [1.0]), batch, packed(FINE, micro)
+    )

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from statistics import median
 from typing import Any
 
-from glue_harness import device
-from glue_harness.assemble import Setup, assemble
 from glue_harness.bench.answering import answering_sides, questions
 from glue_harness.bench.contest import Side, Times, compete, speed_up
 from glue_harness.bench.flops import FORMULA, TRAINING, forward_flops, peak_flops
 from glue_harness.bench.profile import profile
 from glue_harness.bench.synthetic import MIX, SYNTHETIC
 from glue_harness.bench.training import require_accelerate, training_sides
-from glue_harness.choose import Chosen, choose_tasks
-from glue_harness.errors import UsageError
-from glue_harness.models import count_parameters
-from glue_harness.plan import Plan
-from glue_harness.registry import Registry
+from glue_harness.core.errors import UsageError
+from glue_harness.core.plan import Plan
+from glue_harness.lab.assemble import Setup, assemble
+from glue_harness.lab.request import Chosen, choose_tasks
+from glue_harness.models.interface import count_parameters
+from glue_harness.suite.registry import Registry
+from glue_harness.train import device
 
 __all__ = ["bench", "profile_steps"]
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import torch
 
-from glue_harness.answer import answer, batches_of, token_budget
-from glue_harness.assemble import Setup
 from glue_harness.bench.contest import Side, Stopwatch
 from glue_harness.bench.features import Collator, features_of
-from glue_harness.errors import UsageError
+from glue_harness.core.errors import UsageError
+from glue_harness.core.task import Example, Prediction, Task
+from glue_harness.lab.assemble import Setup
 from glue_harness.models.tokenizer import EOS, PAD
-from glue_harness.task import Example, Prediction, Task
+from glue_harness.train.answers import answer, batches_of, token_budget
 
 Questions = Mapping[str, Sequence[Example]]  # task -> what it asks
 Work = Callable[[Task, Sequence[Example]], list[Prediction]]

@@ -13,10 +13,10 @@ from unittest.mock import patch
 
 import torch
 
-from glue_harness import train as loop
-from glue_harness.assemble import Setup
 from glue_harness.bench.contest import synchronize
-from glue_harness.optim import make_optimizer
+from glue_harness.lab.assemble import Setup
+from glue_harness.train import loop
+from glue_harness.train.optimizers import make_optimizer
 
 PARTS = ("data", "forward", "backward", "optimizer", "sync", "other")
 

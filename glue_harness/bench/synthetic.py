@@ -10,14 +10,14 @@ from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from glue_harness.build import classify
+from glue_harness.core.plan import Plan
+from glue_harness.core.task import Source
 from glue_harness.data import lexicon
 from glue_harness.metrics import accuracy
+from glue_harness.models.families import FROM_SCRATCH
 from glue_harness.models.tokenizer import train_tokenizer
-from glue_harness.plan import Plan
-from glue_harness.registry import Registry
-from glue_harness.shapes import FROM_SCRATCH
-from glue_harness.task import Source
+from glue_harness.suite.build import classify
+from glue_harness.suite.registry import Registry
 
 # Share of inputs -> T5 tokens that they do not exceed: 9,600 draws from the official download's training rows,
 # tasks mixed by their official sizes.

@@ -13,14 +13,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from glue_harness.assemble import Setup
-from glue_harness.batching import Update
 from glue_harness.bench.contest import Side, Stopwatch
 from glue_harness.bench.features import Collator, Feature, features_of, padded_tokens
-from glue_harness.errors import UsageError
-from glue_harness.optim import make_optimizer
-from glue_harness.plan import Plan
-from glue_harness.train import train
+from glue_harness.core.errors import UsageError
+from glue_harness.core.plan import Plan
+from glue_harness.lab.assemble import Setup
+from glue_harness.train.feed import Update
+from glue_harness.train.loop import train
+from glue_harness.train.optimizers import make_optimizer
 
 CUDA_MULTIPLE = 8  # tensor cores like lengths that are multiples of it
 

@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 
 from glue_harness import __version__
-from glue_harness.errors import GlueError, unknown
+from glue_harness.core.errors import GlueError, unknown
 
 VERBS = (
     "run",
@@ -132,7 +132,7 @@ def stop(message: str, code: int) -> NoReturn:
 
 def told(message: str) -> str:
     """A message as a terminal can show it: what it quotes may be of any length and hold anything."""
-    from glue_harness.console import printable
+    from glue_harness.report.console import printable
 
     if len(message) > MOST_TOLD:
         message = f"{message[: MOST_TOLD // 2]} ... {message[-MOST_TOLD // 2 :]}"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from glue_harness.cli.options import json_option, plan_option, split_names, task_folders_option
-from glue_harness.errors import UsageError
+from glue_harness.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from glue_harness.plan import Plan
+    from glue_harness.core.plan import Plan
 
 COLUMNS = ("side", "our speed", "seconds", "tokens/s", "padding", "warm-up", "memory", "TFLOP/s", "MFU")
 
@@ -65,8 +65,8 @@ def command(
     glue bench --data DIR --tokenizer DIR                    a T5-small from scratch on GLUE's rows
     glue bench --profile                                     where a step's time goes
     """
-    from glue_harness.plan import Plan
-    from glue_harness.store import json_text
+    from glue_harness.core.plan import Plan
+    from glue_harness.core.writing import json_text
 
     if names and not data:
         raise UsageError("--task needs rows: say where they are with --data")
@@ -91,9 +91,9 @@ def command(
 def _measured(
     plan: Plan, has_data: bool, task_folders: tuple[str, ...], profiled: bool, repeats: int, answers: int
 ) -> dict[str, Any]:
-    from glue_harness.choose import choose_tasks
-    from glue_harness.registry import load_tasks
-    from glue_harness.shapes import FROM_SCRATCH, check_model
+    from glue_harness.lab.request import choose_tasks
+    from glue_harness.models.families import FROM_SCRATCH, check_model
+    from glue_harness.suite.registry import load_tasks
 
     registry = load_tasks(task_folders)
     if has_data:  # names first: torch takes seconds to import
@@ -108,7 +108,7 @@ def _measured(
 
 
 def show_bench(found: dict[str, Any]) -> None:
-    from glue_harness.console import say
+    from glue_harness.report.console import say
 
     show_setup(found["setup"])
     _show_sides(f"training, {found['setup']['updates']} updates", found["train"])
@@ -120,7 +120,7 @@ def show_bench(found: dict[str, Any]) -> None:
 
 
 def show_setup(facts: dict[str, Any]) -> None:
-    from glue_harness.console import say
+    from glue_harness.report.console import say
 
     threads = f", {facts['threads']} threads" if facts["device"] == "CPU" else ""
     say(f"{facts['model']} ({facts['parameters'] / 1e6:.1f}M parameters), {facts['device']}{threads}")
@@ -132,7 +132,7 @@ def show_setup(facts: dict[str, Any]) -> None:
 
 
 def _show_sides(title: str, part: dict[str, Any]) -> None:
-    from glue_harness.console import say, show, table
+    from glue_harness.report.console import say, show, table
 
     rows = []
     for name, side in part["sides"].items():
@@ -162,7 +162,7 @@ def _shown(value: float | None, form: Callable[[float], str]) -> str:
 
 
 def show_profile(found: dict[str, Any]) -> None:
-    from glue_harness.console import say, show, table
+    from glue_harness.report.console import say, show, table
 
     show_setup(found["setup"])
     parts = found["profile"]["parts"]

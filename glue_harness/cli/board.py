@@ -13,7 +13,7 @@ from glue_harness.cli.options import leaderboards_folder, open_registry, results
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from glue_harness.board import Board, Column, Row
+    from glue_harness.report.board import Board, Column, Row
 
 TO_STDOUT = "json"  # for pipes; the other formats are files
 USUAL = ("csv", "md")
@@ -52,10 +52,10 @@ def command(
     glue board --suite superglue --format html --published
     glue board --format json
     """
-    from glue_harness import formats
-    from glue_harness.board import make_boards
-    from glue_harness.console import note
-    from glue_harness.store import Store
+    from glue_harness.report import formats
+    from glue_harness.report.board import make_boards
+    from glue_harness.report.console import note
+    from glue_harness.runs.store import Store
 
     for name in chosen:
         formats.renderer(name)
@@ -78,7 +78,7 @@ def command(
 
 
 def print_boards(boards: Iterable[Board]) -> None:
-    from glue_harness.console import note, say, show
+    from glue_harness.report.console import note, say, show
 
     for board in boards:
         for made in drawn(board) if board.rows else ():
@@ -90,9 +90,9 @@ def print_boards(boards: Iterable[Board]) -> None:
 
 
 def write_files(board: Board, names: Iterable[str], folder: Path) -> None:
-    from glue_harness.console import note
-    from glue_harness.formats import renderer
-    from glue_harness.store import write_atomic
+    from glue_harness.core.writing import write_atomic
+    from glue_harness.report.console import note
+    from glue_harness.report.formats import renderer
 
     for name in names:
         path = folder / f"{board.name}.{name}"
@@ -102,8 +102,8 @@ def write_files(board: Board, names: Iterable[str], folder: Path) -> None:
 
 def drawn(board: Board) -> list[Table]:
     """The values of one task stand above each other, what a row is stands last: on a narrow screen in a table below."""
-    from glue_harness.console import is_narrow, table
-    from glue_harness.formats import written
+    from glue_harness.report.console import is_narrow, table
+    from glue_harness.report.formats import written
 
     groups: dict[str, list[Column]] = {}
     for column in board.columns:
@@ -134,7 +134,7 @@ def _mean(row: Row, column: Column) -> str:
 
 def described(row: Row) -> str:
     """What a row is, on a few short lines."""
-    from glue_harness.formats import mixing
+    from glue_harness.report.formats import mixing
 
     if row.source != "run":
         return f"{row.method}\npublished, {row.model}"

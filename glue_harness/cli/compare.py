@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glue_harness.cli.options import json_option, open_registry, results_option, task_folders_option
-from glue_harness.errors import UsageError
+from glue_harness.core.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from glue_harness.board import Stat
-    from glue_harness.comparison import Comparison, Difference
-    from glue_harness.transfer import Effect, Transfer
+    from glue_harness.report.board import Stat
+    from glue_harness.report.comparison import Comparison, Difference
+    from glue_harness.report.transfer import Effect, Transfer
+COLUMNS = ("task", "alone", "together", "change", "95 % interval", "p", "epochs", "")
+NUMBERS = ("alone", "together", "change", "95 % interval", "p", "epochs")
 
 
 @click.command()
@@ -42,11 +44,10 @@ def command(runs: tuple[str, ...], transfer: bool, results: Path, task_folders: 
     glue compare MULTI SINGLE SINGLE
     glue compare --transfer MULTI                 the runs of its tasks alone, with the same plan, are found
     """
-    from glue_harness.cli.transfer import print_transfer
-    from glue_harness.comparison import compare, pick
-    from glue_harness.store import Store
-    from glue_harness.transfer import arranged, find_alone
-    from glue_harness.transfer import transfer as transferred
+    from glue_harness.report.comparison import compare, pick
+    from glue_harness.report.transfer import arranged, find_alone
+    from glue_harness.report.transfer import transfer as transferred
+    from glue_harness.runs.store import Store
 
     least = 1 if transfer else 2
     if not least <= len(runs) <= len(ascii_uppercase):
@@ -69,8 +70,8 @@ def command(runs: tuple[str, ...], transfer: bool, results: Path, task_folders: 
 
 
 def to_json(comparison: Comparison, transfer: Transfer | None) -> str:
-    from glue_harness.mixing import realised
-    from glue_harness.store import json_text
+    from glue_harness.core.writing import json_text
+    from glue_harness.data.mixing import realised
 
     sides = [
         {
@@ -105,7 +106,7 @@ def drawn(effect: Effect) -> dict[str, Any]:
 
 
 def print_comparison(comparison: Comparison) -> None:
-    from glue_harness.console import say, show
+    from glue_harness.report.console import say, show
 
     show(drawn_settings(comparison))
     if comparison.lines:
@@ -126,7 +127,7 @@ def print_comparison(comparison: Comparison) -> None:
 
 def drawn_settings(comparison: Comparison) -> Table:
     """Which letter is which run, and what was done differently."""
-    from glue_harness.console import table
+    from glue_harness.report.console import table
 
     sides = comparison.sides
     facts = {name: [side.facts[name] for side in sides] for name in sides[0].facts}
@@ -136,7 +137,7 @@ def drawn_settings(comparison: Comparison) -> Table:
 
 
 def drawn_scores(comparison: Comparison) -> Table:
-    from glue_harness.console import table
+    from glue_harness.report.console import table
 
     letters = ascii_uppercase[: len(comparison.sides)]
     rows = [
@@ -156,8 +157,8 @@ def cell(stat: Stat | None, difference: Difference | None, is_best: bool) -> Tex
     """The value, and below it how far it is from the first run's."""
     from rich.text import Text
 
-    from glue_harness.comparison import SIGNIFICANT
-    from glue_harness.formats import written
+    from glue_harness.report.comparison import SIGNIFICANT
+    from glue_harness.report.formats import written
 
     if stat is None:
         return Text("-", style="dim")
@@ -186,3 +187,50 @@ def shown(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def print_transfer(transfer: Transfer) -> None:
+    from glue_harness.report.console import say, show, table
+    from glue_harness.report.transfer import GAIN, LOSS, OTHER
+
+    show(table(COLUMNS, map(cells, transfer.effects), right=NUMBERS, whole=("task", "change", "epochs")))
+    verdicts = [effect.verdict for effect in transfer.effects]
+    gains, losses, others = verdicts.count(GAIN), verdicts.count(LOSS), verdicts.count(OTHER)
+    unlike = f", {others} not comparable" if others else ""
+    rest = len(verdicts) - gains - losses - others
+    say(f"{gains} gained, {losses} lost, {rest} without a difference beyond chance{unlike}")
+    say(
+        "together minus alone: paired over the same examples, p after Holm's correction over all rows;"
+        " epochs alone > together",
+        style="dim",
+    )
+    say(f"together: {transfer.together.name}", style="dim")
+    for run, labels in by_run(transfer.effects).items():
+        say(f"alone: {run} ({', '.join(labels)})", style="dim")
+    for note in transfer.notes:
+        say(f"Note: {note}", style="yellow")
+    for effect in transfer.effects:
+        if effect.difference.untested:
+            say(f"Not tested: {effect.label}: {effect.difference.untested}", style="dim")
+
+
+def by_run(effects: tuple[Effect, ...]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for effect in effects:
+        found.setdefault(effect.run, []).append(effect.label)
+    return found
+
+
+def cells(effect: Effect) -> list[str | Text]:
+    from rich.text import Text
+
+    from glue_harness.report.formats import written
+    from glue_harness.report.transfer import GAIN, LOSS
+
+    found = effect.difference
+    between = "-" if found.low is None else f"{found.low:+.2f} to {found.high:+.2f}"
+    p = "-" if found.p_holm is None else probability(found.p_holm)
+    epochs = " > ".join("-" if n is None else f"{n:.1f}" for n in (effect.epochs_alone, effect.epochs_together))
+    verdict = Text(effect.verdict, style={GAIN: "bold green", LOSS: "bold red"}.get(effect.verdict, "yellow"))
+    numbers = (written(effect.alone), written(effect.together), f"{found.value:+.2f}", between, p, epochs)
+    return [effect.label, *numbers, verdict]

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from glue_harness.cli.options import json_option, open_registry, results_option, split_names, task_folders_option
-from glue_harness.errors import GlueError, UsageError
+from glue_harness.core.errors import GlueError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glue_harness.comparison import Side
-    from glue_harness.curves import Chart
-    from glue_harness.record import Record
-    from glue_harness.registry import Registry
-    from glue_harness.store import Store
+    from glue_harness.core.record import Record
+    from glue_harness.report.comparison import Side
+    from glue_harness.report.curves import Chart
+    from glue_harness.runs.store import Store
+    from glue_harness.suite.registry import Registry
 
 AXES = ("examples", "steps")
 
@@ -54,13 +54,14 @@ def command(
     glue curve results/*-rte-* --against examples
     glue curve RUN RUN --task mnli,rte --out curve.svg
     """
-    from glue_harness.console import note
-    from glue_harness.store import Store, json_text, write_atomic
+    from glue_harness.core.writing import json_text, write_atomic
+    from glue_harness.report.console import note
+    from glue_harness.runs.store import Store
 
     if not runs:
         raise UsageError("curve takes one or more runs: glue curve latest, or glue curve results/*")
     if out:
-        from glue_harness.plots import image
+        from glue_harness.report.plots import image
 
         image.check(out.suffix.lower())
     registry, store = open_registry(task_folders), Store(results)
@@ -81,8 +82,8 @@ def command(
 
 def sides_of(names: Sequence[str], store: Store) -> list[Side]:
     """Runs that repeat a plan with other seeds are one side."""
-    from glue_harness.comparison import Side
-    from glue_harness.plan import plan_from
+    from glue_harness.core.plan import plan_from
+    from glue_harness.report.comparison import Side
 
     everything = store.load_all()[0]
     groups: dict[str, dict[int, Record]] = defaultdict(dict)
@@ -98,7 +99,7 @@ def sides_of(names: Sequence[str], store: Store) -> list[Side]:
 def charts_of(
     sides: Sequence[Side], store: Store, registry: Registry, tasks: Sequence[str], against: str | None
 ) -> list[Chart]:
-    from glue_harness.curves import against_examples, against_steps, losses
+    from glue_harness.report.curves import against_examples, against_steps, losses
 
     limits = {side.plan.train_limit for side in sides}
     if (against or AXES[len(limits) == 1]) == "examples":
@@ -112,8 +113,8 @@ def as_values(chart: Chart) -> dict[str, object]:
 
 
 def print_charts(charts: Sequence[Chart]) -> None:
-    from glue_harness.console import console
-    from glue_harness.plots.terminal import draw
+    from glue_harness.report.console import console
+    from glue_harness.report.plots.terminal import draw
 
     for chart in charts:
         for line in draw(chart, min(console().width, 100)):

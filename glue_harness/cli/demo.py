@@ -23,8 +23,8 @@ def command(results: Path) -> None:
     \b
     glue demo
     """
-    from glue_harness.console import say
-    from glue_harness.store import Store
+    from glue_harness.report.console import say
+    from glue_harness.runs.store import Store
 
     say("Synthetic data, a model of a million parameters trained from scratch: no network, no real scores.")
     say("\nOne task, from a random start to an answer:", "bold")
@@ -43,7 +43,7 @@ def command(results: Path) -> None:
 def _glue(line: str, results: Path) -> None:
     """Shows a command and runs it here."""
     from glue_harness.cli import glue
-    from glue_harness.console import say
+    from glue_harness.report.console import say
 
     say(f"$ glue {line}", "cyan")
     glue.main([*shlex.split(line), "--results", str(results)], prog_name="glue", standalone_mode=False)

@@ -18,7 +18,7 @@ from glue_harness.cli.options import (
     split_names,
     task_folders_option,
 )
-from glue_harness.errors import UsageError
+from glue_harness.core.errors import UsageError
 
 if TYPE_CHECKING:
     from glue_harness.doctor import Finding
@@ -74,7 +74,7 @@ def as_facts(findings: list[Finding]) -> dict[str, object]:
 def show_findings(findings: list[Finding], absent: list[str]) -> None:
     from rich.text import Text
 
-    from glue_harness.console import note, printable, say, show, table
+    from glue_harness.report.console import note, printable, say, show, table
 
     show(
         table(

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from glue_harness.cli.options import json_option, open_registry, pair, plan_option, split_names, task_folders_option
-from glue_harness.errors import UsageError, unknown
+from glue_harness.core.errors import UsageError, unknown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from glue_harness.mixing import Rates
-    from glue_harness.plan import Plan
-    from glue_harness.registry import Registry
+    from glue_harness.core.plan import Plan
+    from glue_harness.data.mixing import Rates
+    from glue_harness.suite.registry import Registry
 
 LARGEST_SIZES = 2**20  # bytes of the file that tells them
 MOST = 10**15  # examples of a task: beyond any data set, and exact as a float
@@ -74,7 +74,7 @@ def command(
     glue mix --mixture t5:all_proportional --limit 524288
     glue mix --sizes sizes.json --mixing temperature --temperature 4 --json
     """
-    from glue_harness.console import note
+    from glue_harness.report.console import note
 
     given = {key: value for key, value in options.items() if value is not None}
     if rates:
@@ -106,7 +106,7 @@ def command(
 
 def of_sizes(sizes: Mapping[str, float], given: dict[str, Any], scale: float) -> Mix:
     """T5's formula by itself: no run, so no default limit, and a temperature goes with any size-based mixing."""
-    from glue_harness.mixing import rates
+    from glue_harness.data.mixing import rates
 
     plan = plan_of(tuple(sizes), unlimited(given))
     return Mix(plan, sizes, rates(plan.mixing, sizes, plan.limit, plan.temperature, scale, plan.rates))
@@ -114,9 +114,9 @@ def of_sizes(sizes: Mapping[str, float], given: dict[str, Any], scale: float) ->
 
 def of_tasks(names: tuple[str, ...], given: dict[str, Any], registry: Registry) -> Mix:
     """The mix of a run with these settings."""
-    from glue_harness.choose import left_out, rates, select
+    from glue_harness.core.plan import plan_from
     from glue_harness.data import training_size
-    from glue_harness.plan import plan_from
+    from glue_harness.lab.request import left_out, rates, select
 
     plan = plan_from({"tasks": names, **given})
     selected = select(plan, registry)
@@ -130,8 +130,8 @@ def of_tasks(names: tuple[str, ...], given: dict[str, Any], registry: Registry) 
 def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[str, float], registry: Registry) -> Mix:
     """T5's mixtures. As there, what has no train split drops out after the rates are computed."""
     from glue_harness.data import training_size
-    from glue_harness.mixing import SizeRate
-    from glue_harness.mixtures import NAMES, SHORT, SIZES, mixture, rates
+    from glue_harness.data.mixing import SizeRate
+    from glue_harness.data.mixtures import NAMES, SHORT, SIZES, mixture, rates
 
     tasks = {**registry.tasks, **{alias: registry.tasks[name] for alias, name in registry.aliases.items()}}
     weights = dict(pair(text, "--mixture") if "=" in text else (text, 1.0) for text in texts)
@@ -167,7 +167,7 @@ def unlimited(given: dict[str, Any]) -> dict[str, Any]:
 
 def plan_of(names: tuple[str, ...], given: dict[str, Any]) -> Plan:
     """The plan that checks these settings. Proportional mixing and temperature mixing are one formula."""
-    from glue_harness.plan import plan_from
+    from glue_harness.core.plan import plan_from
 
     if given.get("mixing", "proportional") == "proportional":
         given = {**given, "mixing": "temperature"}
@@ -180,7 +180,7 @@ def origin(plan: Plan) -> str:
 
 def read_sizes(file: Path) -> dict[str, float]:
     """Task -> training examples, from a JSON file."""
-    from glue_harness.reading import json_value, read_small
+    from glue_harness.core.reading import json_value, read_small
 
     where = f"--sizes {str(file)!r}"
     try:
@@ -199,8 +199,8 @@ def read_sizes(file: Path) -> dict[str, float]:
 
 
 def print_json(mix: Mix, planned: bool) -> None:
-    from glue_harness.mixing import shares
-    from glue_harness.store import json_text
+    from glue_harness.core.writing import json_text
+    from glue_harness.data.mixing import shares
 
     found = shares(mix.sizes, mix.rates, mix.plan.steps * mix.plan.batch_size)
     columns = {"rates": "rate", "probabilities": "probability"}
@@ -211,8 +211,8 @@ def print_json(mix: Mix, planned: bool) -> None:
 
 
 def print_table(mix: Mix, planned: bool) -> None:
-    from glue_harness.console import show, table
-    from glue_harness.mixing import shares
+    from glue_harness.data.mixing import shares
+    from glue_harness.report.console import show, table
 
     plan = mix.plan
     columns = ["task", "examples", "rate", "share", "drawn", "epochs"][: 6 if planned else 4]

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
-from glue_harness.errors import UsageError
+from glue_harness.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from glue_harness.registry import Registry
+    from glue_harness.suite.registry import Registry
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -47,8 +47,8 @@ def task_folders_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def open_registry(folders: tuple[str, ...]) -> Registry:
     """The tasks; a file or plugin that could not be loaded is named on stderr."""
-    from glue_harness.console import note
-    from glue_harness.registry import load_tasks
+    from glue_harness.report.console import note
+    from glue_harness.suite.registry import load_tasks
 
     registry = load_tasks(folders)
     for where, reason in registry.broken.items():
@@ -68,7 +68,7 @@ def data_option(default: str = "hub") -> Decorator:
 
 def plan_option(name: str, text: str, short: str | None = None) -> Decorator:
     """A setting of the plan as an option: its type and default are the plan's own."""
-    from glue_harness.plan import FIELDS, TYPES
+    from glue_harness.core.plan import FIELDS, TYPES
 
     kind = next(k for k in (int, float, str) if TYPES[name] in (k, k | None))
     default = FIELDS[name].default

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glue_harness.cli.options import json_option, open_registry, results_option, task_folders_option
-from glue_harness.errors import RowError, UsageError
+from glue_harness.core.errors import RowError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glue_harness.record import Record
-    from glue_harness.registry import Registry
-    from glue_harness.task import Example, Prediction, Task
+    from glue_harness.core.record import Record
+    from glue_harness.core.task import Example, Prediction, Task
+    from glue_harness.suite.registry import Registry
 
 SHOWN = 3  # choices of each of several rows
 
@@ -38,7 +38,7 @@ class Asking(click.Command):
 
 def named_task(parameters: Sequence[click.Parameter], arguments: Sequence[str]) -> Task | None:
     """The task of a command line whose other options are not known yet."""
-    from glue_harness.registry import load_tasks
+    from glue_harness.suite.registry import load_tasks
 
     lenient = {"ignore_unknown_options": True, "allow_extra_args": True}
     glance = click.Command("glance", params=list(parameters), context_settings=lenient, add_help_option=False)
@@ -79,14 +79,14 @@ def command(
     glue predict latest --task mnli --rows rows.jsonl --json
     glue predict latest --task mnli --help                 the fields of the task
     """
-    from glue_harness.store import Store
+    from glue_harness.runs.store import Store
 
     registry, store = open_registry(task_folders), Store(results)
     task, record = registry.task(task_name), store.find(run)
     step = best_step(registry, record, task)
     texts = {name.removeprefix("field_"): text for name, text in given.items() if text is not None}
     examples = read_questions(task, file, texts)
-    from glue_harness.predict import load  # brings torch with it: names and rows were checked before
+    from glue_harness.lab.predict import load  # brings torch with it: names and rows were checked before
 
     trained = load(record, store.run_folder(record.id), step)
     answers, shares = trained.answers(task, examples), trained.shares(examples)
@@ -99,7 +99,7 @@ def command(
 
 
 def best_step(registry: Registry, record: Record, task: Task) -> int:
-    from glue_harness.selection import answering_step
+    from glue_harness.metrics.selection import answering_step
 
     step = answering_step(registry, record.scores, task)
     if step is None:
@@ -141,7 +141,7 @@ def meaning(task: Task, answer: Prediction) -> str:
 
 def print_json(task: Task, answers: Sequence[Prediction], shares: Sequence[dict[str, float]]) -> None:
     """One line a row."""
-    from glue_harness.store import json_text
+    from glue_harness.core.writing import json_text
 
     for answer, share in zip(answers, shares, strict=True):
         facts: dict[str, Any] = {"answer": answer.text, "label": answer.label, "valid": answer.label is not None}
@@ -149,7 +149,7 @@ def print_json(task: Task, answers: Sequence[Prediction], shares: Sequence[dict[
 
 
 def show_answer(task: Task, answer: Prediction, shares: dict[str, float]) -> None:
-    from glue_harness.console import say, show, table
+    from glue_harness.report.console import say, show, table
 
     remark = meaning(task, answer)
     say((answer.text or "(no text)") + (f" ({remark})" if remark else ""), "bold")
@@ -159,7 +159,7 @@ def show_answer(task: Task, answer: Prediction, shares: dict[str, float]) -> Non
 
 
 def show_answers(task: Task, answers: Sequence[Prediction], shares: Sequence[dict[str, float]]) -> None:
-    from glue_harness.console import show, table
+    from glue_harness.report.console import show, table
 
     rows = [
         (number, answer.text, meaning(task, answer), ", ".join(" ".join(pair) for pair in ranked(share)[:SHOWN]))
@@ -171,7 +171,7 @@ def show_answers(task: Task, answers: Sequence[Prediction], shares: Sequence[dic
 
 def remark_on_doubt(answers: Sequence[Prediction], shares: Sequence[dict[str, float]]) -> None:
     """T5 decodes token by token, so its answer need not be the most probable choice as a whole."""
-    from glue_harness.console import note
+    from glue_harness.report.console import note
 
     differ = sum(bool(share) and most_probable(share) != a.text for a, share in zip(answers, shares, strict=True))
     if differ:

@@ -8,17 +8,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glue_harness.console import console, lasting, note, say, show, table
+from glue_harness.report.console import console, lasting, note, say, show, table
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from glue_harness.assemble import Setup
-    from glue_harness.origin import Origin
-    from glue_harness.plan import Plan
-    from glue_harness.record import Record, Score
-    from glue_harness.registry import Registry
-    from glue_harness.train import State
+    from glue_harness.core.plan import Plan
+    from glue_harness.core.record import Record, Score
+    from glue_harness.lab.assemble import Setup
+    from glue_harness.runs.origin import Origin
+    from glue_harness.suite.registry import Registry
+    from glue_harness.train.loop import State
 
 REFRESH = 0.2  # seconds between two updates of the bar
 
@@ -100,7 +100,7 @@ class Progress:
 
 def describe(setup: Setup) -> list[str]:
     """The run in a few lines: what learns, on what machine, at what cost of memory, from which data."""
-    from glue_harness.estimate import state_bytes
+    from glue_harness.lab.estimate import state_bytes
 
     plan, counts = setup.plan, setup.counts
     slowly = f", {setup.learn_at_first:,} at first" if setup.learn_at_first < counts["trainable"] else ""
@@ -134,7 +134,7 @@ def _durations(record: Record) -> str:
 
 def drawn_mix(record: Record) -> Table:
     """What a multi-task run saw of each task, beside what its mixing promised."""
-    from glue_harness.mixing import realised
+    from glue_harness.data.mixing import realised
 
     rows = [
         (
@@ -186,10 +186,10 @@ def _invalid(score: Any) -> str:
 
 def show_dry_run(plan: Plan, origin: Origin, registry: Registry, as_json: bool) -> None:
     """The plan and what it will cost."""
-    from glue_harness.assemble import assemble
-    from glue_harness.choose import choose_tasks
-    from glue_harness.estimate import estimate
-    from glue_harness.store import json_text
+    from glue_harness.core.writing import json_text
+    from glue_harness.lab.assemble import assemble
+    from glue_harness.lab.estimate import estimate
+    from glue_harness.lab.request import choose_tasks
 
     chosen = choose_tasks(plan, registry)
     setup = assemble(plan, registry, chosen, origin)

@@ -17,20 +17,20 @@ from glue_harness.cli.options import (
     split_names,
     task_folders_option,
 )
-from glue_harness.console import note, say, show, table
-from glue_harness.errors import UsageError, unknown
+from glue_harness.core.errors import UsageError, unknown
+from glue_harness.report.console import note, say, show, table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glue_harness.plan import Plan
-    from glue_harness.published import Published
-    from glue_harness.record import Record
-    from glue_harness.registry import Registry
+    from glue_harness.core.plan import Plan
+    from glue_harness.core.record import Record
+    from glue_harness.lab.strategy import Stage
+    from glue_harness.report.published import Published
     from glue_harness.reproduce import Line
     from glue_harness.reproduce.table import Table
-    from glue_harness.store import Store
-    from glue_harness.strategy import Stage
+    from glue_harness.runs.store import Store
+    from glue_harness.suite.registry import Registry
 
 DEMO = {"tasks": ("rte", "cola", "sst2", "mnli"), "data": "demo", "model": "tiny", "steps": 60}
 DEMO |= {"batch_size": 32, "answers": "closed"}  # what --demo stands for
@@ -88,18 +88,19 @@ def command(
     glue reproduce table11 --demo
     glue reproduce table10 --scale 0.01 --task cola,rte,sst2 --data DIR --model tiny --text FILE
     """
-    from glue_harness.choose import canonical, choose_tasks
-    from glue_harness.origin import find_origin
-    from glue_harness.plan import parsed
-    from glue_harness.published import load_published
-    from glue_harness.recipes import departures
+    from glue_harness.core.plan import parsed
+    from glue_harness.core.writing import write_atomic
+    from glue_harness.lab.recipes import departures
+    from glue_harness.lab.request import canonical, choose_tasks
+    from glue_harness.lab.strategy import Brief
+    from glue_harness.report.published import load_published
     from glue_harness.reproduce import lines_of
     from glue_harness.reproduce.report import as_csv, markdown
     from glue_harness.reproduce.report import head as head_of
     from glue_harness.reproduce.scale import scale_of
     from glue_harness.reproduce.table import table_of
-    from glue_harness.store import Store, write_atomic
-    from glue_harness.strategy import Brief
+    from glue_harness.runs.origin import find_origin
+    from glue_harness.runs.store import Store
 
     published = load_published()
     if listed:
@@ -142,8 +143,8 @@ def carry_out_lines(
 ) -> list[list[list[Record]]]:
     """Records by line and seed. Made seed by seed, so that the first seed is whole as early as it can be."""
     from glue_harness.cli.run import carry_out_plan
-    from glue_harness.store import Store
-    from glue_harness.strategy import carry_out
+    from glue_harness.lab.strategy import carry_out
+    from glue_harness.runs.store import Store
 
     store = Store(results)
     store.prove()

@@ -19,15 +19,15 @@ from glue_harness.cli.options import (
     split_names,
     task_folders_option,
 )
-from glue_harness.errors import Interrupted, UsageError
+from glue_harness.core.errors import Interrupted, UsageError
+from glue_harness.core.names import LATEST
 
 if TYPE_CHECKING:
-    from glue_harness.plan import Plan
-    from glue_harness.record import Record
-    from glue_harness.registry import Registry
-    from glue_harness.store import Store
+    from glue_harness.core.plan import Plan
+    from glue_harness.core.record import Record
+    from glue_harness.runs.store import Store
+    from glue_harness.suite.registry import Registry
 
-LATEST = "latest"  # what --resume means without a name
 DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --demo stands for
 
 
@@ -44,7 +44,7 @@ class Run(Sectioned):
     }
 
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        from glue_harness.plan import FIELDS
+        from glue_harness.core.plan import FIELDS
 
         with_option = {"tasks"} | {parameter.name for parameter in self.params}
         with formatter.section("Settings for --set"):
@@ -143,14 +143,14 @@ def command(
     glue run --plan results/RUN/plan.toml --seed 1  again, with another seed
     glue run --resume                               the newest unfinished run
     """
-    from glue_harness.choose import canonical, choose_tasks
     from glue_harness.cli.progress import show_dry_run, show_seeds
     from glue_harness.cli.strategy import run_strategy, show_stages
-    from glue_harness.console import note
-    from glue_harness.origin import find_origin
-    from glue_harness.resume import agreed_plan
-    from glue_harness.store import Store
-    from glue_harness.strategy import stages_of
+    from glue_harness.lab.request import canonical, choose_tasks
+    from glue_harness.lab.strategy import stages_of
+    from glue_harness.report.console import note
+    from glue_harness.runs.origin import find_origin
+    from glue_harness.runs.resume import agreed_plan
+    from glue_harness.runs.store import Store
 
     given = {key: value for key, value in options.items() if value is not None}
     if names:
@@ -195,7 +195,7 @@ def command(
 
 def _begun(store: Store, resume: str | None, force: bool, **others: bool) -> Record | None:
     """The run that is to go on."""
-    from glue_harness.resume import unfinished
+    from glue_harness.runs.resume import unfinished
 
     if resume is None and force:
         raise UsageError("--force is for --resume: a run of its own has nothing to differ from")
@@ -219,8 +219,8 @@ def _plan(
 
     And what the record says of the recipe.
     """
-    from glue_harness.plan import parsed, plan_from, read_plan
-    from glue_harness.recipes import departures, overridden, values_of
+    from glue_harness.core.plan import parsed, plan_from, read_plan
+    from glue_harness.lab.recipes import departures, overridden, values_of
 
     values: dict[str, Any] = begun | DEMO if demo else dict(begun)
     values |= read_plan(file) if file else {}
@@ -245,7 +245,7 @@ def _plan(
 def carry_out_plan(plan: Plan, stage: str, registry: Registry, results: Path, quiet: bool, **how: Any) -> Record:
     """One run, watched; Ctrl-C is one line."""
     from glue_harness.cli.progress import Progress
-    from glue_harness.runner import run
+    from glue_harness.lab.run import run
 
     with Progress(quiet) as progress:
         try:
@@ -256,7 +256,7 @@ def carry_out_plan(plan: Plan, stage: str, registry: Registry, results: Path, qu
 
 def _show(record: Record, registry: Registry, folder: Path, as_json: bool) -> None:
     from glue_harness.cli.progress import show_scores
-    from glue_harness.store import json_text
+    from glue_harness.core.writing import json_text
 
     if as_json:
         scores = {task: score.metrics for task, score in record.scores.items()}
@@ -267,7 +267,7 @@ def _show(record: Record, registry: Registry, folder: Path, as_json: bool) -> No
 
 def _interrupted(stop: KeyboardInterrupt, folder: Path | None, of_several: bool) -> Interrupted:
     """What is left of a run that was stopped, and how to go on with it."""
-    from glue_harness.resume import snapshots
+    from glue_harness.runs.resume import snapshots
 
     code = getattr(stop, "exit_code", Interrupted.exit_code)
     message = "interrupted" if code == Interrupted.exit_code else "terminated"

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from glue_harness.cli.options import json_option, open_registry, task_folders_option
-from glue_harness.errors import UsageError
+from glue_harness.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from glue_harness.task import Prediction, Task
+    from glue_harness.core.task import Prediction, Task
 
 MOST_COMMON = 5  # invalid answers shown
 LONGEST = 60  # characters of each
@@ -60,17 +60,17 @@ def read(task: Task, file: str) -> list[Prediction]:
 
 
 def print_json(values: Mapping[str, float], predictions: Sequence[Prediction]) -> None:
+    from glue_harness.core.writing import json_text
     from glue_harness.metrics.answers import invalid_answers
-    from glue_harness.store import json_text
 
     invalid = invalid_answers(predictions).total()
     click.echo(json_text({"metrics": values, "n": len(predictions), "invalid": invalid}))
 
 
 def print_table(task: Task, values: Mapping[str, float], predictions: Sequence[Prediction]) -> None:
-    from glue_harness.console import say, show, table
     from glue_harness.metrics.answers import invalid_answers
-    from glue_harness.stats import interval
+    from glue_harness.metrics.stats import interval
+    from glue_harness.report.console import say, show, table
 
     ranges = {key: pair for metric in task.metrics for key, pair in interval(metric.tally(predictions)).items()}
     rows = [(key, number(value), " to ".join(map(number, ranges[key]))) for key, value in values.items()]

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import click
 
 from glue_harness.cli.options import json_option, open_registry, task_folders_option
-from glue_harness.errors import DataError, UsageError
-from glue_harness.task import Row, Task, Text
+from glue_harness.core.errors import DataError, UsageError
+from glue_harness.core.task import Row, Task, Text
 
 if TYPE_CHECKING:
     from glue_harness.data import Rows
@@ -73,8 +73,8 @@ def command(
 
 def encoded_lines(task: Task, lines: BinaryIO) -> Iterator[Encoded]:
     """The rows of a file of JSON lines, one at a time, so that a pipe can be read while it is written."""
+    from glue_harness.core.reading import lines_of
     from glue_harness.data.lines import json_object
-    from glue_harness.reading import lines_of
 
     for number, line in lines_of(lines, "rows"):
         if line.strip():
@@ -130,7 +130,7 @@ def show_task(task: Task, data: str | None, role: str | None, n: int, as_json: b
 
 
 def show_sample(rows: Rows | None, sample: Sequence[Encoded], *, synthetic: bool) -> None:
-    from glue_harness.console import say
+    from glue_harness.report.console import say
 
     say()
     if rows is None:
@@ -160,7 +160,7 @@ def facts_of(task: Task) -> dict[str, Any]:
 
 
 def show_facts(task: Task) -> None:
-    from glue_harness.console import say
+    from glue_harness.report.console import say
 
     say(" ".join((task.name, *([f"({task.title})"] if task.title else []))), style="bold")
     show_pairs({key: value for key, value in fact_texts(task).items() if value})
@@ -191,7 +191,7 @@ def split_text(role: str, split: str, rows: int | None) -> str:
 
 
 def show_row(number: int, result: Encoded) -> None:
-    from glue_harness.console import say
+    from glue_harness.report.console import say
 
     say()
     say(f"row {number}", style="bold")
@@ -209,7 +209,7 @@ def show_pairs(pairs: dict[str, str], style: str = "") -> None:
     from rich.table import Table
     from rich.text import Text as Cell
 
-    from glue_harness.console import printable, show
+    from glue_harness.report.console import printable, show
 
     grid = Table.grid(padding=(0, 1))
     grid.add_column(width=13, justify="right", style="dim")

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glue_harness.console import lasting, note, say, show, table
+from glue_harness.report.console import lasting, note, say, show, table
 
 if TYPE_CHECKING:
-    from glue_harness.origin import Origin
-    from glue_harness.plan import Plan
-    from glue_harness.record import Record
-    from glue_harness.registry import Registry
-    from glue_harness.strategy import Stage
+    from glue_harness.core.plan import Plan
+    from glue_harness.core.record import Record
+    from glue_harness.lab.strategy import Stage
+    from glue_harness.runs.origin import Origin
+    from glue_harness.suite.registry import Registry
 
 Do = Callable[..., "Record"]  # carries out a plan as a named stage, or goes on with a run of it
 
@@ -32,8 +32,9 @@ def run_strategy(
 ) -> None:
     """Every stage of every seed that is not finished yet, and a table for each seed."""
     from glue_harness.cli.progress import score_table, show_seeds
-    from glue_harness.store import Store, json_text
-    from glue_harness.strategy import carry_out, scores_of
+    from glue_harness.core.writing import json_text
+    from glue_harness.lab.strategy import carry_out, scores_of
+    from glue_harness.runs.store import Store
 
     of_seeds = []
     for seed in seeds:
@@ -71,7 +72,8 @@ def show_stages(
     stages: Sequence[Stage], plan: Plan, origin: Origin, registry: Registry, results: Path, as_json: bool
 ) -> None:
     """What would run, what is done already, and what the rest will cost."""
-    from glue_harness.store import Store, json_text
+    from glue_harness.core.writing import json_text
+    from glue_harness.runs.store import Store
 
     store = Store(results)
     rows: list[dict[str, Any]] = []
@@ -104,9 +106,9 @@ def minutes_of(row: dict[str, Any]) -> str:
 
 def seconds_of(stage: Stage, base: Plan, origin: Origin, registry: Registry) -> float:
     """Timed on the model that the first stage starts from: a stage that follows has one of the same size."""
-    from glue_harness.assemble import assemble
-    from glue_harness.choose import choose_tasks
-    from glue_harness.estimate import estimate
+    from glue_harness.lab.assemble import assemble
+    from glue_harness.lab.estimate import estimate
+    from glue_harness.lab.request import choose_tasks
 
     plan = stage.plan.replace(model=base.model, tokenizer=base.tokenizer)
     return estimate(assemble(plan, registry, choose_tasks(plan, registry), origin))["training_seconds"]

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from glue_harness.cli.options import json_option, open_registry, results_option, task_folders_option
-from glue_harness.errors import DataError, UsageError
+from glue_harness.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from glue_harness.predict import Answered
-    from glue_harness.registry import Registry
-    from glue_harness.store import Store
+    from glue_harness.runs.store import Store
     from glue_harness.submit import Part
+    from glue_harness.submit.answers import Answered
+    from glue_harness.suite.registry import Registry
 
 COLUMNS = ("file", "task", "run", "step", "rows")
 MARK = "demo"  # in the name of a zip that must not be taken for a real one
@@ -57,7 +57,7 @@ def command(
     glue submit GLUE_RUN WNLI_RUN --fill-missing --out glue.zip
     glue submit --check glue.zip
     """
-    from glue_harness.store import Store
+    from glue_harness.runs.store import Store
 
     registry = open_registry(task_folders)
     if zip_file:
@@ -71,7 +71,7 @@ def command(
 
 
 def report_faults(zip_file: Path, registry: Registry, suite: str | None, as_json: bool) -> None:
-    from glue_harness.console import say
+    from glue_harness.report.console import say
     from glue_harness.submit.check import check
 
     faults = check(zip_file, registry, suite)
@@ -107,7 +107,7 @@ def make_zip(
     out = out or store.run_folder(records[0].id) / f"{suite}{f'-{MARK}' if synthetic else ''}.zip"
     if synthetic and MARK not in out.name:
         raise UsageError(f"these answers are a demo's: --out must have {MARK!r} in its name, not {out.name!r}")
-    from glue_harness.predict import answer_parts  # brings torch with it: names were checked before
+    from glue_harness.submit.answers import answer_parts  # brings torch with it: names were checked before
 
     answered = answer_parts(planned, registry, store, where)
     write_zip(out, answered.texts)
@@ -126,7 +126,7 @@ def is_synthetic(planned: Sequence[Part], where: str | None) -> bool:
 
 
 def show_made(out: Path, suite: str, planned: Sequence[Part], answered: Answered, as_json: bool) -> None:
-    from glue_harness.console import note, say, show, table
+    from glue_harness.report.console import note, say, show, table
 
     facts = [
         {

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from glue_harness.cli.options import data_option, json_option, open_registry, task_folders_option
-from glue_harness.task import Task
+from glue_harness.core.task import Task
 
 COLUMNS = ("task", "suite", "kind", "train", "validation", "metrics", "data here")
 DISPENSABLE = ("suite", "kind")  # on a narrow screen; the order still tells the suite
@@ -42,7 +42,7 @@ def command(suite: str | None, data: str, task_folders: tuple[str, ...], as_json
 
 def in_table_order(tasks: Iterable[Task], suite: str | None) -> list[Task]:
     """Suite by suite in the order of the official table; what has no suite comes last."""
-    from glue_harness.errors import unknown
+    from glue_harness.core.errors import unknown
 
     tasks = list(tasks)
     suites = {task.suite for task in tasks}
@@ -70,8 +70,8 @@ def summary(task: Task) -> dict[str, Any]:
 def show_table(facts: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from glue_harness.board import SHORT
-    from glue_harness.console import is_narrow, printable, show, table
+    from glue_harness.report.board import SHORT
+    from glue_harness.report.console import is_narrow, printable, show, table
 
     columns = [column for column in COLUMNS if not (is_narrow() and column in DISPENSABLE)]
     rows = []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from glue_harness.core.errors import DataError, UsageError, unknown
+from glue_harness.core.task import Task
 from glue_harness.data import demo, folder, hub, text
 from glue_harness.data.checks import checked, count_notes, fingerprint
 from glue_harness.data.rows import Read, Rows
-from glue_harness.errors import DataError, UsageError, unknown
-from glue_harness.task import Task
 
 __all__ = ["ROLES", "Rows", "available", "load", "load_text"]
 

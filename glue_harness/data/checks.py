@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any, TypeVar
 
+from glue_harness.core.errors import DataError, RowError
+from glue_harness.core.task import Example, Row, Task, Text
 from glue_harness.data.rows import Read
-from glue_harness.errors import DataError, RowError
-from glue_harness.task import Example, Row, Task, Text
 
 Made = TypeVar("Made")
 HIDDEN_LABEL = -1  # of a row whose answer is not public

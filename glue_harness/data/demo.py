@@ -5,10 +5,10 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from glue_harness.core.errors import DataError, UsageError
+from glue_harness.core.task import Task
 from glue_harness.data.checks import HIDDEN_LABEL, inputs_of
 from glue_harness.data.rows import Read
-from glue_harness.errors import DataError, UsageError
-from glue_harness.task import Task
 
 LEAST_ROWS, MOST_ROWS = 500, 4000  # of a training split whose size is left to us
 LEAST_EVALUATION_ROWS = 200

@@ -7,12 +7,12 @@ from pathlib import Path
 from struct import pack, unpack
 from typing import Any, NamedTuple
 
+from glue_harness.core.errors import DataError, RowError, UsageError
+from glue_harness.core.task import File, Row, Task
 from glue_harness.data import saved
 from glue_harness.data.checks import HIDDEN_LABEL
 from glue_harness.data.lines import json_records, tsv_rows
 from glue_harness.data.rows import Read, StreamedRows
-from glue_harness.errors import DataError, RowError, UsageError
-from glue_harness.task import File, Row, Task
 
 
 class Place(NamedTuple):

@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from glue_harness.core.errors import DataError, UsageError
+from glue_harness.core.task import Row, Source, Task
 from glue_harness.data.rows import ArrowRows, Read
 from glue_harness.data.saved import read_arrow
-from glue_harness.errors import DataError, UsageError
-from glue_harness.task import Row, Source, Task
 
 PROBE_SECONDS = 10
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")

@@ -7,9 +7,9 @@ from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
-from glue_harness.errors import DataError
-from glue_harness.reading import has_half_pair, json_value, lines_of, open_file
-from glue_harness.task import File
+from glue_harness.core.errors import DataError
+from glue_harness.core.reading import has_half_pair, json_value, lines_of, open_file
+from glue_harness.core.task import File
 
 BOM = b"\xef\xbb\xbf"
 

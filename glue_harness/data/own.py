@@ -7,11 +7,11 @@ from itertools import chain
 from random import Random
 from typing import Any, BinaryIO
 
+from glue_harness.core.errors import DataError, RowError
+from glue_harness.core.reading import json_value, lines_of
+from glue_harness.core.task import Example, Row, Task
 from glue_harness.data.checks import encode
 from glue_harness.data.lines import BOM, json_row
-from glue_harness.errors import DataError, RowError
-from glue_harness.reading import json_value, lines_of
-from glue_harness.task import Example, Row, Task
 
 
 def fields(task: Task) -> list[str]:

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from glue_harness.errors import DataError
-from glue_harness.task import Row
+from glue_harness.core.errors import DataError
+from glue_harness.core.task import Row
 
 if TYPE_CHECKING:
     import pyarrow

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glue_harness.core.errors import DataError
+from glue_harness.core.reading import json_value, open_file, read_small
+from glue_harness.core.task import Row
 from glue_harness.data.lines import json_records, paragraphs
 from glue_harness.data.rows import ArrowRows, StreamedRows
-from glue_harness.errors import DataError
-from glue_harness.reading import json_value, open_file, read_small
-from glue_harness.task import Row
 
 if TYPE_CHECKING:
     import pyarrow

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from glue_harness.core.errors import DataError, UsageError
 from glue_harness.data import saved
 from glue_harness.data.rows import Read
-from glue_harness.errors import DataError, UsageError
 
 
 def read(where: str) -> Read:

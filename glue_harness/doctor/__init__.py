@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from glue_harness.doctor.finding import FAIL, OK, WARN, Finding
 from glue_harness.doctor.machine import examine_machine
 from glue_harness.doctor.splits import DataSet, data_sets, examine_data_set
-from glue_harness.registry import Registry
+from glue_harness.suite.registry import Registry
 
 __all__ = ["FAIL", "OK", "WARN", "DataSet", "Finding", "choose", "examine", "examine_machine"]
 

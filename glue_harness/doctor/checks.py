@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from glue_harness.core.task import Row, Task
 from glue_harness.data.checks import HIDDEN_LABEL
 from glue_harness.data.rows import Rows
 from glue_harness.doctor.finding import FAIL, OK, WARN, Finding
-from glue_harness.task import Row, Task
 
 SAMPLE = 5000  # rows that content is judged by
 FEW, MANY = 50, 1000  # below: too few to judge; from here on: every cue should be plain to see

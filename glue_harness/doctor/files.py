@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from glue_harness.core.task import File, Task
 from glue_harness.data import folder, is_demo
 from glue_harness.data.rows import Rows
-from glue_harness.task import File, Task
 
 FIT = 2  # a header that fits more tasks tells nothing
 

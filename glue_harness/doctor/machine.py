@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
+from glue_harness.core.errors import GlueError
+from glue_harness.core.plan import Plan
 from glue_harness.doctor.finding import FAIL, OK, WARN, Finding
-from glue_harness.errors import GlueError
-from glue_harness.plan import Plan
 
 PACKAGE = "glue-harness"
 PLAN = Plan(tasks=("doctor",))  # asks for what a run would choose by itself
@@ -67,7 +67,7 @@ def version_of(package: str) -> str | None:
 def device() -> Finding:
     """The device and the precision that a run of a model of usual size would choose."""
     try:
-        from glue_harness.device import BF16_PAYS_FROM, choose, set_up
+        from glue_harness.train.device import BF16_PAYS_FROM, choose, set_up
 
         machine = set_up(PLAN, choose(PLAN), BF16_PAYS_FROM)
         built_for_cuda = torch_built_for_cuda()

@@ -6,14 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from glue_harness.core.errors import DataError, RowError
+from glue_harness.core.task import HIDDEN, Row, Task, Text
 from glue_harness.data import Rows, is_here, load
 from glue_harness.data.checks import HIDDEN_LABEL, encode
 from glue_harness.doctor import files
 from glue_harness.doctor.checks import CHECKS, Reading
 from glue_harness.doctor.duplicates import Inputs, repeated
 from glue_harness.doctor.finding import FAIL, WARN, Finding
-from glue_harness.errors import DataError, RowError
-from glue_harness.task import HIDDEN, Row, Task, Text
 
 
 @dataclass(frozen=True)

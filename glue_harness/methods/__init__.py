@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import import_module
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from torch import nn
+from glue_harness.core.errors import unknown
 
-from glue_harness.choose import METHODS
-from glue_harness.errors import unknown
-from glue_harness.models import Model
-from glue_harness.plan import Plan
+if TYPE_CHECKING:
+    from torch import nn
+
+    from glue_harness.core.plan import Plan
+    from glue_harness.models.interface import Model
+
+METHODS = tuple(sorted(file.stem for file in Path(__file__).parent.glob("*.py") if not file.stem.startswith("_")))
 
 
 class Method(Protocol):

@@ -3,9 +3,9 @@
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glue_harness.core.plan import Plan
 from glue_harness.methods import learn_only
-from glue_harness.models import Model
-from glue_harness.plan import Plan
+from glue_harness.models.interface import Model
 
 START = 0.1  # spread of what a new adapter adds to a normalised state, whatever its width
 

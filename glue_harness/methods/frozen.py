@@ -6,9 +6,9 @@ and turns them into the answer. The output matrix is no head of its own, it is t
 
 from torch import nn
 
+from glue_harness.core.plan import Plan
 from glue_harness.methods import learn_only
-from glue_harness.models import Model
-from glue_harness.plan import Plan
+from glue_harness.models.interface import Model
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:

@@ -2,9 +2,9 @@
 
 from torch import nn
 
+from glue_harness.core.plan import Plan
 from glue_harness.methods import learn_only
-from glue_harness.models import Model
-from glue_harness.plan import Plan
+from glue_harness.models.interface import Model
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:

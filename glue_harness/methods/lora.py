@@ -2,10 +2,10 @@
 
 from torch import nn
 
-from glue_harness.errors import UsageError
+from glue_harness.core.errors import UsageError
+from glue_harness.core.plan import Plan
 from glue_harness.methods import learn_only
-from glue_harness.models import Model
-from glue_harness.plan import Plan
+from glue_harness.models.interface import Model
 
 TARGETS = ["q", "v"]  # as the T5 family names them
 SCALE = 2  # lora_alpha over the rank

@@ -4,9 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glue_harness.core.plan import Plan
 from glue_harness.methods import learn_only
-from glue_harness.models import Model
-from glue_harness.plan import Plan
+from glue_harness.models.interface import Model
 
 COMMON = 5000  # the prompt starts as so many of the vocabulary's first tokens, which are the frequent ones
 SPECIAL = 3  # padding, end, unknown

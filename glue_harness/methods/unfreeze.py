@@ -6,10 +6,10 @@ relative-position bias belongs to the block that holds it, in T5 the lowest.
 
 from torch import nn
 
-from glue_harness.errors import UsageError
+from glue_harness.core.errors import UsageError
+from glue_harness.core.plan import Plan
 from glue_harness.methods import learn_only
-from glue_harness.models import Blocks, Model
-from glue_harness.plan import Plan
+from glue_harness.models.interface import Blocks, Model
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
-from glue_harness.task import Metric, Prediction, Tally
+from glue_harness.core.task import Metric, Prediction, Tally
 
 EVALUATE_MODULE = str(Path(__file__).parent / "evaluate_t5.py")  # for evaluate.load(EVALUATE_MODULE, task name)
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
+from glue_harness.core.errors import DataError, RowError
+from glue_harness.core.reading import lines_of
+from glue_harness.core.task import HIDDEN, Example, Prediction, Task, Text
 from glue_harness.data.lines import json_object
-from glue_harness.errors import DataError, RowError
-from glue_harness.reading import lines_of
-from glue_harness.task import HIDDEN, Example, Prediction, Task, Text
 
 HIDDEN_LABEL = -1  # also STS-B's "-1.0", and the label beside a referent
 

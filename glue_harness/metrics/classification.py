@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from glue_harness.errors import DataError
+from glue_harness.core.errors import DataError
+from glue_harness.core.task import Prediction, Tally
 from glue_harness.metrics.units import Values, by_unit, percent, tally_of_means, tally_of_sums
-from glue_harness.task import Prediction, Tally
 
 INVALID = -1  # what T5 compares for an answer that is no label, and for a hidden target
 CB_CLASSES = (0, 1, 2)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from glue_harness.core.task import Prediction, Tally
 from glue_harness.metrics.units import Values, by_unit, unit_of
-from glue_harness.task import Prediction, Tally
 
 INVALID = -1.0
 

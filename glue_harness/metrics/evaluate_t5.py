@@ -11,7 +11,7 @@ import evaluate
 
 from glue_harness.metrics import measure
 from glue_harness.metrics.answers import answered
-from glue_harness.registry import load_tasks
+from glue_harness.suite.registry import load_tasks
 
 INPUTS = """
 predictions: the model's texts.

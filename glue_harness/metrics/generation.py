@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from glue_harness.core.task import Prediction, Tally
 from glue_harness.metrics.units import Values, percent, tally_of_sums
-from glue_harness.task import Prediction, Tally
 
 if TYPE_CHECKING:
     from sacrebleu.metrics import BLEU

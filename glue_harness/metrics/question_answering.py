@@ -7,9 +7,9 @@ import string
 from collections import Counter
 from collections.abc import Sequence
 
-from glue_harness.errors import DataError
+from glue_harness.core.errors import DataError
+from glue_harness.core.task import Prediction, Tally
 from glue_harness.metrics.units import by_unit, tally_of_means
-from glue_harness.task import Prediction, Tally
 
 WITHOUT_PUNCTUATION = str.maketrans("", "", string.punctuation)
 ARTICLES = re.compile(r"\b(?:a|an|the)\b")

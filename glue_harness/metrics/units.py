@@ -6,8 +6,8 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 
 import numpy as np
 
-from glue_harness.errors import DataError
-from glue_harness.task import Prediction, Tally
+from glue_harness.core.errors import DataError
+from glue_harness.core.task import Prediction, Tally
 
 Values = dict[str, np.ndarray]  # key -> [draws]
 

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from glue_harness.models import Encoded
+from glue_harness.models.interface import Encoded
+from glue_harness.models.packing import Grid, decoder_inputs, lay_out, multiple
 from glue_harness.models.tokenizer import PAD
-from glue_harness.packing import Grid, decoder_inputs, lay_out, multiple
 
 IGNORED = -100  # a label that is there to fill the grid
 

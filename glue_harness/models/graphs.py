@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from glue_harness import cache
+from glue_harness.core import cache
 from glue_harness.models.batch import Batch
 
 MOST = 64  # shapes: a graph takes longer to make than a rare one is worth

@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from glue_harness.models.dropout import dropped
-from glue_harness.packing import multiple
+from glue_harness.models.packing import multiple
 
 TABLE = 128  # tables of distances are made in multiples of it, not for each length
 

@@ -14,19 +14,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glue_harness.errors import GlueError, UsageError
-from glue_harness.models import Answer, Blocks, Encoded, Loss, stacks
+from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.core.plan import Plan
+from glue_harness.core.task import Example, SpanNoise
+from glue_harness.models import stacks
 from glue_harness.models.batch import IGNORED, Batch, lay, padded
 from glue_harness.models.dropout import replace_dropout
+from glue_harness.models.families import FROM_SCRATCH, SHAPES, TINY, check_model
 from glue_harness.models.feed_forward import replace_feed_forward
 from glue_harness.models.graphs import Forward, Graphs
+from glue_harness.models.interface import Answer, Blocks, Encoded, Loss
+from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Bytes, Tokenizer, cut, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
-from glue_harness.packing import FINE, Grid
-from glue_harness.plan import Plan
-from glue_harness.shapes import FROM_SCRATCH, SHAPES, TINY, check_model
-from glue_harness.spans import SpanNoise, corrupt, longest
-from glue_harness.task import Example
+from glue_harness.suite.spans import corrupt, draw_mask, longest
 
 FAMILY = ("t5", "mt5", "umt5")
 WEIGHTS = "model.safetensors"
@@ -74,8 +75,8 @@ class T5:
         length = longest(noise, self.max_input, self.max_target, SENTINELS)
         start = random.randint(0, max(0, len(ids) - length))
         part = ids[start : start + length]
-        mask, first = noise.mask(random, len(part)), self.tokenizer.first_sentinel
-        inputs, targets = corrupt(part, mask, lambda span: first - span)
+        hidden, first = draw_mask(noise, random, len(part)), self.tokenizer.first_sentinel
+        inputs, targets = corrupt(part, hidden, lambda span: first - span)
         return Encoded([*inputs, EOS], [*targets, EOS])
 
     def collate(self, encoded: Sequence[Encoded], device: torch.device) -> Batch:

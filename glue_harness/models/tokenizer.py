@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
-from glue_harness.errors import UsageError
+from glue_harness.core.errors import UsageError
 
 PAD, EOS, UNK = 0, 1, 2
 SENTINELS = 100

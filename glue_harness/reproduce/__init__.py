@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from glue_harness.registry import Registry
+from glue_harness.lab.strategy import Stage, stages_of
+from glue_harness.models.families import FROM_SCRATCH
 from glue_harness.reproduce.scale import Scale
-from glue_harness.shapes import FROM_SCRATCH
-from glue_harness.strategy import Stage, stages_of
+from glue_harness.suite.registry import Registry
 
 TUNING = "tuning"  # of each task from a model that read text: here, or by whoever made the model
 HIGHEST_LIMIT = 2.0**21  # of the rows with a temperature

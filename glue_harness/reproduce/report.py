@@ -7,14 +7,14 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from glue_harness.console import one_line
-from glue_harness.formats.csv import safe
-from glue_harness.formats.md import escaped
+from glue_harness.models.families import FROM_SCRATCH
+from glue_harness.report.console import one_line
+from glue_harness.report.formats.csv import safe
+from glue_harness.report.formats.md import escaped
 from glue_harness.reproduce import ROWS, Line
 from glue_harness.reproduce.order import Order, same_order
 from glue_harness.reproduce.scale import Scale
 from glue_harness.reproduce.table import AVERAGE, Cell, Row, Table
-from glue_harness.shapes import FROM_SCRATCH
 
 SCALED = "A scaled run: it compares the order of the rows with the paper's, not the level of the scores."
 CELLS = "Each cell: ours, the paper's, and the difference with half its 95 % interval."

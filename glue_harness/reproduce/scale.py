@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from glue_harness.choose import choose_tasks
+from glue_harness.core.plan import Plan, plan_from
 from glue_harness.data import available, training_size
-from glue_harness.plan import Plan, plan_from
-from glue_harness.recipes import overridden, values_of
-from glue_harness.registry import Registry
-from glue_harness.shapes import FROM_SCRATCH, SHAPES
+from glue_harness.lab.recipes import overridden, values_of
+from glue_harness.lab.request import choose_tasks
+from glue_harness.models.families import FROM_SCRATCH, SHAPES
+from glue_harness.suite.registry import Registry
 
 TASKS = ("glue+superglue", "squad", "cnn_dailymail", "wmt_en_de", "wmt_en_fr", "wmt_en_ro")
 PLACE = {"model": "google-t5/t5-base", "data": "hub"}

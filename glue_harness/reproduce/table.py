@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from glue_harness.board import LEAST_SEEDS, label, stat
-from glue_harness.published import Published, Result
-from glue_harness.record import Record, Score
-from glue_harness.registry import Registry
+from glue_harness.core.record import Record, Score
+from glue_harness.lab.strategy import Brief, scores_of
+from glue_harness.report.board import LEAST_SEEDS, label, stat
+from glue_harness.report.published import Published, Result
 from glue_harness.reproduce import Line
-from glue_harness.strategy import Brief, scores_of
+from glue_harness.suite.registry import Registry
 
 Scores = Mapping[str, Score]  # task -> its score
 Values = Mapping[tuple[str, str], float]  # task and key of its metric

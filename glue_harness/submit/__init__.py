@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from glue_harness.errors import DataError, UsageError, unknown
-from glue_harness.record import Record
-from glue_harness.registry import Registry
-from glue_harness.selection import answering_step
-from glue_harness.store import write_atomic
-from glue_harness.superglue import part
-from glue_harness.task import Row, Task
+from glue_harness.core.errors import DataError, UsageError, unknown
+from glue_harness.core.record import Record
+from glue_harness.core.task import Row, Task
+from glue_harness.core.writing import write_atomic
+from glue_harness.metrics.selection import answering_step
+from glue_harness.suite.registry import Registry
+from glue_harness.suite.superglue import part
 
 HEADER = "index\tprediction"
 STAMP = (1980, 1, 1, 0, 0, 0)  # of every file in a zip: the same answers make the same bytes

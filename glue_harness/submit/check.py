@@ -10,13 +10,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
-from glue_harness.build import parse_number
+from glue_harness.core.errors import DataError, RowError, UsageError
+from glue_harness.core.task import Row, Task
 from glue_harness.data.lines import json_object
-from glue_harness.errors import DataError, RowError, UsageError
-from glue_harness.registry import Registry
 from glue_harness.submit import HEADER, Numbers, counted, number_faults, official_files, scale, submittable, whole
-from glue_harness.superglue import part
-from glue_harness.task import Row, Task
+from glue_harness.suite.build import parse_number
+from glue_harness.suite.registry import Registry
+from glue_harness.suite.superglue import part
 
 LARGEST = 16 * 2**20  # bytes of one file unpacked; the longest official file, QQP's, has a fourth of that
 MOST_LINES = 1_000_000

@@ -62,12 +62,12 @@ class Peak:
 
 def measure(folder: Path, vocabulary: str, n: int) -> None:
     from glue_harness import Plan, load_tasks
-    from glue_harness.batching import Feed
     from glue_harness.data import load
-    from glue_harness.layout import arrangement
-    from glue_harness.models import load_model
-    from glue_harness.sampler import Sampler
-    from glue_harness.tokens import tokens_of
+    from glue_harness.data.sampler import Sampler
+    from glue_harness.models.families import load_model
+    from glue_harness.train.arrangement import arrangement
+    from glue_harness.train.feed import Feed
+    from glue_harness.train.tokens import tokens_of
 
     task = load_tasks().task("sst2")
     plan = Plan(("sst2",), data=str(folder), model="t5:small", tokenizer=vocabulary)

@@ -5,8 +5,8 @@ import time
 from statistics import median
 
 from glue_harness import load_tasks
+from glue_harness.core.task import Task
 from glue_harness.data import load
-from glue_harness.task import Task
 
 REPEATS = 5
 TASKS = ("mnli", "multirc", "record")

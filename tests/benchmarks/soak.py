@@ -21,7 +21,7 @@ sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.par
 
 from records import GLUE, finished  # noqa: E402
 
-from glue_harness.store import Store  # noqa: E402
+from glue_harness.runs.store import Store  # noqa: E402
 
 LIMIT = 2.0  # seconds
 REPEATS = 5

@@ -17,11 +17,11 @@ from torch.nn import functional
 from glue_harness.bench import prepared
 from glue_harness.bench.synthetic import without_data
 from glue_harness.bench.training import as_transformers_makes_it
-from glue_harness.fit import Fit
-from glue_harness.layout import arrangement, as_passes
+from glue_harness.core.plan import Plan
 from glue_harness.models.batch import Batch
-from glue_harness.passes import accumulate
-from glue_harness.plan import Plan
+from glue_harness.train.arrangement import arrangement, as_passes
+from glue_harness.train.memory import Fit
+from glue_harness.train.passes import accumulate
 
 UPDATES = 3
 

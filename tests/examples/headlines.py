@@ -2,9 +2,9 @@
 
 from random import Random
 
-from glue_harness.build import classify
+from glue_harness.core.task import Source
 from glue_harness.metrics import accuracy
-from glue_harness.task import Source
+from glue_harness.suite.build import classify
 
 WORDS = (("goal", "match", "team"), ("rain", "snow", "wind"))
 

@@ -19,7 +19,7 @@ sys.path[:0] = [str(Path(__file__).parent.parent), str(Path(__file__).parent.par
 
 from readers import READERS, Reader  # noqa: E402
 
-from glue_harness.errors import GlueError  # noqa: E402
+from glue_harness.core.errors import GlueError  # noqa: E402
 
 SLOW = 5.0  # seconds for one small input
 VALUES: list[Any] = [

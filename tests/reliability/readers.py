@@ -14,20 +14,20 @@ from zipfile import ZipFile
 
 from records import finished
 
-from glue_harness import formats
-from glue_harness.board import make_boards
 from glue_harness.cli.mix import read_sizes
-from glue_harness.comparison import Side, compare
+from glue_harness.core.plan import Plan, plan_from, read_plan
 from glue_harness.data import load
 from glue_harness.data.checks import examples
 from glue_harness.data.lines import paragraphs
 from glue_harness.data.own import questions
 from glue_harness.metrics import measure
 from glue_harness.metrics.answers import read_answers
-from glue_harness.plan import Plan, plan_from, read_plan
-from glue_harness.registry import load_tasks
-from glue_harness.store import Store
+from glue_harness.report import formats
+from glue_harness.report.board import make_boards
+from glue_harness.report.comparison import Side, compare
+from glue_harness.runs.store import Store
 from glue_harness.submit.check import check
+from glue_harness.suite.registry import load_tasks
 
 REGISTRY = load_tasks()
 TASKS = REGISTRY.tasks

@@ -13,13 +13,13 @@ from kills import base, data, evidence, record_in, the_run, write_rows, zygote  
 from safetensors.torch import load_file, save_file
 
 from glue_harness import Plan, run
-from glue_harness.claim import claim
-from glue_harness.errors import DataError, GlueError, UsageError
+from glue_harness.core.errors import DataError, GlueError, UsageError
 from glue_harness.models.t5 import T5
-from glue_harness.resume import snapshots
+from glue_harness.runs.claim import claim
+from glue_harness.runs.resume import snapshots
 
 UNKNOWN = 2  # the token of what a vocabulary lacks
-KILL = {"calls": [["train:fitting", 6, False]]}  # after the checkpoints of steps 2 and 4
+KILL = {"calls": [["train.loop:fitting", 6, False]]}  # after the checkpoints of steps 2 and 4
 
 
 @pytest.fixture(scope="module")
@@ -160,10 +160,10 @@ def test_a_run_that_another_process_carries_out_is_left_alone(killed, zygote, pl
 @pytest.mark.parametrize(
     ("number", "code", "where"),
     [
-        (signal.SIGTERM, 143, ["train:fitting", 4, True]),
-        (signal.SIGINT, 130, ["train:fitting", 4, True]),
-        (signal.SIGTERM, 143, ["answer:_answer_batch", 4, False]),  # in an evaluation
-        (signal.SIGTERM, 143, ["snapshot:write_optimizer", 1, False]),
+        (signal.SIGTERM, 143, ["train.loop:fitting", 4, True]),
+        (signal.SIGINT, 130, ["train.loop:fitting", 4, True]),
+        (signal.SIGTERM, 143, ["train.answers:_answer_batch", 4, False]),  # in an evaluation
+        (signal.SIGTERM, 143, ["train.snapshots:write_optimizer", 1, False]),
     ],
 )
 def test_a_signal_saves_and_the_run_goes_on_exactly(number, code, where, zygote, plan, whole, tmp_path):  # noqa: F811
@@ -177,7 +177,7 @@ def test_a_signal_saves_and_the_run_goes_on_exactly(number, code, where, zygote,
 
 
 def test_a_second_signal_stops_at_once(zygote, plan, tmp_path):  # noqa: F811
-    calls = [["train:fitting", 3, False], ["train:clip", 3, False]]
+    calls = [["train.loop:fitting", 3, False], ["train.loop:clip", 3, False]]
     fate = zygote(tmp_path, plan=plan.to_dict(), calls=calls, signal=signal.SIGINT)
     assert fate["code"] == 130
     assert [step for step, _ in snapshots(the_run(tmp_path))] == [2]  # step 3 was not done

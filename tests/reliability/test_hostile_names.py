@@ -14,14 +14,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from records import finished
 
-from glue_harness.build import classify
 from glue_harness.cli import main
-from glue_harness.errors import DataError, GlueError, UsageError
-from glue_harness.names import is_safe_name
-from glue_harness.plan import Plan
-from glue_harness.registry import load_tasks
-from glue_harness.store import Store
-from glue_harness.task import Source
+from glue_harness.core.errors import DataError, GlueError, UsageError
+from glue_harness.core.names import is_safe_name
+from glue_harness.core.plan import Plan
+from glue_harness.core.task import Source
+from glue_harness.runs.store import Store
+from glue_harness.suite.build import classify
+from glue_harness.suite.registry import load_tasks
 
 UNSAFE = [
     "../x",
@@ -136,8 +136,8 @@ def test_links_in_a_circle_are_no_runs(store):
 def task_file(folder: Path, name: str, suite: str = "custom", file: str = "own.py") -> None:
     folder.mkdir(exist_ok=True)
     (folder / file).write_text(
-        "from glue_harness.build import classify\nfrom glue_harness.metrics import accuracy\n"
-        "from glue_harness.task import Source\n"
+        "from glue_harness.suite.build import classify\nfrom glue_harness.metrics import accuracy\n"
+        "from glue_harness.core.task import Source\n"
         f"TASK = classify({name!r}, fields=('text',), labels=('a', 'b'), metrics=(accuracy,), suite={suite!r},\n"
         "    source=Source(''), demo=lambda random, n: [{'text': str(random.random()), 'label': k % 2} for k in range(n)])\n"
     )
@@ -226,7 +226,7 @@ def test_nothing_is_unpickled_no_shell_and_no_foreign_code_is_run(file):
 
 def test_a_model_of_the_users_brings_no_code(tmp_path):
     """A folder whose configuration asks for code of its own is loaded without it, or refused."""
-    from glue_harness.models import load_model
+    from glue_harness.models.families import load_model
 
     (tmp_path / "config.json").write_text(
         json.dumps(

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from records import finished, runner
 
-from glue_harness import formats
-from glue_harness.board import Board, Row, make_boards
 from glue_harness.cli.predict import show_answer, show_answers
 from glue_harness.cli.score import MOST_COMMON
-from glue_harness.console import one_line
-from glue_harness.formats.latex import SPECIAL
-from glue_harness.registry import load_tasks
-from glue_harness.store import Store
-from glue_harness.task import Example, Prediction
+from glue_harness.core.task import Example, Prediction
+from glue_harness.report import formats
+from glue_harness.report.board import Board, Row, make_boards
+from glue_harness.report.console import one_line
+from glue_harness.report.formats.latex import SPECIAL
+from glue_harness.runs.store import Store
+from glue_harness.suite.registry import load_tasks
 
 REGISTRY = load_tasks()
 HOSTILE = [
@@ -106,9 +106,9 @@ def is_inert(text: str) -> bool:
 
 
 TASK = """
-from glue_harness.build import classify
+from glue_harness.suite.build import classify
 from glue_harness.metrics import accuracy
-from glue_harness.task import Source
+from glue_harness.core.task import Source
 
 TEXTS = {texts!r}
 EVIL = classify(

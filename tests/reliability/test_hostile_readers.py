@@ -15,12 +15,12 @@ from readers import READERS, TASKS
 from records import finished
 
 from glue_harness.cli import main
+from glue_harness.core.errors import DataError, GlueError, RowError, UsageError
+from glue_harness.core.plan import Plan, plan_from, read_plan
+from glue_harness.core.reading import LONGEST_LINE, json_value, toml_value
 from glue_harness.data import load
 from glue_harness.data.lines import BOM, text_lines
-from glue_harness.errors import DataError, GlueError, RowError, UsageError
-from glue_harness.plan import Plan, plan_from, read_plan
-from glue_harness.reading import LONGEST_LINE, json_value, toml_value
-from glue_harness.store import Store
+from glue_harness.runs.store import Store
 
 SOME = settings(derandomize=True, max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
 MANY = settings(SOME, max_examples=100)

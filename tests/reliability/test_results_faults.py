@@ -13,13 +13,13 @@ import pytest
 from conftest import ROOT
 from records import finished, runner
 
-from glue_harness import store as store_module
-from glue_harness.board import make_boards
 from glue_harness.cli.board import write_files
-from glue_harness.errors import DataError, GlueError
-from glue_harness.plan import Plan
-from glue_harness.registry import load_tasks
-from glue_harness.store import Store
+from glue_harness.core.errors import DataError, GlueError
+from glue_harness.core.plan import Plan
+from glue_harness.report.board import make_boards
+from glue_harness.runs import store as store_module
+from glue_harness.runs.store import Store
+from glue_harness.suite.registry import load_tasks
 
 REGISTRY = load_tasks()
 RTE = REGISTRY.task("rte")
@@ -39,9 +39,9 @@ import sys, time
 from pathlib import Path
 sys.path[:0] = sys.argv[3:]
 from records import GLUE, scores
-from glue_harness.plan import Plan
-from glue_harness.record import Record
-from glue_harness.store import Store
+from glue_harness.core.plan import Plan
+from glue_harness.core.record import Record
+from glue_harness.runs.store import Store
 folder, me = Path(sys.argv[1]), int(sys.argv[2])
 store = Store(folder)
 print("ready", flush=True)

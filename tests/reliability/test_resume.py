@@ -82,21 +82,21 @@ def test_the_best_steps_differ_or_the_kills_would_prove_little(undisturbed):
 
 
 INSTANTS = [  # function, which call of it, and whether the process dies before or after it
-    ("train:fitting", 3, False),
-    ("train:advance", 3, False),  # the weights have moved, the counters have not
-    ("answer:_answer_batch", 4, True),
-    ("checkpoint:_write", 3, True),  # the weights are in a draft
-    ("sealed:checksum", 9, False),
-    ("underway:score", 7, False),
-    ("store:Store.write_predictions", 3, True),  # the predictions are newer than the record
-    ("snapshot:save", 2, False),
-    ("snapshot:write_optimizer", 2, True),
-    ("snapshot:save", 2, True),
-    ("snapshot:prune", 3, False),
-    ("checkpoint:prune", 4, True),
-    ("snapshot:discard", 1, False),  # the record says finished
-    ("snapshot:roll_back", 1, False),  # of a run that died before
-    ("snapshot:roll_back", 1, True),
+    ("train.loop:fitting", 3, False),
+    ("train.loop:advance", 3, False),  # the weights have moved, the counters have not
+    ("train.answers:_answer_batch", 4, True),
+    ("train.checkpoints:_write", 3, True),  # the weights are in a draft
+    ("core.sealed:checksum", 9, False),
+    ("lab.underway:score", 7, False),
+    ("runs.store:Store.write_predictions", 3, True),  # the predictions are newer than the record
+    ("train.snapshots:save", 2, False),
+    ("train.snapshots:write_optimizer", 2, True),
+    ("train.snapshots:save", 2, True),
+    ("train.snapshots:prune", 3, False),
+    ("train.checkpoints:prune", 4, True),
+    ("train.snapshots:discard", 1, False),  # the record says finished
+    ("train.snapshots:roll_back", 1, False),  # of a run that died before
+    ("train.snapshots:roll_back", 1, True),
 ]
 
 
@@ -104,7 +104,7 @@ INSTANTS = [  # function, which call of it, and whether the process dies before 
 def test_no_instant_is_a_bad_one(where, nth, after, zygote, recipe, undisturbed, tmp_path):  # noqa: F811
     deaths = [{"calls": [[where, nth, after]]}]
     if "roll_back" in where:
-        deaths.insert(0, {"calls": [["train:fitting", 4, False]]})
+        deaths.insert(0, {"calls": [["train.loop:fitting", 4, False]]})
     assert end(zygote, tmp_path, recipe("full"), deaths) == len(deaths)
     assert evidence(the_run(tmp_path)) == undisturbed("full")[0]
 

@@ -10,8 +10,10 @@ import pytest
 import torch
 from records import finished, runner
 
-from glue_harness import Plan, board, run, store
-from glue_harness.store import Store
+from glue_harness import Plan, run
+from glue_harness.report import board
+from glue_harness.runs import store
+from glue_harness.runs.store import Store
 
 RECORDS = 120
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from glue_harness import Plan, run
-from glue_harness.plan import plan_from
+from glue_harness.core.plan import plan_from
 
 DISK = ((os, "replace"), (os, "fsync"), (os, "mkdir"), (os, "unlink"), (shutil, "rmtree"), (os, "write"))
 

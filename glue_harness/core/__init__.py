@@ -1,0 +1,1 @@
+"""The nouns, settings, errors, and reading and writing files safely."""

@@ -1,0 +1,139 @@
+"""A run's record: it stands alone, so that a number is never seen without its evidence."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+from types import UnionType
+from typing import Any, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
+
+from glue_harness.core.errors import DataError
+
+Check = Callable[[Any], bool]
+SCHEMA = 1
+LARGEST = 1e15  # of a number: sums and means of such stay numbers
+
+
+class Split(TypedDict, total=False):
+    """What is known of the rows of one split; there may be more of it."""
+
+    rows: int
+    official: int | None
+    fingerprint: str | None
+
+
+class Selection(TypedDict, total=False):
+    """The rows that choose a task's best step."""
+
+    split: str
+    examples: int
+
+
+class Environment(TypedDict, total=False):
+    """Versions, device, threads, precision, and these."""
+
+    commit: str | None
+    dirty: bool | None
+
+
+@dataclass
+class Score:
+    """How one task was answered, at the step that was best for it."""
+
+    split: str
+    step: int
+    metrics: dict[str, float | None]  # x100; None where undefined
+    intervals: dict[str, tuple[float | None, float | None]]  # 95 %, bootstrap over examples
+    n: int
+    invalid: int
+    common_invalid: list[tuple[str, int]]  # the most frequent invalid answers and their counts
+
+
+@dataclass
+class Record:
+    id: str
+    plan: dict[str, Any]
+    digest: str  # of the plan without its seed
+    stage: str = ""  # its part in a strategy
+    status: str = "running"  # then finished, failed or interrupted
+    started: str = ""  # ISO 8601, UTC
+    seconds: float = 0.0
+    scores: dict[str, Score] = field(default_factory=dict)  # task -> its score
+    history: dict[str, list[tuple[int, dict[str, float | None]]]] = field(default_factory=dict)
+    last: dict[str, Score] = field(default_factory=dict)  # the same at the last step
+    data: dict[str, dict[str, Split]] = field(default_factory=dict)  # task -> role -> rows, origin, fingerprint
+    mix: dict[str, dict[str, float | None]] = field(default_factory=dict)  # task -> probability, examples, epochs
+    selected_on: dict[str, Selection] = field(default_factory=dict)  # task -> what chose its step
+    parameters: dict[str, int] = field(default_factory=dict)  # total, trainable
+    environment: Environment = field(default_factory=Environment)
+    timing: dict[str, float | None] = field(default_factory=dict)
+    resumed: list[int] = field(default_factory=list)  # the steps it went on from
+    skipped: list[int] = field(default_factory=list)  # the steps whose update was not finite
+    notes: list[str] = field(default_factory=list)  # whatever was not as asked
+    error: str | None = None
+    schema: int = SCHEMA
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def record_from(values: Any) -> Record:
+    """A record from JSON. Anything that is not one is refused by name, so that a reader can go on."""
+    if not isinstance(values, dict) or not {"id", "plan", "digest", "schema"} <= values.keys():
+        raise DataError("it is not a record of glue")
+    if values["schema"] != SCHEMA:
+        raise DataError(f"its schema is {values['schema']!r}, not {SCHEMA}: written by another version of glue")
+    known = {f.name for f in dataclasses.fields(Record)}
+    try:
+        record = Record(**{key: value for key, value in values.items() if key in known})
+        for found in (record.scores, record.last):
+            found.update({task: _score(score) for task, score in found.items()})
+        _of_its_types(record)
+    except (TypeError, AttributeError) as error:
+        raise DataError(f"it is not a complete record: {error}") from None
+    return record
+
+
+def _score(values: dict[str, Any]) -> Score:
+    return _of_its_types(Score(**values))
+
+
+def _of_its_types(made: Any) -> Any:
+    """The same dataclass instance, if every value in it has the declared type."""
+    for name, fits in _checks(type(made)).items():
+        if not fits(getattr(made, name)):
+            raise TypeError(f"{name} is not {get_type_hints(type(made))[name]}")
+    return made
+
+
+@cache
+def _checks(declared: type) -> dict[str, Check]:
+    return {name: _check(hint) for name, hint in get_type_hints(declared).items()}
+
+
+def _check(hint: Any) -> Check:
+    """Whether a value of JSON has a type, all the way down. JSON writes some floats as integers, tuples as lists."""
+    if hint is Any:
+        return lambda value: True
+    if hint in (int, float):
+        kinds = (int,) if hint is int else (int, float)
+        return lambda value: type(value) in kinds and abs(value) <= LARGEST
+    if is_typeddict(hint):
+        known = _checks(hint)
+        return lambda value: type(value) is dict and all(known[key](value[key]) for key in known if key in value)
+    origin, inner = get_origin(hint), [_check(part) for part in get_args(hint)]
+    if origin is UnionType:
+        return lambda value: any(fits(value) for fits in inner)
+    if origin is dict:
+        return lambda value: type(value) is dict and all(map(inner[1], value.values()))
+    if origin is list:
+        return lambda value: type(value) is list and all(map(inner[0], value))
+    if origin is tuple:
+        return lambda value: (
+            type(value) in (list, tuple)
+            and len(value) == len(inner)
+            and all(fits(item) for fits, item in zip(inner, value, strict=True))
+        )
+    return lambda value: isinstance(value, hint)

@@ -1,0 +1,202 @@
+"""The nouns of a benchmark: where rows come from, what a row becomes, what a model answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import numpy
+
+Row = Mapping[str, Any]  # one row in the Hub's schema, whatever it was read from
+HIDDEN = "<unk>"  # T5's target for a row whose answer is not public
+
+
+@dataclass(frozen=True)
+class File:
+    """One file of an official download and how its columns map to the Hub's."""
+
+    names: tuple[str, ...]  # tried in order, relative to the task's folder
+    columns: Mapping[str, str | int] = field(default_factory=dict)  # Hub column -> header name, or position
+    header: bool = True
+
+
+def tsv(*names: str, header: bool = True, **columns: str | int) -> File:
+    """A tab-separated official file: Hub column = its column there (a position where there is no header)."""
+    return File(names, columns, header)
+
+
+def jsonl(*names: str) -> File:
+    """An official file of JSON lines; `Source.adapt` turns its records into rows."""
+    return File(names)
+
+
+def txt(*names: str) -> File:
+    """Plain text: every paragraph, up to a blank line, is a row with the column `text`."""
+    return File(names)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a task's rows live: on the Hub, and in the official download."""
+
+    hub: str = ""  # none: it is not there
+    config: str | None = None
+    revision: str | None = None
+    rows: Mapping[str, int] = field(default_factory=dict)  # Hub split -> official number of rows
+    folder: str = ""  # the task's folder in the official download
+    files: Mapping[str, File] = field(default_factory=dict)  # Hub split -> file in that folder
+    adapt: Callable[[Row], Iterable[Row]] | None = None  # official record -> rows in the Hub's schema
+    hidden: tuple[str, ...] = ()  # Hub splits whose answers are not public
+
+
+@dataclass(frozen=True)
+class Cue:
+    """What a task's real rows show of themselves: rows that show the opposite are not what they claim to be."""
+
+    says: str
+    strength: Callable[[Sequence[Row]], float]  # standard errors in its favour
+    labelled: bool  # whether it reads labels
+
+
+@dataclass(frozen=True)
+class SpanNoise:
+    """How much of a text is hidden, and in spans of what length."""
+
+    density: float = 0.15
+    mean_span: float = 3.0
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A task's file in the zip that its suite's official server scores."""
+
+    file: str  # .tsv or .jsonl
+    words: tuple[str | int, ...] = ()  # what it calls each label; none: the answer itself, a number or a text
+    # Names in a row's idx, each with the way to it from the record that encloses it; none: idx is a number.
+    levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+class Text(NamedTuple):
+    """What `encode` makes of a row: T5's pair of strings and what scoring needs beside it."""
+
+    inputs: str
+    target: str
+    info: Mapping[str, Any] = {}  # idx, answers, label: as T5 keeps them
+    choices: tuple[str, ...] = ()  # a closed set of answers that differs from row to row
+
+
+class Gold(NamedTuple):
+    """The right answer in the metrics' terms, and the group it is scored in."""
+
+    label: Any
+    group: Hashable = None
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One thing to answer. `fields` are the raw texts, for models that do not read T5's one string."""
+
+    id: str
+    inputs: str
+    target: str
+    fields: Mapping[str, Any]
+    label: Any
+    group: Hashable = None
+    choices: tuple[str, ...] = ()
+    info: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """A model's answer. `label is None`: not a valid answer, scored as T5 scores it."""
+
+    example: Example
+    text: str
+    label: Any
+    scores: Mapping[str, float] = field(default_factory=dict)  # choice -> share of probability
+
+
+class Tally(NamedTuple):
+    """What a metric counted, kept apart by the units that a bootstrap may resample.
+
+    `score(weights)` takes weights of shape [draws, units] and gives each value's array of [draws]:
+    all ones give the metric itself, multinomial counts a bootstrap of it.
+    """
+
+    units: Sequence[Hashable]
+    score: Callable[[numpy.ndarray], dict[str, numpy.ndarray]]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A score of a list of predictions, x100 as T5 prints it."""
+
+    keys: tuple[str, ...]
+    tally: Callable[[Sequence[Prediction]], Tally]
+    signature: Callable[[], str] | None = None  # how it was computed, where that has a notation
+
+
+@dataclass(frozen=True)
+class Task:
+    """Everything the harness knows about one task. Mostly made by a builder of `build.py`."""
+
+    name: str
+    kind: str  # classify, regress or generate
+    source: Source
+    columns: tuple[str, ...]  # Hub columns that `encode` reads
+    encode: Callable[[Row], Sequence[Text]]
+    gold: Callable[[str, Mapping[str, Any]], Gold]  # (target, info) -> what metrics compare with
+    decode: Callable[[str, Example], Any]  # (model's text, example) -> label, None when invalid
+    metrics: tuple[Metric, ...]
+    noise: SpanNoise | None = None  # of text alone: what is hidden of it, drawn anew each time, is the target
+    splits: Mapping[str, str] = field(  # role -> Hub split; a task without "train" is only scored
+        default_factory=lambda: {"train": "train", "validation": "validation", "test": "test"}
+    )
+    labels: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()  # the closed set of answers, if every row has the same one
+    demo: Callable[[Random, int], list[dict[str, Any]]] | None = None  # n synthetic rows, labelled
+    cues: tuple[Cue, ...] = ()  # of real rows: demo rows need not show them
+    title: str = ""  # the name that leaderboards print
+    suite: str = "custom"
+    part: str = "member"  # member; companion: trained, not averaged; extra: in <suite>-all; apart: by name
+    place: int = 99  # column order on the suite's official table
+    training_examples: int | None = None  # that the official train rows become, where not one each
+    scored_by: tuple[str, ...] = ()  # tasks that score what this one trains (MNLI: matched, mismatched)
+    answered_by: str | None = None  # the task whose model answers this one, which trains none (AX: MNLI)
+    submission: Submission | None = None
+    unanswered: Mapping[str, Any] = field(  # what a row holds that asks only: no answer, and numbers that nobody needs
+        default_factory=lambda: {"label": -1}
+    )
+    aliases: tuple[str, ...] = ()  # T5's registry name first
+    file: Path | None = None  # set by the registry
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Columns that every row must have."""
+        return self.columns + (("label",) if self.kind != "generate" else ())
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names of the values that its metrics give."""
+        return tuple(key for metric in self.metrics for key in metric.keys)
+
+    def examples(self, row: Row, number: int | str = 0) -> list[Example]:
+        """The examples that one row becomes: none if T5 drops it, several if T5 expands it."""
+        texts = self.encode(row)
+        fields = {name: row[name] for name in self.columns if name in row}
+        return [
+            self.example(text, f"{number}.{k}" if len(texts) > 1 else str(number), fields)
+            for k, text in enumerate(texts)
+        ]
+
+    def example(self, text: Text, id: str, fields: Row) -> Example:
+        gold = self.gold(text.target, text.info)
+        choices = text.choices or self.choices
+        return Example(id, text.inputs, text.target, fields, gold.label, gold.group, choices, text.info)
+
+    def prediction(self, example: Example, text: str, scores: Mapping[str, float] | None = None) -> Prediction:
+        return Prediction(example, text, self.decode(text, example), scores or {})

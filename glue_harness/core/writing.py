@@ -1,0 +1,63 @@
+"""Files that are whole or as they were before, and JSON that every reader takes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from glue_harness.core.errors import GlueError
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    """Replaces a file in one step that survives a power cut; on failure the earlier file is intact."""
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(draft, "xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+        sync(path.parent)
+    except OSError as error:
+        raise cannot_save(path, error) from None
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """JSON that every reader takes: ASCII only, and what is not a finite number becomes null."""
+    return json.dumps(_finite(value), indent=indent, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
+
+
+def sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def cannot_save(path: Path, error: OSError) -> GlueError:
+    return GlueError(f"cannot save {str(path)!r}: {why(error)}; free some space or choose another folder")
+
+
+def why(error: OSError) -> str:
+    return error.strerror or str(error)

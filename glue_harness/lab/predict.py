@@ -1,0 +1,58 @@
+"""A run's model put to use: answers to a user's rows, and to the official test splits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from glue_harness.core.errors import GlueError
+from glue_harness.core.plan import Plan, plan_from
+from glue_harness.core.record import Record
+from glue_harness.core.task import Example, Prediction, Task
+from glue_harness.models.interface import Model, count_parameters
+from glue_harness.runs.origin import recorded_source
+from glue_harness.train import checkpoints, device
+from glue_harness.train.answers import answer, batches_of
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A run's model at one of its steps, on the device that is here, in the precision that was scored."""
+
+    plan: Plan
+    model: Model
+    machine: device.Machine
+
+    def answers(self, task: Task, examples: Sequence[Example], how: str | None = None) -> list[Prediction]:
+        """As the run itself answered, unless told `how`."""
+        plan = self.plan.replace(answers=how or self.plan.answers)
+        return answer(self.model, task, examples, plan, self.machine)
+
+    def shares(self, examples: Sequence[Example]) -> list[dict[str, float]]:
+        """The exact share of probability of every choice, for examples that have choices."""
+        self.model.module.eval()
+        encoded = self.model.encode(examples)
+        found: list[dict[str, float]] = [{} for _ in examples]
+        closed = [k for k, example in enumerate(examples) if example.choices]
+        for members in batches_of([encoded[k] for k in closed], self.plan, self.machine):
+            batch = [closed[k] for k in members]
+            with self.machine.autocast():
+                collated = self.model.collate([encoded[k] for k in batch], self.machine.device)
+                shares = self.model.shares(collated, [examples[k].choices for k in batch])
+            for k, share in zip(batch, shares, strict=True):
+                found[k] = share
+        return found
+
+
+def load(record: Record, run_folder: Path, step: int) -> Trained:
+    """The model that a run kept at a step."""
+    folder = checkpoints.folder_of(run_folder, step)
+    if not checkpoints.is_there(folder):
+        raise GlueError(f"run {record.id} has no checkpoint of step {step} any more: repeat it with glue run")
+    precision = record.environment.get("precision", "auto")
+    plan = plan_from(record.plan).replace(device="auto", precision=precision)
+    model = checkpoints.rebuild(folder, plan.replace(model=recorded_source(record, run_folder.parent)))
+    machine = device.set_up(plan, device.choose(plan), count_parameters(model.module.parameters()))
+    model.module.to(machine.device)
+    return Trained(plan, model, machine)

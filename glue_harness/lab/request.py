@@ -1,0 +1,167 @@
+"""What the names in a plan mean: which tasks are trained on, what scores them, under which mixing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from glue_harness.core.errors import UsageError, unknown
+from glue_harness.core.plan import FIELDS, Plan
+from glue_harness.core.task import Task
+from glue_harness.data import check_where, mixing, mixtures, text
+from glue_harness.methods import METHODS
+from glue_harness.models.families import check_model
+from glue_harness.suite.registry import Registry
+
+SIZED = ("proportional", "temperature")  # mixings that are T5's formula of a size
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The tasks a plan names, by what is done with them."""
+
+    trained: tuple[Task, ...]  # in T5's sampling order: by name
+    groups: dict[str, tuple[Task, ...]]  # task -> the tasks that score it, and choose its checkpoint together
+    notes: tuple[str, ...]
+
+    @property
+    def scored(self) -> list[Task]:
+        """Every scoring task once."""
+        return list({task.name: task for group in self.groups.values() for task in group}.values())
+
+
+def choose_tasks(plan: Plan, registry: Registry) -> Chosen:
+    """What the plan trains and what scores it. Names are checked here, before anything is read."""
+    check_names(plan)
+    selected = select(plan, registry)
+    trained = [task for task in selected if "train" in task.splits]
+    if not trained:
+        raise nothing_to_train(selected, registry)
+    check_text(plan, selected)
+    rates(plan, registry, dict.fromkeys((task.name for task in trained), 1))  # unknown names in custom rates
+    groups: dict[str, tuple[Task, ...]] = {}
+    notes = []
+    for task in selected:
+        scorers = tuple(s for s in registry.scorers(task) if "validation" in s.splits and s.metrics)
+        if scorers:
+            groups[task.name] = scorers
+        elif "train" in task.splits:
+            notes.append(f"{task.name} is trained on but not scored: it has no labelled validation split")
+        else:
+            notes.append(f"{task.name} has hidden labels only: it is neither trained on nor scored")
+    grouped = {scorer.name for task in selected for scorer in registry.scorers(task) if scorer is not task}
+    groups = {name: group for name, group in groups.items() if name not in grouped}
+    notes += left_out(plan, registry, selected)
+    return Chosen(tuple(sorted(trained, key=lambda task: task.name)), groups, tuple(notes))
+
+
+def check_names(plan: Plan) -> None:
+    """What can be wrong with a plan before tasks are looked at."""
+    if plan.mixing not in mixing.MIXINGS:
+        raise unknown("mixing", plan.mixing, mixing.MIXINGS)
+    if plan.method not in METHODS:
+        raise unknown("method", plan.method, METHODS)
+    check_model(plan.model, plan.tokenizer)
+    check_where(plan.data)
+    has_mixture = any(map(mixtures.is_mixture, plan.tasks))
+    if plan.limit != FIELDS["limit"].default and plan.mixing not in SIZED and not has_mixture:
+        raise UsageError(f"limit is {plan.limit:g} but mixing {plan.mixing!r} does not look at sizes: leave it out")
+
+
+def check_text(plan: Plan, selected: list[Task]) -> None:
+    """Text is read only by a task that learns from text alone, and has a share only beside others."""
+    given = {"text": plan.text, "text_share": plan.text_share}
+    for setting, value in given.items():
+        if value is not None and not any(task.noise for task in selected):
+            raise UsageError(f"{setting} is {value!r} but no task learns from text alone: add --task span_corruption")
+    if plan.text is not None:
+        text.files(plan.text)
+    if plan.text_share is not None and all(task.noise for task in selected):
+        raise UsageError(f"text_share is {plan.text_share:g} but there is nothing beside the text: leave it out")
+
+
+def nothing_to_train(selected: list[Task], registry: Registry) -> UsageError:
+    names = ", ".join(task.name for task in selected)
+    trainers = sorted({t.name for t in registry.tasks.values() for s in selected if s.name in t.scored_by})
+    fix = f"train it with --task {','.join(trainers)}" if trainers else "see glue tasks"
+    return UsageError(f"nothing to train on: {names} has no train split; {fix}")
+
+
+def canonical(plan: Plan, registry: Registry) -> Plan:
+    """The plan with our names for aliases, so that one experiment has one digest however it was typed."""
+    tasks = tuple(registry.aliases.get(name, name) for name in plan.tasks)
+    return plan.replace(tasks=tasks, rates={registry.aliases.get(name, name): r for name, r in plan.rates.items()})
+
+
+def select(plan: Plan, registry: Registry) -> list[Task]:
+    """The plan's tasks. `a+b` is two suites, and a mixture stands for its members, which others may share."""
+    names: list[str] = []
+    for name in plan.tasks:
+        if mixtures.is_mixture(name):
+            names += (member for member in members_of(name, registry) if member not in names)
+        else:
+            names += name.split("+")
+    return registry.select(names)
+
+
+def members_of(mixture: str, registry: Registry) -> list[str]:
+    """The tasks of a mixture, by our names; a member that has no task file here is refused by name."""
+    names = mixtures.rates(mixtures.mixture(mixture), lambda name: 1.0)
+    missing = [name for name in names if name not in registry.aliases]
+    if missing:
+        raise UsageError(f"mixture {mixture!r} has members without a task here: {', '.join(missing)}")
+    return [registry.aliases[name] for name in names]
+
+
+def rates(plan: Plan, registry: Registry, sizes: Mapping[str, int]) -> mixing.Rates:
+    """How often each trained task is drawn, relative to the others."""
+    found = rates_of_mixing(plan, registry, sizes)
+    if plan.text_share is None:
+        return found
+    return with_share(found, [name for name in found if registry.tasks[name].noise], plan.text_share)
+
+
+def with_share(rates: mixing.Rates, part: Sequence[str], share: float) -> mixing.Rates:
+    """The rates with those of `part` scaled such that they make up a share of all."""
+    inside = sum(rates[name] for name in part)
+    outside = sum(rates.values()) - inside
+    if not inside or not outside:
+        raise UsageError(f"text_share is {share:g} but the mixing gives {', '.join(part)} or all others a rate of 0")
+    scale = share / (1 - share) * outside / inside
+    return {name: rate * scale if name in part else rate for name, rate in rates.items()}
+
+
+def rates_of_mixing(plan: Plan, registry: Registry, sizes: Mapping[str, int]) -> mixing.Rates:
+    """The rates before text alone is given the share that the plan may state."""
+    named = [name for name in plan.tasks if mixtures.is_mixture(name)]
+    if not named:
+        counted = {name: n / 2 if name in halved(plan) else n for name, n in sizes.items()}
+        return mixing.rates(plan.mixing, counted, plan.limit, plan.temperature, custom=plan.rates)
+    alone = len(plan.tasks) == 1
+    if not alone and plan.mixing != "custom":
+        raise UsageError(f"{named[0]} beside other tasks: say what each weighs, --mixing custom --rate {named[0]}=1")
+    if alone and plan.mixing not in SIZED:
+        raise UsageError(f"{named[0]} has its own rates: leave out --mixing {plan.mixing}")
+    size_rate = mixing.SizeRate(plan.limit, plan.temperature)
+    members = mixtures.mixture(named[0]) if alone else plan.rates
+    found = mixtures.rates(members, lambda name: size_rate(sizes.get(registry.task(name).name, 0)))
+    by_name: mixing.Rates = {}
+    for name, rate in found.items():  # a task may be listed by our name and, inside a mixture, by T5's
+        by_name[registry.task(name).name] = by_name.get(registry.task(name).name, 0.0) + rate
+    return {name: by_name.get(name, 0.0) for name in sizes}
+
+
+def halved(plan: Plan) -> tuple[str, ...]:
+    """T5 counts half of each RTE where both benchmarks are trained together: the two are the same data."""
+    return ("rte", "superglue_rte") if any("+" in name for name in plan.tasks) else ()
+
+
+def left_out(plan: Plan, registry: Registry, selected: list[Task]) -> list[str]:
+    """What a suite's name does not bring along, said so that nobody misses it silently."""
+    notes = []
+    for suite in plan.tasks:
+        others = set(registry.suites.get(f"{suite}-all", ())) - {task.name for task in selected}
+        if suite in registry.suites and others:
+            names = ", ".join(sorted(others))
+            notes.append(f"{suite} leaves out {names}, as T5 does: neither trained on nor in the average")
+    return notes

@@ -1,0 +1,113 @@
+"""Plan -> Record: begins a run or goes on with one, and says how it ended."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from glue_harness.core.errors import Stopped, UsageError
+from glue_harness.core.plan import Plan
+from glue_harness.core.record import Record
+from glue_harness.lab.request import canonical, choose_tasks
+from glue_harness.lab.signals import Stop, listening
+from glue_harness.lab.underway import UnderWay, Watcher
+from glue_harness.runs.claim import claim
+from glue_harness.runs.origin import find_origin
+from glue_harness.runs.resume import agreed_plan, mixed_digest, unfinished
+from glue_harness.runs.store import Store
+from glue_harness.suite.registry import Registry, load_tasks
+from glue_harness.train import snapshots
+
+
+def run(
+    plan: Plan | None,
+    *,
+    results: str | os.PathLike[str] = "results",
+    registry: Registry | None = None,
+    watcher: Watcher | None = None,
+    checkpoint_every: int | None = None,
+    resume: str | None = None,
+    force: bool = False,
+    stage: str = "",
+    notes: Sequence[str] = (),
+) -> Record:
+    """Carries a plan out. The record on disk is true at every moment, however the run ends.
+
+    `stage` is its part in a strategy, `notes` are what the record says beside what is found out here.
+    `resume` is the run to go on with, or `latest` for the newest unfinished one; its plan is the default then.
+    A finished run is given back as it is. `force` goes on under a changed plan or data, and records that.
+    """
+    registry, store = registry or load_tasks(), Store(results)
+    plan = plan and canonical(plan, registry)
+    if resume is None:
+        if plan is None:
+            raise UsageError("neither a plan nor a run to resume")
+        chosen = choose_tasks(plan, registry)
+        origin = find_origin(plan, store, registry)
+        plan = plan.replace(model=origin.model)
+        record = _begun(plan, store, stage, [*notes, *chosen.notes])
+    else:
+        record = unfinished(store, resume)
+    with claim(store.run_folder(record.id)), listening() as stop:
+        if resume is not None:
+            record = store.find(record.id)  # nobody else writes it any more
+            plan = _go_on(record, plan, force)
+            chosen = choose_tasks(plan, registry)
+            origin = find_origin(plan, store, registry)
+        under_way = UnderWay(
+            plan, registry, chosen, origin, store, record, watcher, stop, checkpoint_every, resume is not None, force
+        )
+        if record.status != "finished":
+            _carry_out(under_way, stop)
+        snapshots.discard(under_way.folder, {score.step for score in record.scores.values()} | {plan.steps})
+        stop.obey()  # whoever asked this run to stop means those after it too
+    return record
+
+
+def _begun(plan: Plan, store: Store, stage: str, notes: list[str]) -> Record:
+    record = Record(
+        id=store.new_id(plan),
+        plan=plan.to_dict(),
+        digest=plan.digest,
+        stage=stage,
+        started=datetime.now(UTC).isoformat(timespec="microseconds"),
+        notes=notes,
+    )
+    store.create(record)
+    return record
+
+
+def _go_on(record: Record, plan: Plan | None, force: bool) -> Plan:
+    """Makes the record that of a run under way again; tells the plan to go on with."""
+    plan, changes = agreed_plan(record, plan, force)
+    if changes:
+        record.plan, record.digest = plan.to_dict(), mixed_digest(record, plan)
+        record.notes += changes
+    if record.status != "finished":
+        record.status, record.error = "running", None
+    return plan
+
+
+def _carry_out(under_way: UnderWay, stop: Stop) -> None:
+    record = under_way.record
+    try:
+        under_way.go()
+        record.status = "finished"
+    except KeyboardInterrupt as error:
+        record.status, record.error = "interrupted", _reason(error)
+        raise
+    except BaseException as error:
+        if stop.raised:  # what a signal cuts short may fail in ways of its own
+            stopped = Stopped(stop.asked)
+            record.status, record.error = "interrupted", _reason(stopped)
+            raise stopped from error
+        record.status, record.error = "failed", str(error) or type(error).__name__
+        raise
+    finally:
+        with stop.later():
+            under_way.close()
+
+
+def _reason(error: KeyboardInterrupt) -> str:
+    return "terminated by the system" if getattr(error, "exit_code", 130) == 143 else "interrupted by the user"

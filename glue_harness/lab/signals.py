@@ -1,0 +1,70 @@
+"""SIGINT and SIGTERM ask a run to stop where it can go on later; a second one stops it where it is."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+from glue_harness.core.errors import Stopped
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stop:
+    """What was asked for, and whether it may cut short what is going on."""
+
+    def __init__(self) -> None:
+        self.asked: int | None = None  # the signal
+        self.raised = False
+        self._at_once = True
+
+    def receive(self, number: int, frame: object) -> None:
+        again, self.asked = self.asked is not None, self.asked or number
+        if self.raised:
+            return  # it is stopping already, and what it still saves is worth having
+        if again or self._at_once:
+            self.raised = True
+            raise Stopped(self.asked)
+
+    def obey(self) -> None:
+        """Stops here if that was asked for."""
+        if self.asked:
+            raise Stopped(self.asked)
+
+    @contextlib.contextmanager
+    def later(self) -> Iterator[None]:
+        """Inside, a first signal waits for `obey`."""
+        before, self._at_once = self._at_once, False
+        try:
+            yield
+        finally:
+            self._at_once = before
+
+    @contextlib.contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Inside, a signal need not wait: nothing that is kept is being changed."""
+        before, self._at_once = self._at_once, True
+        try:
+            self.obey()
+            yield
+        finally:
+            self._at_once = before
+
+
+@contextlib.contextmanager
+def listening() -> Iterator[Stop]:
+    """Takes the signals while a run is under way; one that is ignored, as under `nohup`, stays ignored."""
+    stop = Stop()
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {number: signal.getsignal(number) for number in SIGNALS}
+    heard = {number: handler for number, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+    for number in heard:
+        signal.signal(number, stop.receive)
+    try:
+        yield stop
+    finally:
+        for number, handler in heard.items():
+            signal.signal(number, handler)

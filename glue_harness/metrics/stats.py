@@ -1,0 +1,130 @@
+"""How sure a score and a difference of scores are: bootstrap, McNemar's test, Holm's correction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from glue_harness.core.errors import DataError
+from glue_harness.core.task import Tally
+from glue_harness.metrics.units import Values
+
+CHUNK = 2_000_000  # weights held in memory at once
+
+
+class Difference(NamedTuple):
+    """How much better (+) or worse (-) the second side scored."""
+
+    difference: float
+    low: float
+    high: float
+    p: float  # two-sided
+
+
+def interval(tally: Tally, draws: int = 1000, seed: int = 0, level: float = 0.95) -> dict[str, tuple[float, float]]:
+    """Percentile bootstrap over the tally's units; draws without a value are left out."""
+    chunks = [tally.score(weights) for weights in resamples(len(tally.units), draws, seed)]
+    return {key: percentiles(values, level) for key, values in _joined(chunks).items()}
+
+
+def resamples(units: int, draws: int, seed: int) -> Iterator[np.ndarray]:
+    """How often each unit was drawn, [draws, units], in chunks whose size does not change the numbers."""
+    random = np.random.default_rng(seed)
+    size = max(1, CHUNK // units)
+    for start in range(0, draws, size):
+        rows = min(size, draws - start)
+        drawn = random.integers(units, size=(rows, units)) + units * np.arange(rows)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(float)
+
+
+def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    values = values[~np.isnan(values)]
+    if not len(values):
+        return math.nan, math.nan
+    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def compare_paired(
+    base: Sequence[Tally], other: Sequence[Tally], draws: int = 1000, seed: int = 0, level: float = 0.95
+) -> dict[str, Difference]:
+    """Mean score of `other` minus that of `base`, one tally a seed: both answered the same units.
+
+    Each draw resamples the units, the same for all tallies, and the seeds of each side that has several.
+    """
+    units = base[0].units
+    places = [places_of(units, tally) for tally in (*base, *other)]
+    tallies = list(zip((*base, *other), places, strict=True))
+    sides = [tallies[: len(base)], tallies[len(base) :]]
+    random = np.random.default_rng([seed, 1])  # seeds are drawn apart from units
+    chunks = []
+    for weights in resamples(len(units), draws, seed):
+        means = [_mean_over_seeds(side, weights, random) for side in sides]
+        chunks.append({key: means[1][key] - means[0][key] for key in means[0]})
+    return {
+        key: Difference(_observed(other, key) - _observed(base, key), *percentiles(values, level), p_value(values))
+        for key, values in _joined(chunks).items()
+    }
+
+
+def places_of(units: Sequence[Hashable], tally: Tally) -> np.ndarray:
+    """Where the tally's units stand among `units`; both must be the same."""
+    place = {unit: k for k, unit in enumerate(units)}
+    if place.keys() != set(tally.units):
+        stranger = next(iter(place.keys() ^ set(tally.units)))
+        raise DataError(
+            f"cannot be paired: {len(units):,} units against {len(tally.units):,}, and {stranger!r} is in one only: "
+            "compare runs that were scored on the same examples"
+        )
+    return np.array([place[unit] for unit in tally.units])
+
+
+def p_value(differences: np.ndarray) -> float:
+    """Twice the share of draws on the rarer side of 0, never 0 itself: a draw more could have been there."""
+    differences = differences[~np.isnan(differences)]
+    if not len(differences):
+        return math.nan
+    rarer = min((differences <= 0).sum(), (differences >= 0).sum())
+    return float(min(1.0, 2 * (rarer + 1) / (len(differences) + 1)))
+
+
+def mcnemar(base: Sequence[bool], other: Sequence[bool]) -> float:
+    """Exact two-sided p value for two systems that were right or wrong on the same examples."""
+    if len(base) != len(other):
+        raise DataError(f"cannot be paired: {len(base):,} answers against {len(other):,}")
+    only_base = sum(a and not b for a, b in zip(base, other, strict=True))
+    only_other = sum(b and not a for a, b in zip(base, other, strict=True))
+    n, rarer = only_base + only_other, min(only_base, only_other)
+    # Logarithms, because 0.5**n is 0 from n = 1075 on.
+    logs = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(rarer + 1)]
+    return min(1.0, 2 * math.fsum(math.exp(log - n * math.log(2)) for log in logs))
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """p values corrected for their number; NaN stays NaN and does not count."""
+    known = sorted((p, key) for key, p in p_values.items() if not math.isnan(p))
+    corrected, largest = dict(p_values), 0.0
+    for rank, (p, key) in enumerate(known):
+        largest = max(largest, min(1.0, (len(known) - rank) * p))
+        corrected[key] = largest
+    return corrected
+
+
+def _mean_over_seeds(
+    side: Sequence[tuple[Tally, np.ndarray]], weights: np.ndarray, random: np.random.Generator
+) -> Values:
+    """Each draw's mean score over seeds drawn with replacement."""
+    shares = random.multinomial(len(side), [1 / len(side)] * len(side), size=len(weights)) / len(side)
+    scores = [tally.score(weights[:, places]) for tally, places in side]
+    return {key: (shares * np.stack([score[key] for score in scores], axis=1)).sum(axis=1) for key in scores[0]}
+
+
+def _observed(side: Sequence[Tally], key: str) -> float:
+    return float(np.mean([tally.score(np.ones((1, len(tally.units))))[key] for tally in side]))
+
+
+def _joined(chunks: Sequence[Values]) -> Values:
+    return {key: np.concatenate([chunk[key] for chunk in chunks]) for key in chunks[0]}

@@ -1,0 +1,1 @@
+"""Reading results: boards, comparisons, curves, formats."""

@@ -1,0 +1,55 @@
+"""CSV that pandas and spreadsheets read without help: a heading line, plain numbers, UTF-8."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+
+from glue_harness.report.board import Board, Row
+from glue_harness.report.console import one_line
+
+EXECUTED = tuple("=+-@＝＋－＠")  # a spreadsheet runs text that starts so; the wide ones are East Asian
+SPREAD = ("deviation", "low", "high")
+
+
+def render(board: Board) -> str:
+    rows = [_fields(board, row) for row in board.rows]
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(safe(name) for name in (rows[0] if rows else ()))
+    writer.writerows([safe(value) for value in row.values()] for row in rows)
+    return file.getvalue()
+
+
+def _fields(board: Board, row: Row) -> dict[str, Any]:
+    """First what is compared, then how sure it is, then where it comes from."""
+    stats = {"average": row.average, **{column.name: row.values.get(column) for column in board.columns}}
+    return {
+        "rank": row.rank,
+        "source": row.source,
+        "model": row.model,
+        "method": row.method,
+        **{name: stat and stat.mean for name, stat in stats.items()},
+        "mixing": row.mixing,
+        "limit": row.limit,
+        "temperature": row.temperature,
+        "steps": row.steps,
+        "seeds": row.seeds,
+        "data": row.data,
+        "select": row.select,
+        "invalid_percent": row.invalid,
+        **{f"{name}_{part}": stat and getattr(stat, part) for name, stat in stats.items() for part in SPREAD},
+        "runs": " ".join(row.runs),
+        "plan": row.digest,
+        "date": row.date,
+        "commit": row.commit,
+    }
+
+
+def safe(value: Any) -> Any:
+    """A cell that no spreadsheet takes for a formula."""
+    if not isinstance(value, str):
+        return value
+    text = one_line(value)
+    return f"'{text}" if text.startswith(EXECUTED) else text

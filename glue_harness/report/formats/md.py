@@ -1,0 +1,26 @@
+"""Markdown: one table, and what is not in it below."""
+
+from __future__ import annotations
+
+import re
+
+from glue_harness.report.board import Board
+from glue_harness.report.formats import cells, heading, remarks
+
+SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
+
+LIST = re.compile(r"^(\d*)([-=.)])")  # what makes a list or a heading of a line
+
+
+def render(board: Board) -> str:
+    head, *rows = ([escaped(cell) for cell in row] for row in (heading(board), *cells(board)))
+    table = "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
+    below = (LIST.sub(r"\1\\\2", escaped(remark)) for remark in remarks(board))
+    return "\n\n".join([f"# {escaped(board.name)}", table, *below]) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Text that Markdown shows as it is: no markup, no HTML, no address that becomes a link of itself."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    text = SPECIAL.sub(r"\\\1", text)
+    return text.replace("://", "&#58;//").replace("www.", "www&#46;").replace("WWW.", "WWW&#46;")

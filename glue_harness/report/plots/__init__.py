@@ -1,0 +1,69 @@
+"""Charts on a terminal and in files: where ticks stand, and where the name of each line does."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from glue_harness.report.curves import Chart
+
+NICE = (1, 2, 2.5, 5, 10)  # steps between ticks, times a power of ten
+
+
+def ticks(low: float, high: float, most: int) -> list[float]:
+    """Round numbers that cover a range, at most so many."""
+    if high == low:
+        low -= 1  # not above it too: no score is more than 100
+    span = high - low
+    power = 10.0 ** math.floor(math.log10(span / most))
+    step = next(nice * power for nice in NICE if span / (nice * power) <= most - 1 or nice == NICE[-1])
+    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+    return [k * step for k in range(first, max(last, first + 1) + 1)]
+
+
+def levels(chart: Chart, most: int) -> list[float]:
+    """The values on the upright axis that have a tick."""
+    low, high = heights(chart)
+    if not chart.falls_by_ratios:
+        return ticks(low, high, most)
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    return [10.0**power for power in range(first, max(last, first + 1) + 1)]
+
+
+def shape(chart: Chart) -> Callable[[float], float]:
+    """What makes equal distances of the upright axis."""
+    return math.log10 if chart.falls_by_ratios else float
+
+
+def heights(chart: Chart) -> tuple[float, float]:
+    """The lowest and the highest value, deviations included."""
+    points = [point for line in chart.lines for point in line.points]
+    lows = [point.y - (point.deviation or 0) for point in points]
+    highs = [point.y + (point.deviation or 0) for point in points]
+    return min(lows), max(highs)
+
+
+def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Places as near as possible to the wanted ones, and at least a gap apart if there is room."""
+    gap = min(gap, (high - low) / max(1, len(wanted) - 1))
+    places = [0.0] * len(wanted)
+    edge = low
+    for k in sorted(range(len(wanted)), key=wanted.__getitem__):
+        places[k] = edge = max(wanted[k], edge)
+        edge += gap
+    edge = high
+    for k in sorted(range(len(wanted)), key=places.__getitem__, reverse=True):
+        places[k] = edge = min(places[k], edge)
+        edge -= gap
+    return places
+
+
+def heading(chart: Chart) -> str:
+    """What a chart shows, where there is no room for an upright label."""
+    text = f"{chart.title}: {chart.y}" if chart.title else chart.y
+    return text[:1].upper() + text[1:]
+
+
+def number(value: float) -> str:
+    """A tick's text: 2,500 and 0.05, never 2500.0."""
+    return f"{value:,.10g}"

@@ -1,0 +1,128 @@
+"""Charts as one SVG or PNG. Greys and colours in the middle of the scale: they read on white and on black."""
+
+from __future__ import annotations
+
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from glue_harness.core.errors import UsageError
+from glue_harness.report.curves import Chart
+from glue_harness.report.plots import heading, levels, number, shape, spread_out, ticks
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+ENDINGS = (".svg", ".png")
+COLORS = ("#3b82c4", "#d9534f", "#3a9d5d", "#a566c9", "#c7871f", "#2aa198", "#c45590", "#8a7a5c", "#7f8fd9")
+GREY = "#808080"
+PANEL = (6.0, 3.6)  # inches
+DOTS_PER_INCH = 160
+FEW = 12  # points of a line that are marked one by one
+LINE_OF_TEXT = 0.07  # of a panel's height
+STYLE = {
+    "font.size": 10,
+    "text.color": GREY,
+    "axes.labelcolor": GREY,
+    "axes.edgecolor": GREY,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "svg.fonttype": "none",  # text stays text
+    "svg.hashsalt": "glue",  # the same chart is the same file
+}
+
+
+def check(ending: str) -> None:
+    """What can be known to fail before anything is read."""
+    if ending not in ENDINGS:
+        raise UsageError(f"--out must end in {' or '.join(ENDINGS)}, not {ending or 'nothing'}")
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise UsageError("glue curve --out needs matplotlib: pip install 'glue-harness[plot]'") from None
+
+
+def render(charts: Sequence[Chart], ending: str) -> bytes:
+    """All charts in a grid."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    columns = min(len(charts), 2 if len(charts) < 7 else 3)
+    rows = -(-len(charts) // columns)
+    with rc_context(STYLE):
+        figure = Figure(figsize=(PANEL[0] * columns, PANEL[1] * rows), layout="constrained")
+        panels = figure.subplots(rows, columns, squeeze=False).flatten()
+        for panel, chart in zip(panels, charts, strict=False):
+            draw(panel, chart)
+        for panel in panels[len(charts) :]:
+            panel.set_axis_off()
+        file = io.BytesIO()
+        metadata = {"Date": None} if ending == ".svg" else None
+        figure.savefig(file, format=ending[1:], dpi=DOTS_PER_INCH, transparent=True, metadata=metadata)
+    return file.getvalue()
+
+
+def draw(panel: Axes, chart: Chart) -> None:
+    for k, line in enumerate(chart.lines):
+        color = COLORS[k % len(COLORS)]
+        xs, ys = [p.x for p in line.points], [p.y for p in line.points]
+        few = len(xs) <= FEW
+        panel.plot(xs, ys, color=color, linewidth=1.8, marker="o" if few else None, markersize=4, clip_on=False)
+        spread = [p for p in line.points if p.deviation is not None]
+        if spread:
+            low, high = [p.y - p.deviation for p in spread], [p.y + p.deviation for p in spread]
+            panel.fill_between([p.x for p in spread], low, high, color=color, alpha=0.18, linewidth=0)
+    set_axes(panel, chart)
+    name_lines(panel, chart)
+
+
+def set_axes(panel: Axes, chart: Chart) -> None:
+    marked = levels(chart, most=6)
+    if chart.falls_by_ratios:
+        panel.set_yscale("log")
+    panel.set_ylim(marked[0], marked[-1])
+    panel.set_yticks(marked, [number(level) for level in marked])
+    values = sorted({p.x for line in chart.lines for p in line.points})
+    if chart.has_few_points and values[0] > 0:
+        panel.set_xscale("log")
+        shown = apart(values)
+    else:
+        shown = [tick for tick in ticks(0.0, values[-1], most=6) if tick <= values[-1]]
+    panel.minorticks_off()
+    panel.set_xticks(shown, [number(value) for value in shown])
+    panel.set_xlabel(chart.x)
+    panel.set_title(heading(chart), loc="left", fontweight="bold", fontsize=11)
+    panel.grid(axis="y", color=GREY, alpha=0.25, linewidth=0.7)
+    panel.set_axisbelow(True)
+    panel.spines[["top", "right", "left"]].set_visible(False)
+    panel.tick_params(axis="y", length=0)
+
+
+def apart(values: Sequence[float], least: float = 0.08) -> list[float]:
+    """Values whose numbers do not touch on an axis of ratios."""
+    whole = math.log(values[-1] / values[0]) or 1.0
+    found: list[float] = []
+    for value in values:
+        if not found or math.log(value / found[-1]) / whole >= least:
+            found.append(value)
+    return found
+
+
+def name_lines(panel: Axes, chart: Chart) -> None:
+    """Each line's name at its end, where the eye is: no legend to look up."""
+    shaped = shape(chart)
+    low, high = map(shaped, panel.get_ylim())
+    ends = [(shaped(line.points[-1].y) - low) / (high - low) for line in chart.lines]
+    for k, (line, place) in enumerate(zip(chart.lines, spread_out(ends, LINE_OF_TEXT, 0, 1), strict=True)):
+        color = COLORS[k % len(COLORS)]
+        panel.annotate(
+            line.label,
+            (1, place),
+            xycoords="axes fraction",
+            xytext=(8, 0),
+            textcoords="offset points",
+            color=color,
+            va="center",
+            annotation_clip=False,
+        )

@@ -1,0 +1,82 @@
+"""What stands beside a number: intervals, invalid answers, and the software and code that made it."""
+
+from __future__ import annotations
+
+import math
+import platform
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from glue_harness import __version__
+from glue_harness.core.record import Score
+from glue_harness.core.task import Prediction, Task
+from glue_harness.metrics import measure
+from glue_harness.metrics.stats import interval
+
+COMMON = 5  # invalid answers listed in a record
+
+
+def score(task: Task, predictions: Sequence[Prediction], step: int, with_intervals: bool = False) -> Score:
+    """A task's values with what a reader needs to trust them."""
+    invalid = [p.text for p in predictions if p.label is None]
+    intervals: dict[str, tuple[float, float]] = {}
+    for metric in task.metrics if with_intervals else ():
+        intervals |= interval(metric.tally(predictions))
+    values = measure(task.metrics, predictions)
+    return Score(
+        split=task.splits["validation"],
+        step=step,
+        metrics={key: value if math.isfinite(value) else None for key, value in values.items()},
+        intervals={key: bounds for key, bounds in intervals.items() if math.isfinite(values[key])},
+        n=len(predictions),
+        invalid=len(invalid),
+        common_invalid=Counter(invalid).most_common(COMMON),
+    )
+
+
+def signatures(tasks: Sequence[Task]) -> dict[str, str]:
+    """How metrics were computed, where they have a notation for it (sacrebleu's for BLEU)."""
+    signed = {metric for task in tasks for metric in task.metrics if metric.signature}
+    return {metric.keys[0]: metric.signature() for metric in signed}
+
+
+def environment() -> dict[str, Any]:
+    """The software and the state of the code that made a number."""
+    packages = ("torch", "transformers", "datasets", "numpy", "sentencepiece")
+    return {
+        "glue": __version__,
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        **{name: _version(name) for name in packages},
+        **_commit(),
+        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _commit() -> dict[str, Any]:
+    """The commit of a checkout and whether it was changed since; nothing in an installed package."""
+    here = Path(__file__).resolve().parents[2]
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=5, check=True
+        ).stdout.strip()
+
+    if not (here / ".git").exists():
+        return {"commit": None, "dirty": None}
+    try:
+        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "dirty": None}

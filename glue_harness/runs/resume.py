@@ -1,0 +1,103 @@
+"""Which run goes on, and whether it would still be the same experiment."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from glue_harness.core.errors import UsageError
+from glue_harness.core.names import LATEST
+from glue_harness.core.plan import Plan, plan_from
+from glue_harness.core.record import Record
+from glue_harness.runs.claim import Taken, claim
+from glue_harness.runs.store import Store
+
+SNAPSHOTS = "resume"  # folder in a run's folder: what it needs beside the weights to go on
+BUILT_IN = (
+    "tasks",
+    "model",
+    "tokenizer",
+    "method",
+    "adapter_width",
+    "adapter_trains",
+    "lora_rank",
+    "prompt_length",
+    "optimizer",
+)
+PLACES = ("device", "precision", "threads", "torch", "transformers", "glue", "commit")  # where the bits come from
+
+
+def unfinished(store: Store, name: str) -> Record:
+    """The run that a user means; `latest` is the newest unfinished one that no process is at work on.
+
+    A finished run that still has snapshots was killed before it could tidy up: it is let do so.
+    """
+    if name != LATEST:
+        return store.find(name)
+    for record in reversed(store.load_all()[0]):
+        folder = store.run_folder(record.id)
+        if (record.status != "finished" or snapshots(folder)) and is_free(folder):
+            return record
+    raise UsageError(f"no unfinished run in {str(store.folder)!r}: there is nothing to resume")
+
+
+def is_free(folder: Path) -> bool:
+    try:
+        with claim(folder):
+            return True
+    except Taken:
+        return False
+
+
+def snapshots(run_folder: Path) -> list[tuple[int, Path]]:
+    """The steps that a run may be able to go on from, the newest first."""
+    found = (run_folder / SNAPSHOTS).glob("step-*")
+    return sorted(((int(folder.name.removeprefix("step-")), folder) for folder in found), reverse=True)
+
+
+def agreed_plan(record: Record, plan: Plan | None, force: bool) -> tuple[Plan, list[str]]:
+    """The plan to go on with, and how it differs from the run's: not at all, unless forced."""
+    began = plan_from(record.plan)
+    if plan is None or plan == began:
+        return began, []
+    changed = differing(began.to_dict(), plan.to_dict())
+    listed = "; ".join(f"{key} {old} -> {new}" for key, (old, new) in changed.items())
+    if record.status == "finished":
+        raise UsageError(f"run {record.id} is finished, under another plan: {listed}")
+    if not force:
+        raise UsageError(f"run {record.id} has another plan: {listed}; leave that out, or --force to mix the two")
+    if fixed := [key for key in changed if key in BUILT_IN]:
+        raise UsageError(f"--force cannot change {', '.join(fixed)} of run {record.id}: its weights are made that way")
+    return plan, [f"goes on under a changed plan: {listed}"]
+
+
+def mixed_digest(record: Record, plan: Plan) -> str:
+    """A run under two plans is a repeat of neither."""
+    return hashlib.sha256(f"{record.digest} {plan.digest}".encode()).hexdigest()[:12]
+
+
+def changed_data(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What is no longer as it was, split by split."""
+    found = []
+    for task in sorted(before.keys() | now.keys()):
+        for role in sorted(before.get(task, {}).keys() | now.get(task, {}).keys()):
+            old, new = before.get(task, {}).get(role), now.get(task, {}).get(role)
+            if old is None or new is None:
+                found.append(f"{task} {role} {'was not there before' if old is None else 'is gone'}")
+            elif old["rows"] != new["rows"]:
+                found.append(f"{task} {role} had {old['rows']:,} rows and has {new['rows']:,} ({new['origin']})")
+            elif old["fingerprint"] != new["fingerprint"]:
+                found.append(f"{task} {role} has other rows, though as many ({new['origin']})")
+    return found
+
+
+def changed_place(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What may move the last bits of a result: the machine and the software."""
+    changed = differing({key: before.get(key) for key in PLACES}, {key: now.get(key) for key in PLACES})
+    return [f"{key} was {old} and is {new}" for key, (old, new) in changed.items()]
+
+
+def differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {key: (before.get(key), value) for key, value in now.items() if before.get(key) != value}

@@ -1,0 +1,1 @@
+"""Declaring benchmarks: builders, the registry, official formats, T5's rules for pronouns and spans."""

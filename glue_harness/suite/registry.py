@@ -1,0 +1,147 @@
+"""Finds tasks: built-in files, folders the user names, installed plugins. Each file is loaded by path."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from importlib.metadata import entry_points
+from pathlib import Path
+from types import ModuleType
+
+from glue_harness.core.errors import UsageError, unknown
+from glue_harness.core.names import SAFE_NAMES, is_safe_name
+from glue_harness.core.task import Task
+
+PLUGINS = "glue_harness.tasks"  # entry point group; its members name a module that holds tasks
+HERE = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Registry:
+    """All tasks that could be loaded, and why the others could not."""
+
+    tasks: Mapping[str, Task]  # by name, in file order
+    broken: Mapping[str, str]  # file or plugin -> reason
+
+    @cached_property
+    def aliases(self) -> dict[str, str]:
+        return {alias: task.name for task in self.tasks.values() for alias in task.aliases}
+
+    @cached_property
+    def suites(self) -> dict[str, tuple[str, ...]]:
+        """Suite -> its members in table order; `<suite>-all` adds what is trained or scored on request."""
+        found: dict[str, tuple[str, ...]] = {}
+        for suite in sorted({task.suite for task in self.tasks.values()}):
+            whole = (t for t in self.tasks.values() if t.suite == suite and t.part != "apart")
+            of_suite = sorted(whole, key=lambda t: t.place)
+            scorers = {name for task in of_suite for name in task.scored_by}
+            found[suite] = tuple(t.name for t in of_suite if t.part != "extra")
+            everything = tuple(t.name for t in of_suite if t.name not in scorers)
+            if everything != found[suite]:
+                found[f"{suite}-all"] = everything
+        return found
+
+    def task(self, name: str) -> Task:
+        """A task by its name or by an alias such as T5's registry name."""
+        name = self.aliases.get(name, name)
+        if name in self.tasks:
+            return self.tasks[name]
+        for file, reason in self.broken.items():
+            if Path(file).stem == name:
+                raise UsageError(f"task {name!r} could not be loaded: {file}: {reason}")
+        raise unknown("task", name, [*self.tasks, *self.aliases], "glue tasks")
+
+    def select(self, names: Iterable[str]) -> list[Task]:
+        """Tasks for what a user wrote: names, aliases and suites. The same task twice is refused."""
+        chosen: dict[str, str] = {}
+        for name in names:
+            for member in self.suites.get(name, (name,)):
+                if member not in self.aliases and member not in self.tasks and not self._is_broken(member):
+                    names = [*self.tasks, *self.suites, *self.aliases]
+                    raise unknown("task or suite", member, names, "glue tasks")
+                task = self.task(member).name
+                if task in chosen:
+                    raise UsageError(f"task {task!r} is named twice (by {chosen[task]!r} and {name!r})")
+                chosen[task] = name
+        return [self.tasks[name] for name in chosen]
+
+    def scorers(self, task: Task) -> list[Task]:
+        """The tasks whose validation data scores this one: itself, unless it names others."""
+        return [self.tasks[name] for name in task.scored_by] or [task]
+
+    def trainer(self, task: Task) -> Task:
+        """The task that trains the model for this one: itself, unless it is only scored or only answered."""
+        scored = (other.name for other in self.tasks.values() if task.name in other.scored_by)
+        return self.task(task.answered_by or next(scored, task.name))
+
+    def _is_broken(self, name: str) -> bool:
+        return any(Path(file).stem == name for file in self.broken)
+
+
+def load_tasks(folders: Sequence[str | os.PathLike[str]] = ()) -> Registry:
+    """Built-in tasks, then those of `folders` and `$GLUE_TASKS` (their files are run), then plugins."""
+    tasks: dict[str, Task] = {}
+    broken: dict[str, str] = {}
+    extra = [folder for folder in os.environ.get("GLUE_TASKS", "").split(os.pathsep) if folder]
+    for folder in [builtin_folder(), *folders, *extra]:
+        for file in task_files(Path(folder)):
+            _add(tasks, broken, str(file), lambda file=file: _tasks_in(file))
+    for plugin in entry_points(group=PLUGINS):
+        _add(tasks, broken, plugin.value, lambda plugin=plugin: _tasks_of(plugin.load()))
+    return Registry(tasks, broken)
+
+
+def builtin_folder() -> Path:
+    """Inside the package in a wheel, beside it in a checkout."""
+    inside = HERE / "tasks"
+    return inside if inside.is_dir() else HERE.parent / "tasks"
+
+
+def task_files(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise UsageError(f"task folder {str(folder)!r} does not exist (--tasks or GLUE_TASKS)")
+    return sorted(file for file in folder.glob("*.py") if not file.name.startswith("_"))
+
+
+def _add(tasks: dict[str, Task], broken: dict[str, str], where: str, load: Callable[[], list[Task]]) -> None:
+    try:
+        found = load()
+    except (Exception, SystemExit) as error:  # a plugin may fail in any way; it must not take the others with it
+        broken[where] = f"{type(error).__name__}: {error}"
+        return
+    if not found:
+        broken[where] = "it defines no task"
+    for task in found:
+        if reason := _unusable(task, tasks):
+            broken[where] = reason
+            continue
+        taken = {name: other for other in tasks.values() for name in (other.name, *other.aliases)}
+        for name in (task.name, *task.aliases):
+            if name in taken:
+                first = taken[name].file or "a plugin"
+                raise UsageError(f"task name {name!r} is used twice: by {first} and by {where}")
+        tasks[task.name] = task
+
+
+def _unusable(task: Task, others: Iterable[str]) -> str | None:
+    """Why a task's names cannot be those of files: predictions are kept by task, leaderboards by suite."""
+    if not is_safe_name(task.name):
+        return f"task name {task.name!r} cannot be a file name: {SAFE_NAMES}"
+    if not is_safe_name(task.suite) or task.suite != task.suite.lower() or task.suite.endswith(("-all", "-demo")):
+        return f"suite {task.suite!r} cannot name a leaderboard: {SAFE_NAMES}, no capitals, no -all or -demo at its end"
+    twin = next((name for name in others if name != task.name and name.casefold() == task.name.casefold()), None)
+    return twin and f"task name {task.name!r} differs from {twin!r} in case only, so one's files would be the other's"
+
+
+def _tasks_in(file: Path) -> list[Task]:
+    spec = importlib.util.spec_from_file_location(f"glue_task_{file.stem}", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return [replace(task, file=file) for task in _tasks_of(module)]
+
+
+def _tasks_of(module: ModuleType) -> list[Task]:
+    return [value for value in vars(module).values() if isinstance(value, Task)]

@@ -1,0 +1,82 @@
+"""How a model answers: choices by branch-node greedy, verified if asked, free text by generation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from glue_harness.core.errors import GlueError
+from glue_harness.core.plan import Plan
+from glue_harness.core.task import Example, Prediction, Task
+from glue_harness.models.interface import Answer, Encoded, Model
+from glue_harness.train.device import Machine
+from glue_harness.train.feed import by_length
+from glue_harness.train.memory import is_out_of_memory
+
+EVAL_TOKENS = {"cpu": 2048, "cuda": 16_384}  # of a batch
+BATCH_COST = {"cpu": 128, "cuda": 4096}  # tokens that a batch costs by itself, whatever is in it
+
+
+def answer(
+    model: Model,
+    task: Task,
+    examples: Sequence[Example],
+    plan: Plan,
+    machine: Machine,
+    tokens: Sequence[Encoded] | None = None,
+) -> list[Prediction]:
+    """A prediction for every example, in order. `tokens` are the examples', where they are at hand."""
+    model.module.eval()
+    encoded = model.encode(examples) if tokens is None else [tokens[k] for k in range(len(examples))]
+    answers: dict[int, Answer] = {}
+    with machine.autocast():  # around all batches: weights are cast once
+        for closed in (True, False):  # a row without choices in a task of choices is answered freely
+            rows = [k for k, example in enumerate(examples) if bool(example.choices) == closed]
+            for batch in batches_of([encoded[k] for k in rows], plan, machine):
+                members = [rows[k] for k in batch]
+                found = _answered(model, [encoded[k] for k in members], [examples[k] for k in members], plan, machine)
+                answers.update(zip(members, found, strict=True))
+    return [task.prediction(e, answers[k].text, answers[k].scores) for k, e in enumerate(examples)]
+
+
+def batches_of(encoded: Sequence[Encoded], plan: Plan, machine: Machine) -> list[list[int]]:
+    """Indices of examples that are answered together."""
+    return by_length(encoded, token_budget(plan, machine), BATCH_COST[machine.device.type])
+
+
+def token_budget(plan: Plan, machine: Machine) -> int:
+    """Padded input tokens in a batch of answers."""
+    return plan.eval_tokens or EVAL_TOKENS[machine.device.type]
+
+
+def _answered(
+    model: Model, encoded: Sequence[Encoded], examples: Sequence[Example], plan: Plan, machine: Machine
+) -> list[Answer]:
+    """A batch's answers; where memory does not suffice, those of its halves."""
+    try:
+        return _answer_batch(model, encoded, examples, plan, machine)
+    except RuntimeError as error:  # CUDA's OutOfMemoryError is one
+        if not is_out_of_memory(error):
+            raise
+    if len(encoded) == 1:
+        raise GlueError("one example does not fit into memory to be answered: use a smaller --model or --set max_input")
+    middle = len(encoded) // 2
+    halves = (slice(None, middle), slice(middle, None))
+    return [a for half in halves for a in _answered(model, encoded[half], examples[half], plan, machine)]
+
+
+def _answer_batch(
+    model: Model, encoded: Sequence[Encoded], examples: Sequence[Example], plan: Plan, machine: Machine
+) -> list[Answer]:
+    """Strict answers equal free greedy decoding: a choice stands only if the whole vocabulary agrees with it."""
+    batch = model.collate(encoded, machine.device)
+    if not examples[0].choices:
+        return model.generate(batch, plan.max_answer)
+    answers = model.choose(batch, [example.choices for example in examples])
+    if plan.answers == "strict":
+        agreed = model.agrees(batch, [answer.text for answer in answers])
+        doubtful = [k for k, sure in enumerate(agreed) if not sure]
+        if doubtful:
+            free = model.generate(model.collate([encoded[k] for k in doubtful], machine.device), plan.max_answer)
+            for k, answer in zip(doubtful, free, strict=True):
+                answers[k] = answer
+    return answers

@@ -1,0 +1,94 @@
+"""How the examples of an update stand in the passes through the model: packed into rows, or in buckets of length."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from glue_harness.models.interface import Encoded
+from glue_harness.models.packing import FINE, Grid, Row, multiple, pack
+
+PASS_COST = 128  # tokens that a pass costs by itself, whatever is in it: measured with the tiny model on a CPU
+CUTS = (1, 2, 4, 8)  # passes that an update in buckets may be cut into
+COARSE = Grid(width=128, rows=4, depth=16, labels=256)  # few shapes: each is compiled, and tensor cores like them
+
+Arrangement = Callable[[Sequence[Encoded]], list[list[Row]]]  # examples -> passes of rows of their numbers
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Rows that the model sees at once."""
+
+    rows: list[list[Encoded]]
+    tasks: list[int]  # of each example, row by row
+    grid: Grid = FINE
+
+    @property
+    def width(self) -> int:
+        return multiple(max(sum(e.length for e in row) for row in self.rows), self.grid.width)
+
+    @property
+    def padded(self) -> int:
+        """Input tokens that the model sees, padding included."""
+        return multiple(len(self.rows), self.grid.rows) * self.width
+
+    def cut(self, most: int | None) -> Iterator[Pass]:
+        """The same in pieces of at most so many padded tokens, though not of less than a row."""
+        if most is None or self.padded <= most:
+            yield self
+            return
+        rows = max(1, most // self.width)
+        unit = min(rows, self.grid.rows)  # a piece of fewer rows than the grid's, filled up, would be no smaller
+        rows -= rows % unit
+        done = 0
+        for first in range(0, len(self.rows), rows):
+            part = self.rows[first : first + rows]
+            count = sum(map(len, part))
+            yield replace(self, rows=part, tasks=self.tasks[done : done + count], grid=self.grid._replace(rows=unit))
+            done += count
+
+
+def as_passes(
+    passes: Sequence[Sequence[Row]], encoded: Sequence[Encoded], tasks: Sequence[int], grid: Grid
+) -> list[Pass]:
+    return [
+        Pass([[encoded[k] for k in row] for row in rows], [tasks[k] for row in rows for k in row], grid)
+        for rows in passes
+    ]
+
+
+def packed(grid: Grid, most: int | None) -> Arrangement:
+    """All in one pass, packed into rows; with a limit, so many examples a pass."""
+
+    def arrange(encoded: Sequence[Encoded]) -> list[list[Row]]:
+        size = most or len(encoded)
+        sizes = [(e.length, e.target_length) for e in encoded]
+        return [
+            [[first + k for k in row] for row in pack(sizes[first : first + size], grid)]
+            for first in range(0, len(sizes), size)
+        ]
+
+    return arrange
+
+
+def in_buckets(most: int | None) -> Arrangement:
+    """One example a row, sorted by length, in the number of passes that costs least; none above `most` examples."""
+
+    def arrange(encoded: Sequence[Encoded]) -> list[list[Row]]:
+        return [[[k] for k in part] for part in buckets([e.length for e in encoded], most)]
+
+    return arrange
+
+
+def buckets(lengths: Sequence[int], most: int | None) -> list[list[int]]:
+    ordered = sorted(range(len(lengths)), key=lambda k: lengths[k])
+    sizes = {-(-len(ordered) // cuts) for cuts in CUTS}
+    allowed = [size for size in sizes if most is None or size <= most] or [most]
+    options = [[ordered[k : k + size] for k in range(0, len(ordered), size)] for size in sorted(allowed, reverse=True)]
+    return min(options, key=lambda parts: sum(len(p) * lengths[p[-1]] + PASS_COST for p in parts))
+
+
+def arrangement(kind: str, on_gpu: bool, most: int | None) -> tuple[Arrangement, Grid]:
+    """What a plan's `packing` means. Rows won wherever they were measured, so they are what `auto` stands for."""
+    grid = COARSE if on_gpu else FINE
+    return in_buckets(most) if kind == "buckets" else packed(grid, most), grid

@@ -1,0 +1,94 @@
+"""How much of an update goes through the model at once: guessed from free memory, tried out, corrected by failures."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+
+from glue_harness.core import cache
+from glue_harness.core.errors import GlueError
+from glue_harness.core.plan import Plan
+from glue_harness.core.writing import write_atomic
+from glue_harness.models.interface import Model
+from glue_harness.train.device import Machine
+
+if TYPE_CHECKING:
+    from glue_harness.train.feed import Update
+
+SHARE = 0.6  # of a GPU's free memory, which activations may take
+ON_CPU = 4 * 2**30  # bytes; not what happens to be free, because the same plan shall make the same sums
+LEAST = 2048  # tokens of a pass that a guess does not go below
+
+
+@dataclass
+class Fit:
+    """Padded input tokens of a pass, and whether activations are computed twice rather than kept."""
+
+    most: int | None = None
+    lean: bool = False
+    notes: list[str] = field(default_factory=list)
+    key: str | None = None  # under which what was learned is remembered
+    tried: bool = False  # on this device, by this run or an earlier one
+
+    def shrink(self, update: Update) -> None:
+        """Half of the largest pass; then, when that is a single row already, nothing kept inside a block."""
+        largest = max((piece for part in update.passes for piece in part.cut(self.most)), key=lambda p: p.padded)
+        if largest.padded > largest.width:
+            self.most = largest.padded // 2
+            self.notes.append(
+                f"out of memory: passes of at most {self.most:,} tokens from here on, the update is the same"
+            )
+        elif not self.lean:
+            self.lean = True
+            self.notes.append("out of memory with a single row: activations are computed again instead of kept")
+        else:
+            raise GlueError("a single row does not fit into memory: use a smaller --model or --set max_input")
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.remember()
+
+    def remember(self) -> None:
+        """For the next run of this model on this device. It only saves time: a cache that cannot be written is none."""
+        if self.key:
+            with contextlib.suppress(OSError):
+                cache.folder().mkdir(parents=True, exist_ok=True)
+                write_atomic(remembered(self.key), json.dumps({"most": self.most, "lean": self.lean}))
+
+
+def find_fit(model: Model, machine: Machine, plan: Plan, learning: int) -> Fit:
+    """What was remembered of this model, shape and device, or a guess."""
+    facts = {"token": model.token_bytes, "learning": learning, "max_input": plan.max_input, **machine.describe()}
+    key = cache.key_of({**facts, "memory": memory_of(machine), "torch": torch.__version__})
+    try:
+        known = json.loads(remembered(key).read_text(encoding="utf-8"))
+        fit = Fit(int(known["most"]), bool(known["lean"]), key=key, tried=True)
+    except (OSError, ValueError, KeyError, TypeError):
+        return first_guess(model, machine, key)
+    if fit.lean or 2 * fit.most <= first_guess(model, machine).most:
+        file = remembered(key).name
+        fit.notes.append(f"passes of at most {fit.most:,} tokens, as an earlier run needed ({file} in the cache)")
+    return fit
+
+
+def first_guess(model: Model, machine: Machine, key: str | None = None) -> Fit:
+    """By counting what a token leaves behind in the layers."""
+    room = SHARE * torch.cuda.mem_get_info(machine.device)[0] if machine.on_gpu else ON_CPU
+    return Fit(max(LEAST, int(room / model.token_bytes)), key=key)
+
+
+def memory_of(machine: Machine) -> int:
+    return torch.cuda.get_device_properties(machine.device).total_memory if machine.on_gpu else ON_CPU
+
+
+def remembered(key: str) -> Path:
+    return cache.folder() / f"fit-{key}.json"
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """CUDA has a kind of its own; a CPU's allocator says it in words."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

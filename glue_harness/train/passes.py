@@ -1,0 +1,58 @@
+"""An update's way through the model: forward and backward, in as many passes as memory wants."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from glue_harness.models.batch import moved
+from glue_harness.models.interface import Encoded, Model
+from glue_harness.models.tokenizer import EOS
+from glue_harness.train.arrangement import Pass
+from glue_harness.train.device import Machine
+from glue_harness.train.feed import Feed, Update
+from glue_harness.train.memory import Fit, is_out_of_memory
+
+
+def fitting(model: Model, update: Update, machine: Machine, fit: Fit, seed: int) -> Tensor:
+    """`accumulate`, in smaller passes where memory does not suffice: the update is the same."""
+    while True:
+        torch.manual_seed(seed)  # dropout is a function of the step, not of history
+        try:
+            return accumulate(model, update, machine, fit)
+        except (torch.OutOfMemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            model.module.zero_grad(set_to_none=True)
+        fit.shrink(update)
+
+
+def probe(model: Model, machine: Machine, fit: Fit, feed: Feed, longest: int) -> None:
+    """The largest pass that may come, once, for nothing: memory fails now or, most likely, never."""
+    rows = max(1, (fit.most or longest) // longest)
+    example = Encoded([EOS] * longest, [EOS])
+    part = Pass([[example]] * rows, [0] * rows, feed.grid)
+    model.module.train()  # with dropout's masks, as in a step
+    fitting(model, Update([part], rows, part.padded, {}, feed.names, [], list), machine, fit, seed=0)
+    model.module.zero_grad(set_to_none=True)
+    fit.tried = True
+    fit.remember()
+
+
+def accumulate(model: Model, update: Update, machine: Machine, fit: Fit) -> Tensor:
+    """Gradients of the mean loss over the update's target tokens, however many passes it takes."""
+    sums = torch.zeros(len(update.tasks), dtype=torch.float64, device=machine.device)
+    for part in (piece for whole in update.passes for piece in whole.cut(fit.most)):
+        batch = model.lay(part.rows, machine.device, part.grid)
+        with machine.autocast():
+            loss = model.loss(batch, fit.lean)
+        (loss.total / update.tokens).backward()
+        sums.index_add_(0, owners(part, len(loss.each), machine), loss.each.double())
+    return sums
+
+
+def owners(part: Pass, size: int, machine: Machine) -> Tensor:
+    """The task of every target token; what fills the grid has no loss, whoever owns it."""
+    tasks = np.repeat(part.tasks, [e.target_length for row in part.rows for e in row])
+    return moved(torch.from_numpy(np.pad(tasks, (0, size - len(tasks)))), machine.device)

@@ -1,0 +1,174 @@
+"""A split in tokens: made once, in parts, so that memory does not grow with the rows, and mapped from a cache."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import version
+from itertools import chain, islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import pyarrow as pa
+
+from glue_harness.core import cache
+from glue_harness.core.errors import DataError, RowError
+from glue_harness.core.plan import Plan
+from glue_harness.core.task import Example, Task
+from glue_harness.data import Rows
+from glue_harness.data.checks import examples
+from glue_harness.models.interface import Encoded, Model
+from glue_harness.models.tokenizer import SENTINELS
+from glue_harness.train import code
+
+PART = 4096  # examples that are tokenised, written and looked up together
+SMALL = 5000  # rows that are tokenised again sooner than a file is written and found
+LIBRARIES = ("sentencepiece", "tokenizers", "pyarrow")  # what they make of a text may change with their version
+
+
+class Tokens(Sequence[Encoded]):
+    """The examples of a split, read from an Arrow file: arrays are made when asked for."""
+
+    def __init__(self, file: Any) -> None:
+        reader = pa.ipc.open_file(pa.py_buffer(file))
+        self.parts = [reader.get_batch(k) for k in range(reader.num_record_batches)]
+        self.columns = [[offsets_and_values(part[name]) for part in self.parts] for name in ("inputs", "targets")]
+        self.size = sum(part.num_rows for part in self.parts)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def __getitem__(self, row: int) -> Encoded:
+        part, place = divmod(row, PART)
+        return Encoded(*(sequence(*parts[part], place) for parts in self.columns))
+
+    def id(self, row: int) -> str:
+        """The example's name: the number of its row, and which of the row's examples it is."""
+        part, place = divmod(row, PART)
+        return self.parts[part]["id"][place].as_py()
+
+
+class Subset(Sequence[Encoded]):
+    """Some of a split's examples, by their numbers."""
+
+    def __init__(self, tokens: Tokens, rows: Sequence[int]) -> None:
+        self.tokens, self.rows = tokens, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, row: int) -> Encoded:
+        return self.tokens[self.rows[row]]
+
+    def id(self, row: int) -> str:
+        return self.tokens.id(self.rows[row])
+
+
+def offsets_and_values(column: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
+    """Its buffers as they lie in the file; `to_numpy` would import pandas."""
+    _, offsets, _, values = column.buffers()
+    token = column.type.value_type.to_pandas_dtype()
+    return np.frombuffer(offsets, np.int32), np.frombuffer(values, token) if values else np.empty(0, token)
+
+
+def sequence(offsets: np.ndarray, values: np.ndarray, place: int) -> np.ndarray:
+    """Widened, because arithmetic on 16 bits without a sign is full of traps."""
+    return values[offsets[place] : offsets[place + 1]].astype(np.int32)
+
+
+def tokens_of(task: Task, rows: Rows, model: Model, plan: Plan, notes: list[str]) -> Tokens:
+    """A split's tokens, made unless the cache has them; of a task that corrupts text, the text alone."""
+
+    def make(file: IO[bytes]) -> None:
+        write(file, examples_of(task, rows), encoder(task, model), model.tokenizer.size + SENTINELS)
+
+    if len(rows) <= SMALL:
+        return Tokens(cache.in_memory(make))
+    if task.file is None:  # no file, no way to know whether the task has changed
+        return Tokens(cache.unnamed(make))
+    return Tokens(cache.kept(key(task, rows, model, plan), make, notes))
+
+
+def key(task: Task, rows: Rows, model: Model, plan: Plan) -> str:
+    """Names all that tokens depend on."""
+    return cache.key_of(
+        {
+            "task": task.name,
+            "rows": rows.fingerprint,
+            "code": code.digest(task.file, Path(inspect.getfile(type(model))), Path(__file__)),
+            "vocabulary": [type(model.tokenizer).__name__, model.tokenizer.fingerprint],
+            "lengths": [plan.max_input, plan.max_target],
+            "versions": [sys.version_info[:2], *map(version, LIBRARIES)],
+        }
+    )
+
+
+def examples_of(task: Task, rows: Iterable[Any]) -> Iterator[Example]:
+    """The examples of a split one by one; a row that T5's rule cannot take is named with its place."""
+    for number, row in enumerate(rows):
+        try:
+            yield from examples(task, row, number)
+        except RowError as error:
+            origin = getattr(rows, "origin", "the rows")
+            raise DataError(f"{task.name}, row {number + 1} of {origin}: {error}") from None
+
+
+def encoder(task: Task, model: Model) -> Callable[[Sequence[Example]], list[Encoded]]:
+    if not task.noise:
+        return model.encode
+    return lambda examples: [Encoded(ids, ()) for ids in model.tokenizer.encode([e.inputs for e in examples])]
+
+
+def write(
+    file: IO[bytes],
+    examples: Iterator[Example],
+    encode: Callable[[Sequence[Example]], Sequence[Encoded]],
+    vocabulary: int,
+) -> None:
+    """Examples as an Arrow file of parts of equal size."""
+    token = pa.uint16() if vocabulary <= 2**16 else pa.int32()
+    schema = pa.schema({"id": pa.string(), "inputs": pa.list_(token), "targets": pa.list_(token)})
+    with nothing_old_collected(), pa.ipc.new_file(file, schema) as writer:
+        while part := list(islice(examples, PART)):
+            encoded = encode(part)
+            columns = [
+                strings([example.id for example in part]),
+                lists([e.inputs for e in encoded], token),
+                lists([e.targets for e in encoded], token),
+            ]
+            writer.write_batch(pa.record_batch(columns, schema))
+
+
+@contextlib.contextmanager
+def nothing_old_collected() -> Iterator[None]:
+    """Many new lists make Python look for garbage over and over: half of the time, unless it passes over the rest."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+
+
+def lists(sequences: Sequence[Sequence[int]], token: pa.DataType) -> pa.Array:
+    """Made of buffers, as `pa.array` would import pandas to ask whether these are its own."""
+    offsets = offsets_of(sequences)
+    values = np.fromiter(chain.from_iterable(sequences), token.to_pandas_dtype(), offsets[-1])
+    inner = pa.Array.from_buffers(token, len(values), [None, pa.py_buffer(values)])
+    return pa.Array.from_buffers(pa.list_(token), len(sequences), [None, pa.py_buffer(offsets)], children=[inner])
+
+
+def strings(texts: Sequence[str]) -> pa.Array:
+    encoded = [text.encode() for text in texts]
+    buffers = [None, pa.py_buffer(offsets_of(encoded)), pa.py_buffer(b"".join(encoded))]
+    return pa.Array.from_buffers(pa.string(), len(encoded), buffers)
+
+
+def offsets_of(sequences: Sequence[Any]) -> np.ndarray:
+    """Where each begins when all stand in one row, and where the last one ends."""
+    offsets = np.zeros(len(sequences) + 1, np.int32)
+    np.cumsum([len(s) for s in sequences], out=offsets[1:])
+    return offsets

@@ -1,0 +1,349 @@
+"""Strategies: which plans they make, that a repeated command goes on where it stopped, what may start from what."""
+
+import json
+
+import pytest
+from records import runner
+
+from glue_harness import Plan, load_tasks, run
+from glue_harness.cli import strategy as cli_strategy
+from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.core.plan import plan_from
+from glue_harness.lab.predict import load as load_trained
+from glue_harness.lab.request import choose_tasks, rates
+from glue_harness.lab.strategy import STRATEGIES, carry_out, scores_of, stages_of
+from glue_harness.runs.origin import find_origin
+from glue_harness.runs.store import Store
+
+REGISTRY = load_tasks()
+FAST = {"data": "demo:200", "model": "tiny", "steps": 4, "batch_size": 8, "eval_every": 2, "device": "cpu"}
+OPTIONS = [
+    "--data",
+    "demo:200",
+    "--model",
+    "tiny",
+    "--steps",
+    "4",
+    "--batch-size",
+    "8",
+    "--eval-every",
+    "2",
+    "--device",
+    "cpu",
+]
+
+
+def plan(*tasks: str, **changes) -> Plan:
+    return Plan(**{"tasks": tasks, **FAST, **changes})
+
+
+def stages(strategy: str, *tasks: str, pretrain_steps=None, **changes):
+    return stages_of(strategy, plan(*tasks, **changes), REGISTRY, pretrain_steps)
+
+
+def shape(made) -> list[tuple]:
+    """Tasks of every stage, and which earlier stage it starts from."""
+    places = {f"plan:{stage.plan.digest}": number for number, stage in enumerate(made)}
+    return [(stage.plan.tasks, places.get(stage.plan.model, stage.plan.model)) for stage in made]
+
+
+@pytest.fixture
+def glue(capsys):
+    return runner(capsys)
+
+
+# What is planned
+
+
+def test_single_is_each_task_by_itself():
+    made = stages("single", "rte", "cola", mixing="temperature", temperature=2.0)
+    assert shape(made) == [(("rte",), "tiny"), (("cola",), "tiny")]
+    assert made[0].plan == plan("rte")  # so that a run of rte alone is the same experiment
+
+
+def test_multitask_finetune_tunes_each_task_from_one_run():
+    made = stages("multitask-finetune", "rte", "cola", mixing="equal", pretrain_steps=10)
+    assert shape(made) == [(("rte", "cola"), "tiny"), (("rte",), 0), (("cola",), 0)]
+    assert [stage.plan.steps for stage in made] == [10, 4, 4]
+    assert [stage.plan.mixing for stage in made] == ["equal", "proportional", "proportional"]
+    assert [stage.answers for stage in made] == [(), ("rte",), ("cola",)]
+
+
+def test_what_comes_first_is_twice_as_long_as_in_t5():
+    assert [stage.plan.steps for stage in stages("multitask-finetune", "rte", "cola")] == [8, 4, 4]
+
+
+def test_leave_one_out_starts_each_task_from_a_run_without_it():
+    made = stages("leave-one-out", "rte", "cola", "sst2", mixing="custom", rates={"rte": 1.0, "cola": 2.0, "sst2": 3.0})
+    assert shape(made)[:2] == [(("cola", "sst2"), "tiny"), (("rte",), 0)]
+    assert made[0].plan.rates == {"cola": 2.0, "sst2": 3.0}
+    assert len(made) == 6
+
+
+def test_a_suite_among_others_counts_as_one_task():
+    made = stages("leave-one-out", "glue+superglue", "squad")
+    assert shape(made) == [
+        (("superglue", "squad"), "tiny"),
+        (("glue",), 0),
+        (("glue", "squad"), "tiny"),
+        (("superglue",), 2),
+        (("glue+superglue",), "tiny"),  # both in one name: T5 then halves the two RTEs
+        (("squad",), 4),
+    ]
+
+
+def test_a_suite_by_itself_is_its_scored_members():
+    made = stages("single", "superglue")
+    assert [stage.answers for stage in made] == [(name,) for name in REGISTRY.suites["superglue"] if name != "dpr"]
+    assert "dpr" in stages("leave-one-out", "superglue")[0].plan.tasks
+
+
+def test_text_comes_first_or_into_the_mix():
+    first, *tuned = stages("pretrain-finetune", "rte", "cola")
+    assert first.plan.tasks == ("span_corruption",)
+    assert {stage.plan.model for stage in tuned} == {f"plan:{first.plan.digest}"}
+    mixed = stages("pretrain-finetune", "rte", "cola", text_share=0.25)
+    assert shape(mixed) == [(("rte", "span_corruption"), "tiny"), (("cola", "span_corruption"), "tiny")]
+    (together,) = stages("multitask", "rte", "cola", text_share=0.25)
+    assert together.plan.tasks == ("rte", "cola", "span_corruption")
+    tuned = stages("multitask-finetune", "rte", "cola", text_share=0.25)[1]
+    assert (tuned.plan.tasks, tuned.plan.text_share) == (("rte",), None)
+
+
+def test_a_method_applies_to_the_tuning():
+    first, tuned, _ = stages("multitask-finetune", "rte", "cola", method="adapter", adapter_width=8)
+    assert (first.plan.method, first.plan.adapter_width) == ("full", 128)
+    assert (tuned.plan.method, tuned.plan.adapter_width) == ("adapter", 8)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_every_plan_can_be_meant_and_is_another_for_no_seed(strategy):
+    first = stages(strategy, "glue+superglue", "cnn_dailymail")
+    again = stages(strategy, "glue+superglue", "cnn_dailymail", seed=3)
+    assert [stage.plan.digest for stage in first] == [stage.plan.digest for stage in again]
+    for stage in first:
+        choose_tasks(stage.plan, REGISTRY)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "tasks", "changes", "message"),
+    [
+        ("singel", ("rte",), {}, "unknown strategy 'singel': did you mean single?"),
+        ("leave-one-out", ("rte",), {}, "nothing is left to train on without rte: name two tasks or more"),
+        ("single", ("t5:glue",), {}, "t5:glue is a mixture, which a strategy cannot take apart"),
+        ("single", ("rte",), {"pretrain_steps": 5}, "strategy 'single' has no run before the others"),
+        ("single", ("rte",), {"text_share": 0.5}, "strategy 'single' trains on no text"),
+        ("single", ("span_corruption",), {}, "no task of span_corruption can be scored"),
+    ],
+)
+def test_what_cannot_be_planned(strategy, tasks, changes, message):
+    with pytest.raises(UsageError) as refused:
+        stages(strategy, *tasks, **changes)
+    assert message in str(refused.value)
+
+
+# What is carried out
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory):
+    return tmp_path_factory.mktemp("strategies") / "results"
+
+
+@pytest.fixture(scope="session")
+def carried(results):
+    """A strategy in one go, its stages as records."""
+    made = stages("multitask-finetune", "rte", "cola", method="adapter", adapter_width=4)
+    return made, carry_out(
+        made, 0, Store(results), lambda stage, plan, _: run(plan, results=results, stage=stage.name), no
+    )
+
+
+def no(*_):
+    raise AssertionError("nothing was finished before")
+
+
+def test_stages_are_runs_on_record(carried, results):
+    made, records = carried
+    assert [record.digest for record in records] == [stage.plan.digest for stage in made]
+    first, rte, _ = (json.loads((results / record.id / "record.json").read_text()) for record in records)
+    assert (first["stage"], rte["stage"]) == ("train together", "tune rte")
+    assert rte["environment"]["model"]["run"] == first["id"]
+    assert rte["environment"]["model"]["step"] == 8
+    scores = scores_of(made, records, REGISTRY)
+    assert scores == {"rte": records[1].scores["rte"], "cola": records[2].scores["cola"]}
+
+
+def test_a_tuned_part_is_rebuilt_on_the_run_it_came_from(carried, results):
+    rte = carried[1][1]
+    trained = load_trained(rte, results / rte.id, rte.scores["rte"].step)
+    assert any("adapter" in name for name, _ in trained.model.module.named_parameters())
+
+
+def test_a_strategy_goes_on_where_it_stopped(tmp_path, glue):
+    command = ("run", "--task", "rte,cola", *OPTIONS, "--strategy", "multitask-finetune", "--results", tmp_path)
+    code, out, _ = glue(*command)
+    assert (code, out.count("in 3 runs")) == (0, 1)
+    store = Store(tmp_path)
+    lost = store.load_all()[0][-1]
+    store.discard(lost.id)
+    code, again, err = glue(*command, "--json")
+    assert (code, err.count("is finished"), err.count("train together is finished")) == (0, 2, 1)
+    found = json.loads(again)
+    assert found["scores"]["cola"] == lost.scores["cola"].metrics  # the same bits
+    assert [run["stage"] for run in found["stages"]] == ["train together", "tune rte", "tune cola"]
+
+
+def test_a_stage_that_was_begun_goes_on(tmp_path):
+    (stage,) = stages("single", "rte")
+    store, asked = Store(tmp_path), []
+
+    def stopped(made, plan, resume):
+        class Stops:
+            def __getattr__(self, name):
+                return lambda *_: None
+
+            def scored(self, step, values):
+                raise KeyboardInterrupt
+
+        return run(plan, results=tmp_path, watcher=Stops())
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out([stage], 0, store, stopped, no)
+    (left,), _ = store.load_all()
+
+    def go_on(made, plan, resume):
+        asked.append(resume)
+        return run(plan, results=tmp_path, resume=resume)
+
+    (record,) = carry_out([stage], 0, store, go_on, no)
+    assert asked == [left.id] == [record.id]
+    assert record.status == "finished"
+
+
+def test_an_interrupted_strategy_says_how_to_go_on(tmp_path, glue, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("glue_harness.lab.run.run", interrupted)
+    code, _, err = glue("run", "--task", "rte", *OPTIONS, "--strategy", "single", "--results", tmp_path)
+    assert (code, "the same command goes on from here" in err) == (130, True)
+
+
+def test_a_dry_run_counts_every_stage(tmp_path, glue, monkeypatch):
+    monkeypatch.setattr(cli_strategy, "seconds_of", lambda stage, *_: 60.0 * stage.plan.steps)
+    command = ("run", "--task", "rte,cola", *OPTIONS, "--strategy", "multitask-finetune", "--dry-run")
+    code, out, _ = glue(*command, "--results", tmp_path)
+    assert code == 0
+    assert "about 16.0 minutes of training" in out
+    assert "nothing was trained" in out
+    assert not list(tmp_path.iterdir())
+
+
+# Models of earlier runs
+
+
+def origin(model: str, results, **changes):
+    return find_origin(plan("rte", model=model, **changes), Store(results), REGISTRY)
+
+
+def test_a_run_is_named_by_id_part_or_latest(carried, results):
+    first = carried[1][0]
+    last = origin(f"run:{first.id[:-3]}", results)
+    assert last.model == f"run:{first.id}"  # what a part means may change
+    assert last.source.endswith("step-00000008")
+    best = origin(f"run:{first.id}@rte", results)
+    assert best.step == first.scores["rte"].step
+    assert origin(f"plan:{first.digest}", results).model == f"plan:{first.digest}"
+
+
+def test_what_no_run_can_start_from(carried, results):
+    first, rte, _ = carried[1]
+    for model, message in {
+        f"run:{rte.id}": f"run {rte.id} kept only what its method trained (adapter)",
+        f"run:{first.id}@stsb": f"run {first.id} has no score of 'stsb': it has",
+        f"run:{first.id}@stbs": "unknown task 'stbs': did you mean stsb?",
+        "run:nowhere": "unknown run 'nowhere'",
+        "plan:0123456789ab": "no finished run of plan 0123456789ab with seed 0",
+    }.items():
+        with pytest.raises(UsageError) as refused:
+            origin(model, results)
+        assert message in str(refused.value)
+    with pytest.raises(UsageError, match="with seed 1"):
+        origin(f"plan:{first.digest}", results, seed=1)
+
+
+def test_weights_that_are_gone_and_runs_that_did_not_end(tmp_path):
+    store = Store(tmp_path)
+    record = run(plan("rte", steps=1, eval_every=1), results=tmp_path)
+    for file in (tmp_path / record.id / "checkpoints").rglob("complete"):
+        file.unlink()
+    with pytest.raises(GlueError, match="has no checkpoint of step 1 any more"):
+        origin("run:latest", tmp_path)
+    record.status = "interrupted"
+    store.save(record)
+    with pytest.raises(UsageError, match=r"is interrupted, not finished: name the task .* run:.*@TASK"):
+        origin("run:latest", tmp_path)
+
+
+def test_a_user_goes_on_from_a_run(carried, results, glue):
+    first = carried[1][0]
+    code, out, _ = glue("run", "--task", "rte", *OPTIONS, "--model", f"run:{first.id}@cola", "--results", results, "-q")
+    assert code == 0, out
+    record = Store(results).load_all()[0][-1]
+    assert record.environment["model"]["run"] == first.id
+    assert plan_from(record.plan).model == f"run:{first.id}@cola"
+
+
+def test_a_wrong_origin_is_found_before_torch(glue, tmp_path):
+    code, _, err = glue("run", "--task", "rte", *OPTIONS, "--model", "run:latest", "--results", tmp_path)
+    assert (code, "no run in" in err) == (2, True)
+
+
+# Text
+
+
+def test_text_of_a_file_or_a_folder(tmp_path):
+    (tmp_path / "a.txt").write_text("The first story.\n\nThe second one,\non two lines.\n")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "b.txt").write_text("A third story, which is longer than the others are.")
+    text = plan("span_corruption", text=str(tmp_path), batch_size=2, steps=1)
+    record = run(text, results=tmp_path / "results")
+    assert record.data["span_corruption"]["train"]["rows"] == 3
+    record = run(text.replace(text=str(tmp_path / "a.txt")), results=tmp_path / "results")
+    assert record.data["span_corruption"]["train"]["rows"] == 2
+
+
+def test_text_has_the_share_it_was_given():
+    mixed = plan("rte", "cola", "span_corruption", text_share=0.25)
+    found = rates(mixed, REGISTRY, {"rte": 100, "cola": 200, "span_corruption": 7})
+    assert found == pytest.approx({"rte": 100, "cola": 200, "span_corruption": 100})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"tasks": ("rte",), "text_share": 0.5}, "text_share is 0.5 but no task learns from text alone"),
+        ({"tasks": ("rte",), "text": "."}, "text is '.' but no task learns from text alone"),
+        ({"tasks": ("span_corruption",), "text_share": 0.5}, "there is nothing beside the text"),
+        ({"tasks": ("span_corruption",), "text": "nowhere"}, "--text 'nowhere' is neither a file nor a folder"),
+        ({"tasks": ("span_corruption",), "text_share": 1.0}, "text_share must be between 0 and 1, not 1.0"),
+    ],
+)
+def test_text_that_cannot_be_meant(changes, message):
+    with pytest.raises(UsageError) as refused:
+        choose_tasks(Plan(**{**FAST, **changes}), REGISTRY)
+    assert message in str(refused.value)
+
+
+def test_a_folder_without_text_is_said(tmp_path):
+    with pytest.raises(UsageError, match=r"no \.txt file in this folder"):
+        choose_tasks(plan("span_corruption", text=str(tmp_path)), REGISTRY)
+
+
+def test_the_tiny_vocabulary_spells_what_another_task_answers(carried, results):
+    from glue_harness.models.tokenizer import UNK, load_tokenizer
+
+    first = carried[1][0]
+    words = load_tokenizer(results / first.id / "checkpoints" / "step-00000008")
+    assert UNK not in words.encode(["3.2 Zebra, quiz? {~}"])[0]

@@ -1,0 +1,138 @@
+"""What training together did to each task: gain, or negative transfer, with its evidence."""
+
+import json
+
+import pytest
+from records import finished, runner
+
+from glue_harness.core.task import Text
+from glue_harness.data.mixing import realised
+from glue_harness.metrics import measure
+from glue_harness.metrics.stats import holm, mcnemar
+from glue_harness.runs.store import Store
+from glue_harness.suite.registry import load_tasks
+
+REGISTRY = load_tasks()
+N = 120
+GOOD, FAIR, POOR = (lambda k: k % 20 != 0), (lambda k: k % 4 != 0), (lambda k: k % 2 == 0)
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "results")
+
+
+@pytest.fixture
+def glue(capsys):
+    return runner(capsys)
+
+
+def trained(store, right, seen=1000, **plan):
+    """A finished run of the tasks in `right`, which says of each what it answered rightly."""
+    values, found = {}, {}
+    for name, is_right in right.items():
+        task = REGISTRY.tasks[name]
+        wrong = dict(zip(task.labels, reversed(task.labels), strict=True))
+        examples = [task.example(Text("", task.labels[k % 2]), str(k), {}) for k in range(N)]
+        found[name] = [task.prediction(e, e.target if is_right(k) else wrong[e.target]) for k, e in enumerate(examples)]
+        values[name] = measure(task.metrics, found[name])
+    record = finished(store, values, tasks=tuple(right), **plan)
+    share = 1 / len(right)
+    record.mix = {name: {"rows": 500, "probability": share, "seen": seen * share} for name in right}
+    store.save(record)
+    for name, predictions in found.items():
+        store.write_predictions(record.id, name, predictions)
+    return record
+
+
+def effects(glue, *arguments):
+    code, out, err = glue("compare", *arguments, "--json")
+    assert (code, err) == (0, "")
+    return {effect["name"]: effect for effect in json.loads(out)["transfer"]}
+
+
+def test_gain_and_loss_have_a_sign_an_interval_and_a_corrected_p(store, glue):
+    multi = trained(store, {"rte": POOR, "sst2": GOOD, "qnli": FAIR})
+    alone = [trained(store, {name: FAIR}) for name in ("rte", "sst2", "qnli")]
+    found = effects(glue, multi.id, *(record.id for record in alone))
+    assert {name: effect["verdict"] for name, effect in found.items()} == {
+        "rte.accuracy": "negative transfer",
+        "sst2.accuracy": "gain",
+        "qnli.accuracy": "",
+    }
+    loss = found["rte.accuracy"]["difference"]
+    assert loss["value"] == pytest.approx(-25)
+    assert loss["low"] < -25 < loss["high"] < 0
+    exact = {
+        name: mcnemar([FAIR(k) for k in range(N)], [right(k) for k in range(N)])
+        for name, right in {"rte.accuracy": POOR, "sst2.accuracy": GOOD, "qnli.accuracy": FAIR}.items()
+    }
+    assert {name: effect["difference"]["p_holm"] for name, effect in found.items()} == holm(exact)
+    assert (found["rte.accuracy"]["epochs_alone"], found["rte.accuracy"]["run"]) == (2, alone[0].id)
+    assert found["rte.accuracy"]["epochs_together"] == pytest.approx(2 / 3, abs=0.01)
+
+
+def test_the_order_of_runs_does_not_matter(store, glue):
+    multi, alone = trained(store, {"rte": POOR, "sst2": GOOD}), trained(store, {"rte": FAIR})
+    assert effects(glue, multi.id, alone.id) == effects(glue, alone.id, multi.id)
+
+
+def test_nothing_is_said_of_runs_that_differ_in_more_than_the_mix(store, glue):
+    multi, alone = trained(store, {"rte": GOOD, "sst2": GOOD}), trained(store, {"rte": POOR}, steps=9)
+    code, out, err = glue("compare", multi.id, alone.id)
+    assert (code, err) == (0, "")
+    assert next(line for line in out.splitlines() if "RTE" in line).rstrip().endswith("other settings")
+    assert "0 gained, 0 lost, 0 without a difference beyond chance, 1 not comparable" in out
+    assert "rte alone was trained with other settings: steps 9 instead of 1000" in out
+
+
+def test_the_table_names_losses_runs_and_what_is_missing(store, glue):
+    multi, alone = trained(store, {"rte": POOR, "sst2": GOOD}), trained(store, {"rte": FAIR})
+    code, out, err = glue("compare", multi.id, alone.id)
+    assert (code, err) == (0, "")
+    row = next(line for line in out.splitlines() if "RTE" in line)
+    assert row.split()[:4] == ["RTE", "75.00", "50.00", "-25.00"]
+    assert row.endswith("p=0.002   2.0 > 1.0   negative transfer ")
+    for text in (
+        "0 gained, 1 lost, 0 without a difference beyond chance",
+        f"together: {multi.id}",
+        f"alone: {alone.id} (RTE)",
+        "Note: no run alone to compare with: sst2",
+    ):
+        assert text in out
+
+
+def test_runs_of_the_same_plan_are_found(store, glue):
+    multi = trained(store, {"rte": POOR, "sst2": GOOD}, mixing="equal")
+    trained(store, {"rte": POOR}, lr=0.5)
+    seeds = [trained(store, {"rte": FAIR}, seed=seed, day=2) for seed in (0, 1)]
+    trained(store, {"qnli": GOOD})
+    found = effects(glue, "--transfer", multi.id)
+    assert {effect["run"] for effect in found.values()} == {f"plan {seeds[0].digest}"}
+    assert found["rte.accuracy"]["verdict"] == "negative transfer"
+
+
+def test_what_is_no_transfer_is_refused_with_a_way_out(store, glue):
+    multi, single = trained(store, {"rte": POOR, "sst2": GOOD}), trained(store, {"qnli": FAIR})
+    for runs, message in {
+        (multi.id,): f"no run of rte alone has the plan of {multi.id}: glue run --plan ",
+        (single.id,): f"{single.id} trained qnli: --transfer takes a run of several",
+        (multi.id, single.id): "--transfer takes one run of several tasks, and runs of single ones of these",
+    }.items():
+        code, _, err = glue("compare", "--transfer", *runs)
+        assert (code, err.count("\n")) == (2, 1)
+        assert message in err
+    assert "transfer" not in glue("compare", multi.id, single.id)[1]  # the usual comparison
+
+
+def test_the_realised_mix_stands_beside_the_planned_one():
+    mix = {
+        "rte": {"rows": 100, "probability": 0.25, "seen": 300},
+        "mnli": {"rows": None, "probability": 0.75, "seen": 700},
+        "cola": {"rows": 50, "probability": 0.0},
+    }
+    found = realised(mix)
+    assert found["rte"] == (0.25, 0.3, 300, 3.0)
+    assert found["mnli"] == (0.75, 0.7, 700, None)
+    assert found["cola"] == (0.0, 0.0, 0, 0.0)
+    assert realised({"rte": {"rows": 100, "probability": 1.0}})["rte"].share == 0

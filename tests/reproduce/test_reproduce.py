@@ -1,0 +1,284 @@
+"""The paper's tables made again: what is planned, how it shrinks, what stands in the table, and that it goes on."""
+
+import csv
+import math
+
+import pytest
+from records import finished, runner
+
+from glue_harness import Plan, load_tasks
+from glue_harness.core.record import Score
+from glue_harness.core.sealed import MARKER
+from glue_harness.lab.request import canonical
+from glue_harness.lab.strategy import Brief
+from glue_harness.report.published import load_published
+from glue_harness.reproduce import ROWS, lines_of
+from glue_harness.reproduce.order import same_order, spearman
+from glue_harness.reproduce.report import head, markdown, said_of_order
+from glue_harness.reproduce.scale import PRETRAIN_STEPS, Scale, scale_of, scaled_limit, scaled_width
+from glue_harness.reproduce.table import Cell, Row, Table, columns_of, row_of
+from glue_harness.runs.origin import folder_of
+from glue_harness.runs.store import Store
+
+REGISTRY, PUBLISHED = load_tasks(), load_published()
+SMALL = {"tasks": ("rte", "cola"), "data": "demo:200", "model": "tiny", "steps": 2, "batch_size": 8, "device": "cpu"}
+SMALL |= {"answers": "closed"}
+OPTIONS = ["--task", "rte,cola", "--data", "demo:200", "--model", "tiny", "--steps", "2", "--batch-size", "8"]
+OPTIONS += ["--device", "cpu", "--set", "answers=closed"]
+
+
+def small(**changes) -> Scale:
+    return scale_of({**SMALL, **changes}, 1.0, None, REGISTRY)
+
+
+def planned(name: str, scale: Scale):
+    return {line.configuration: line for line in lines_of(PUBLISHED.tables[name].rows, scale, REGISTRY)}
+
+
+@pytest.fixture
+def glue(capsys):
+    return runner(capsys)
+
+
+# What is planned
+
+
+def test_every_published_row_can_be_made_and_has_values():
+    for table in PUBLISHED.tables.values():
+        for row in table.rows:
+            assert row in ROWS
+            assert PUBLISHED.result(row).averages["glue"] > 60
+    assert set(PUBLISHED.tables["table16"].rows) == set(ROWS)
+
+
+def test_full_scale_is_the_papers():
+    full = Scale(Plan(("rte",)), PRETRAIN_STEPS, False, {"rte": 2490}, True)
+    assert full.limit(2.0**19) == 2**19
+    assert small().is_full is False
+    on_the_hub = scale_of({}, 1.0, None, REGISTRY)
+    assert on_the_hub.is_full
+    assert (on_the_hub.plan.steps, on_the_hub.pretrain_steps, on_the_hub.plan.batch_tokens) == (2**18, 2**19, 2**16)
+    assert not scale_of({}, 0.5, None, REGISTRY).is_full
+    assert on_the_hub.sizes["wmt_en_fr"] == 40_836_715
+
+
+def test_a_model_from_scratch_reads_text_before_it_is_tuned():
+    lines = planned("table10", small())
+    assert [stage.plan.tasks for stage in lines["Baseline"].stages] == [("span_corruption",), ("rte",), ("cola",)]
+    assert [stage.plan.steps for stage in lines["Baseline"].stages] == [4, 2, 2]
+    narrow = lines["Adapter d=32"]
+    assert [stage.plan.method for stage in narrow.stages] == ["full", "adapter", "adapter"]
+    assert narrow.stages[0].plan.digest == lines["Baseline"].stages[0].plan.digest  # made once for all rows
+    assert narrow.settings == "pretrain-finetune, d=5"
+
+
+def test_a_pretrained_model_is_tuned_as_it_is(tmp_path):
+    (tmp_path / "model").mkdir()
+    lines = planned("table16", small(model=str(tmp_path / "model")))
+    assert [stage.plan.tasks for stage in lines["Baseline"].stages] == [("rte",), ("cola",)]
+    assert "No pre-training" not in lines
+
+
+def test_mixing_rows_are_as_long_as_both_parts_and_hold_text():
+    lines = planned("table11", small())
+    (equal,) = lines["Equal"].stages
+    assert (equal.plan.mixing, equal.plan.steps) == ("equal", 6)
+    assert equal.plan.tasks == ("rte", "cola", "span_corruption")
+    (tempered,) = lines["Temp. T=4"].stages
+    assert (tempered.plan.mixing, tempered.plan.temperature) == ("temperature", 4.0)
+    assert tempered.plan.limit == lines["Prop. K=2^21"].stages[0].plan.limit
+
+
+def test_supervised_pre_training_holds_no_text():
+    lines = planned("table12", small())
+    assert lines["Supervised multi-task pre-training"].stages[0].plan.tasks == ("rte", "cola")
+    assert "span_corruption" in lines["Multi-task pre-training + fine-tuning"].stages[0].plan.tasks
+    assert [stage.plan.tasks for stage in lines["Leave-one-out multi-task training"].stages][:2] == [
+        ("cola", "span_corruption"),
+        ("rte",),
+    ]
+
+
+def test_a_limit_keeps_its_place_between_the_smallest_and_the_largest_task():
+    assert scaled_limit(250, [10, 1000]) == 10
+    assert scaled_limit(40_836_715, [10, 1000]) == 1000
+    assert scaled_limit(math.sqrt(250 * 40_836_715), [10, 1000]) == 100
+    assert scaled_limit(2**19, [500]) == 500
+
+
+def test_a_width_keeps_its_proportion_to_the_models():
+    assert [scaled_width(2048, model) for model in ("tiny", "t5:base", "google-t5/t5-base")] == [341, 2048, 2048]
+
+
+# What stands in the table
+
+
+def score(**metrics) -> Score:
+    around = {key: (value - 2, value + 2) for key, value in metrics.items()}
+    return Score("validation", 1, metrics, around, 100, 0, [])
+
+
+def columns(*tasks: str, by_value: bool = False):
+    return columns_of(Brief(canonical(Plan(tasks), REGISTRY), REGISTRY, 0), by_value)
+
+
+def test_a_suites_column_is_its_printed_average():
+    (glue, squad) = columns("glue", "squad")
+    row = row_of("Adapter d=2048", "", (), (), (glue, squad), PUBLISHED, REGISTRY)
+    assert [cell.theirs for cell in row.cells] == [82.62, 79.40]
+    assert row.cells[0].their_half == pytest.approx(1.96 * 0.235)
+    assert row.cells[0].difference is None
+
+
+def test_the_baselines_mean_over_ten_runs_is_surer():
+    (rte,) = columns("rte", by_value=True)
+    baseline, adapter = (
+        row_of(name, "", (), [{"rte": score(accuracy=60.0)}], (rte,), PUBLISHED, REGISTRY).cells[0]
+        for name in ("Baseline", "Adapter d=32")
+    )
+    assert adapter.their_half == pytest.approx(1.96 * 1.393)
+    assert baseline.their_half == pytest.approx(1.96 * 1.393 / math.sqrt(10))
+    assert baseline.difference == pytest.approx(60 - 76.28)
+    assert baseline.difference_half == pytest.approx(math.hypot(2, baseline.their_half))
+
+
+def test_three_seeds_give_the_interval_and_one_gives_that_over_examples():
+    (rte,) = columns("rte")
+    seeds = [{"rte": score(accuracy=value)} for value in (50.0, 60.0, 70.0)]
+    three = row_of("Baseline", "", (), seeds, (rte,), PUBLISHED, REGISTRY).cells[0]
+    assert (three.ours, three.half) == (60, pytest.approx(4.303 * 10 / math.sqrt(3)))
+    assert row_of("Baseline", "", (), seeds[:1], (rte,), PUBLISHED, REGISTRY).cells[0].half == 2
+
+
+def test_a_task_without_a_value_leaves_its_cell_open():
+    (stsb,) = columns("stsb")
+    scores = {"stsb": score(pearson_corrcoef=10.0)}
+    assert row_of("Baseline", "", (), [scores], (stsb,), PUBLISHED, REGISTRY).cells[0].ours is None
+
+
+def test_the_head_names_no_machine(tmp_path):
+    (tmp_path / "rows").mkdir()
+    scale = small()
+    moved = Scale(scale.plan.replace(data=str(tmp_path / "rows")), 4, False, {"rte": 10}, False)
+    said = " ".join(head(moved, lines_of(["Equal"], moved, REGISTRY), "recipe t5", 1))
+    assert "data rows," in said
+    assert str(tmp_path) not in said
+    assert said.startswith("A scaled run: it compares the order")
+    assert "every row starts from random weights" in said
+
+
+def test_table_16_has_every_value():
+    titles = [column.title for column in columns("glue", "superglue", "squad", by_value=True)]
+    assert len(titles) == 12 + 11 + 2
+    assert {"MRPC F1", "MNLI-mm", "SQuAD EM"} <= set(titles)
+
+
+def test_rank_correlation_is_that_of_the_text_books():
+    import numpy as np
+    from scipy.stats import spearmanr
+
+    random = np.random.default_rng(0)
+    a, b = random.integers(0, 6, (5, 12)), random.integers(0, 6, (5, 12))
+    assert spearman(a, b) == pytest.approx([spearmanr(x, y).statistic for x, y in zip(a, b, strict=True)])
+
+
+def test_an_order_is_as_sure_as_the_noise_lets_it_be():
+    theirs = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
+    sure = same_order(theirs, [0.01] * 8, theirs, [0.01] * 8)
+    assert (sure.rho, sure.low, sure.n) == (1, 1, 8)
+    assert sure.p < 0.01
+    unsure = same_order(theirs, [20.0] * 8, theirs, [0.01] * 8)
+    assert unsure.low < 0 < unsure.high
+    assert same_order([1.0, 2.0], [0, 0], [1.0, 2.0], [0, 0]) is None
+    assert same_order([1.0] * 3, [0] * 3, [1.0, 2.0, 3.0], [0] * 3) is None
+
+
+def test_a_table_says_whether_the_order_is_the_papers():
+    cells = [(Cell(float(k), 0.1, float(-k), 0.1),) for k in range(4)]
+    rows = tuple(Row(f"*{k}*", "single", 1, ("run",), cell) for k, cell in enumerate(cells))
+    table = Table("t", "T", ("A scaled run",), ("Average",), rows, ("note",))
+    assert "Spearman's rank correlation with the paper is -1.00" in said_of_order(table)
+    text = markdown(table)
+    assert text.index("A scaled run") < text.index("\\*0\\*") < text.index("note")
+
+
+def test_titles_of_tasks_and_names_of_folders_are_text_in_markdown():
+    row = Row("r", "single", 1, ("run",), (Cell(1.0, 0.1, 2.0, 0.1),))
+    text = markdown(Table("t", "T", ("data <b>\n\n# x",), ("a|b\n<i>",), (row,), ()))
+    assert "| Row | As run | Seeds | a\\|b &lt;i&gt; |" in text
+    assert "\n\ndata &lt;b&gt; \\# x\n\n" in text
+
+
+# What is carried out
+
+
+def test_a_table_goes_on_where_it_stopped(tmp_path, glue):
+    results, out = tmp_path / "results", tmp_path / "boards"
+    command = ("reproduce", "table12", *OPTIONS, "--results", results, "--out", out)
+    code, listed, _ = glue(*command, "--dry-run")
+    assert (code, "14 runs, 42 steps to go" in listed) == (0, True)
+    code, shown, err = glue(*command)
+    assert code == 0, err
+    assert err.count("seed 0:") == 14
+    assert shown.startswith("A scaled run: it compares the order of the rows with the paper's, not the level")
+    assert "Spearman's rank correlation" in shown
+    lost = Store(results).load_all()[0][-1]
+    Store(results).discard(lost.id)
+    code, again, err = glue(*command)
+    assert (code, err.count("seed 0:")) == (0, 1)
+    assert again == shown  # the same bits
+    rows = list(csv.DictReader((out / "table12-scaled.csv").open()))
+    assert len(rows) == 5 * 3  # average, RTE, CoLA
+    baseline = next(row for row in rows if (row["row"], row["column"]) == ("Baseline", "RTE"))
+    assert float(baseline["published"]) == 76.28
+    assert float(baseline["difference"]) == pytest.approx(float(baseline["ours"]) - 76.28, abs=1e-3)
+    assert len(baseline["runs"].split()) == 3
+    assert "# Table 12" in (out / "table12-scaled.md").read_text()
+
+
+def test_the_latest_run_is_one_run_for_all_rows(tmp_path, glue):
+    record = finished(Store(tmp_path), steps=3)
+    (folder_of(tmp_path / record.id, 3)).mkdir(parents=True)
+    (folder_of(tmp_path / record.id, 3) / MARKER).touch()
+    command = (
+        "reproduce",
+        "table12",
+        "--task",
+        "rte,cola",
+        "--data",
+        "demo",
+        "--results",
+        tmp_path,
+        "--dry-run",
+        "--model",
+    )
+    code, latest, err = glue(*command, "run:latest")
+    assert code == 0, err
+    assert latest == glue(*command, f"run:{record.id}")[1]
+
+
+def test_tables_are_listed_without_torch(glue):
+    code, out, _ = glue("reproduce", "--list")
+    assert (code, "table10" in out, "1910.10683" in out) == (0, True, True)
+
+
+def test_the_misprint_has_its_footnote(tmp_path, glue):
+    table = PUBLISHED.tables["table10"]
+    assert "misprint" in table.footnotes["Adapter d=2048"]
+    assert PUBLISHED.result("Adapter d=2048").averages["glue"] == 82.62
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((), "no table: glue reproduce --list"),
+        (("table13",), "unknown table 'table13': did you mean table1"),
+        (("table11", "--demo", "--task", "mnlii"), "did you mean mnli?"),
+        (("table10", "--demo", "--text", "nowhere"), "--text 'nowhere' is neither a file nor a folder"),
+    ],
+)
+def test_mistakes_are_one_line(arguments, message, glue, tmp_path):
+    code, _, err = glue("reproduce", *arguments, "--results", tmp_path / "results")
+    assert code == 2
+    assert message in err.splitlines()[-1]
+    assert not (tmp_path / "results").exists()

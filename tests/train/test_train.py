@@ -1,0 +1,218 @@
+"""The loop: loss, accumulation, optimisers, schedules, hooks and what a seed fixes."""
+
+import copy
+
+import pytest
+import torch
+from toys import CPU, toy_examples, toy_feed, toy_model, toy_plan, toy_tokens
+
+from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.data.sampler import Sampler
+from glue_harness.methods import load_method
+from glue_harness.models.batch import IGNORED
+from glue_harness.models.packing import FINE, t5_rows
+from glue_harness.train.arrangement import buckets, packed
+from glue_harness.train.device import Machine
+from glue_harness.train.feed import Feed, PackedFeed
+from glue_harness.train.loop import Hook, State, train
+from glue_harness.train.memory import Fit
+from glue_harness.train.optimizers import Adafactor, learning_rate, make_optimizer
+from glue_harness.train.passes import accumulate
+
+
+def trained(hooks=(), dropout=0.1, micro=None, machine=CPU, **changes):
+    plan = toy_plan(**{"steps": 6, "batch_size": 8, "lr": 1e-3, **changes})
+    model = toy_model(seed=plan.seed, plan=plan, dropout=dropout)
+    method = load_method("full")
+    parameters = method.prepare(model, plan)
+    optimizer = make_optimizer(plan, parameters)
+    feed = toy_feed(model, plan.batch_size, micro, seed=plan.seed)
+    state = train(model, method, parameters, optimizer, feed, plan, machine, hooks)
+    return model, state
+
+
+def weights(model) -> dict[str, torch.Tensor]:
+    return model.module.state_dict()
+
+
+def test_loss_equals_transformers_own():
+    model = toy_model()
+    batch = model.collate(model.encode(toy_examples(8)), CPU.device)
+    loss = model.loss(batch)
+    labels = torch.full_like(batch.given, IGNORED)
+    labels.view(-1)[batch.places] = batch.labels
+    expected = model.module(input_ids=batch.inputs, attention_mask=batch.segments, labels=labels).loss
+    assert loss.each.sum().item() == pytest.approx(loss.total.item())
+    torch.testing.assert_close(loss.total / len(loss.each), expected)
+
+
+def test_gradient_does_not_depend_on_accumulation():
+    gradients = {}
+    for micro in (16, 5, 1):
+        model = toy_model()
+        model.module.double()
+        loss = accumulate(model, toy_feed(model, 16, micro).update(0), CPU, Fit()).sum().item()
+        gradients[micro] = (loss, {name: p.grad for name, p in model.module.named_parameters() if p.grad is not None})
+    for micro in (5, 1):
+        assert gradients[micro][0] == pytest.approx(gradients[16][0], abs=1e-10)
+        for name, gradient in gradients[16][1].items():
+            torch.testing.assert_close(gradients[micro][1][name], gradient, rtol=0, atol=1e-10)
+
+
+def test_same_plan_and_seed_give_the_same_bits():
+    first, second, other = trained()[0], trained()[0], trained(seed=1)[0]
+    assert all(torch.equal(a, b) for a, b in zip(weights(first).values(), weights(second).values(), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(weights(first).values(), weights(other).values(), strict=True))
+
+
+def test_training_learns():
+    losses = []
+    trained([Hook(1, lambda state: losses.append(state.loss))], steps=80, dropout=0.0, lr=3e-3)
+    assert sum(losses[-5:]) < 0.6 * sum(losses[:5])
+
+
+def test_hooks_run_when_due_and_at_the_end():
+    steps: list[int] = []
+    _, state = trained([Hook(4, lambda state: steps.append(state.step))])
+    assert steps == [4, 6]
+    assert state.examples == 48
+    assert state.seen == {"toy": 48}
+
+
+def test_nonfinite_loss_names_step_and_examples():
+    with pytest.raises(
+        GlueError,
+        match=r"loss \S+ \(gradient norm \S+\) at step \d on 8 of 8 examples, of toy: toy/\d+, .*: try a smaller",
+    ):
+        trained(lr=1e30, clip=None, steps=20, optimizer="adamw")
+
+
+class Late(Machine):
+    """A device whose measurements come two steps later."""
+
+    lag = 2
+
+
+LATE = Late(CPU.device, CPU.precision)
+
+
+def test_a_measurement_that_comes_later_is_there_at_the_end():
+    first, last = [], []
+    state = trained([Hook(1, lambda state: first.append(state.loss))])[1]
+    late = trained([Hook(1, lambda state: last.append(state.loss))], machine=LATE)[1]
+    assert last[2:-1] == first[:3]
+    assert last[-1] == first[-1]
+    assert (late.loss, late.gradient_norm) == (state.loss, state.gradient_norm)
+
+
+def test_a_measurement_that_comes_later_still_ends_the_run():
+    with pytest.raises(GlueError, match=r"at step [23] on "):
+        trained(lr=1e30, clip=None, steps=4, optimizer="adamw", machine=LATE)
+
+
+def test_schedules():
+    linear = learning_rate(toy_plan(lr=1.0, steps=10, warmup=2, schedule="linear"))
+    assert [linear(step) for step in (0, 1, 2, 6, 9)] == [0.5, 1.0, 1.0, 0.5, 0.125]
+    constant = learning_rate(toy_plan(lr=1.0, steps=10, warmup=2, schedule="constant"))
+    assert [constant(step) for step in (0, 1, 2, 9)] == [0.5, 1.0, 1.0, 1.0]
+
+
+def test_adafactor_equals_transformers_where_both_factor():
+    """The reference factors every matrix; T5 and we only those with two dimensions of 128 or more."""
+    from transformers.optimization import Adafactor as Reference
+
+    torch.manual_seed(0)
+    ours = torch.nn.ParameterList([torch.nn.Parameter(torch.randn(s)) for s in ((128, 130), (200,), (150, 256))])
+    theirs = copy.deepcopy(ours)
+    optimizers = (
+        Adafactor(ours, lr=1e-3),
+        Reference(theirs, lr=1e-3, relative_step=False, scale_parameter=True, warmup_init=False),
+    )
+    for _ in range(5):
+        for mine, other in zip(ours, theirs, strict=True):
+            mine.grad = torch.randn_like(mine)
+            other.grad = mine.grad.clone()
+        for optimizer in optimizers:
+            optimizer.step()
+    for mine, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-7)
+
+
+def test_adafactor_keeps_full_moments_of_small_matrices():
+    parameter = torch.nn.Parameter(torch.ones(127, 4096))
+    optimizer = Adafactor([parameter], lr=1e-3)
+    parameter.grad = torch.randn_like(parameter)
+    optimizer.step()
+    assert optimizer.state[parameter]["moment"].shape == parameter.shape
+
+
+def test_batches_are_functions_of_seed_and_step():
+    model = toy_model()
+    forward, backward = toy_feed(model), toy_feed(model)
+    steps = [0, 1, 16, 35]
+    ahead = {step: forward.update(step).ids for step in steps}
+    assert ahead == {step: backward.update(step).ids for step in reversed(steps)}
+
+
+def test_an_update_holds_exactly_the_sampled_examples():
+    update = toy_feed(toy_model(), batch=8).update(3)
+    _, rows = Sampler(0, [100], [1.0]).draws(24, 32)
+    assert update.ids == [f"toy/{row}" for row in rows.tolist()]
+
+
+def test_buckets_are_cut_by_length_when_it_pays():
+    lengths = [*[400] * 8, *[10] * 24]
+    assert [len(part) for part in buckets(lengths, None)] == [8, 8, 8, 8]
+    assert sorted(buckets(lengths, None)[-1]) == list(range(8))
+    assert len(buckets([10] * 24, None)) == 1
+    assert max(map(len, buckets([10] * 24, 5))) <= 5
+
+
+def packed_feed(model) -> PackedFeed:
+    tokens = {"toy": toy_tokens(model, toy_examples(50))}
+    common = (model, tokens, Sampler(0, [50], [1.0]), 0, packed(FINE, None))
+    return PackedFeed(*common, lengths=(40, 16), height=5)
+
+
+def test_updates_of_tokens_are_the_rows_of_t5s_packer_one_after_the_other():
+    model = toy_model()
+    feed = packed_feed(model)
+    drawn = [d.encoded for d in feed.draws(0, 400)]
+    rows = t5_rows([(e.length, e.target_length) for e in drawn], (40, 16))
+    assert any(len(row) > 1 for row in rows)
+    steps = [feed.update(step) for step in range(12)]
+    made = [row for update in steps for part in update.passes for row in part.rows]
+    assert len(made) == 60
+    as_lists = [[(list(e.inputs), list(e.targets)) for e in row] for row in made]
+    assert as_lists == [[(list(drawn[k].inputs), list(drawn[k].targets)) for k in row] for row in rows[:60]]
+    assert packed_feed(model).update(9).ids == steps[9].ids  # whatever was asked for before
+    assert feed.update(2).ids == steps[2].ids
+    assert steps[0].padded == 5 * max(sum(e.length for e in row) for row in made[:5]) <= 5 * 40
+    assert feed.examples_an_update() == pytest.approx(sum(u.examples for u in steps) / 12, rel=0.2)
+    assert [len(e.inputs) for e in feed.drawn(3)] == [len(i) for row in as_lists[15:20] for i, _ in row]
+
+
+def test_losses_of_tasks_are_means_over_their_own_tokens():
+    model = toy_model()
+    tokens = {name: toy_tokens(model, toy_examples(30, seed=k)) for k, name in enumerate(("a", "b"))}
+    feed = Feed(model, tokens, Sampler(0, [30, 30], [0.5, 0.5]), 16, packed(FINE, None))
+    plan = toy_plan(steps=1, batch_size=16)
+    parameters = load_method("full").prepare(model, plan)
+    (drawn,) = [feed.draws(0, 16)]
+    expected = {
+        name: sum(model.loss(model.collate([d.encoded], CPU.device)).total.item() for d in drawn if d.task == k)
+        / sum(d.encoded.target_length for d in drawn if d.task == k)
+        for k, name in enumerate(feed.names)
+    }
+    state = train(model, load_method("full"), parameters, make_optimizer(plan, parameters), feed, plan, CPU, ())
+    assert state.task_losses == pytest.approx(expected, rel=1e-5)
+
+
+def test_unknown_method_is_named():
+    with pytest.raises(UsageError, match=r"unknown method 'ful': did you mean full\?"):
+        load_method("ful")
+
+
+def test_state_starts_empty():
+    assert State().step == 0
+    assert not State().seen
