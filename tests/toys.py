@@ -21,7 +21,7 @@ from glue_harness.suite.build import classify
 from glue_harness.train.arrangement import packed
 from glue_harness.train.device import Machine
 from glue_harness.train.feed import Feed
-from glue_harness.train.tokens import Tokens, encoder, write
+from glue_harness.train.tokens import Tokens, write
 
 WORDS = [
     "red",
@@ -77,8 +77,8 @@ def toy_model(seed: int = 0, plan: Plan | None = None, dropout: float = 0.0, **s
 
 def toy_tokens(model: T5, examples: Sequence[Example], task: Task | None = None) -> Tokens:
     file = io.BytesIO()
-    write(file, iter(examples), encoder(task or toy_task(), model), model.tokenizer.size)
-    return Tokens(file.getbuffer())
+    write(file, task or toy_task(), iter(examples), model)
+    return Tokens(file.getbuffer(), "toy")
 
 
 def toy_feed(model, batch=8, micro=None, n=100, seed=0) -> Feed:

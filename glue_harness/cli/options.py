@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
 from glue_harness.core.errors import UsageError
+from glue_harness.core.plan import settings
 
 if TYPE_CHECKING:
     from glue_harness.suite.registry import Registry
 
+WITH_OTHER_OPTION = ("tasks", "rates")  # --task and --rate
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -66,37 +69,52 @@ def data_option(default: str = "hub") -> Decorator:
     )
 
 
-def plan_option(name: str, text: str, short: str | None = None) -> Decorator:
-    """A setting of the plan as an option: its type and default are the plan's own."""
-    from glue_harness.core.plan import FIELDS, TYPES
-
-    kind = next(k for k in (int, float, str) if TYPES[name] in (k, k | None))
-    default = FIELDS[name].default
-    if default is not None:  # in the text: click would put brackets around it, since the plan fills it in, not click
-        text += f"  [default: {default:.15g}]" if isinstance(default, float) else f"  [default: {default}]"
+def plan_option(name: str, text: str = "") -> Decorator:
+    """A setting of the plan as an option: its type, its default and, unless `text` says it better, its help."""
+    declared = settings()[name]
     return click.option(
-        *filter(None, [short, "--" + name.replace("_", "-")]),
+        *filter(None, [declared.short, "--" + name.replace("_", "-")]),
         name,
-        type=kind,
-        metavar={int: "N", float: "X"}.get(kind),
+        type=declared.kind,
+        metavar={int: "N", float: "X"}.get(declared.kind),
         default=None,
-        help=text,
+        help=(replace(declared, help=text) if text else declared).described,
     )
 
 
-class Sectioned(click.Command):
-    """A command whose help lists its options under headings; those that no heading names come last."""
+def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Every setting that has an option of its own."""
+    for declared in reversed(settings().values()):
+        if declared.group:
+            command = plan_option(declared.name)(command)
+    return command
 
-    sections: ClassVar[dict[str, tuple[str, ...]]] = {}
+
+class Sectioned(click.Command):
+    """A command whose help lists its options under headings, settings under their own; what has none comes last."""
+
+    before: ClassVar[dict[str, tuple[str, ...]]] = {}  # heading -> options that stand before its settings
+    after: ClassVar[dict[str, tuple[str, ...]]] = {}
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         left = {parameter.name: parameter.get_help_record(context) for parameter in self.get_params(context)}
-        named = {title: [left.pop(name) for name in names] for title, names in self.sections.items()}
-        records = {title: [record for record in rows if record] for title, rows in named.items()}
-        width = max(len(row[0]) for rows in records.values() for row in rows)
-        for title, rows in (records | {"Other": [record for record in left.values() if record]}).items():
-            with formatter.section(title):
-                formatter.write_dl([(option.ljust(width), text) for option, text in rows])
+        own: dict[str, list[str]] = {heading: [] for heading in self.before}
+        for declared in settings().values():
+            if declared.group and declared.name in left:
+                own.setdefault(declared.group, []).append(declared.name)
+        named = {h: [*self.before.get(h, ()), *names, *self.after.get(h, ())] for h, names in own.items()}
+        records = {heading: [left.pop(name) for name in names] for heading, names in named.items()}
+        records["Other"] = list(left.values())
+        width = max(len(row[0]) for rows in records.values() for row in rows if row)
+        for heading, rows in records.items():
+            with formatter.section(heading):
+                formatter.write_dl([(row[0].ljust(width), row[1]) for row in rows if row])
+
+    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Settings for --set KEY=VALUE"):
+            formatter.write_dl(
+                [(s.name, s.described) for s in settings().values() if not s.group and s.name not in WITH_OTHER_OPTION]
+            )
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:

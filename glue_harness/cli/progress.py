@@ -13,17 +13,16 @@ from glue_harness.report.console import console, lasting, note, say, show, table
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from glue_harness.core.plan import Plan
     from glue_harness.core.record import Record, Score
     from glue_harness.lab.assemble import Setup
-    from glue_harness.runs.origin import Origin
+    from glue_harness.lab.request import Request
     from glue_harness.suite.registry import Registry
     from glue_harness.train.loop import State
 
 REFRESH = 0.2  # seconds between two updates of the bar
 
 
-class Progress:
+class ProgressDisplay:
     """Watches a run: a bar on a terminal, a line per evaluation elsewhere, nothing if quiet."""
 
     def __init__(self, quiet: bool) -> None:
@@ -34,7 +33,7 @@ class Progress:
         self.shown = 0.0
         self.before: tuple[float, int, int] | None = None  # the first step's end: time, examples, tokens
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressDisplay:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -60,7 +59,7 @@ class Progress:
         if state.skipped[-1:] == [state.step] and not self.quiet:
             note(f"step {state.step:>6}  skipped: its loss or gradient is not finite", style="red")
         self.before = self.before or (now, state.examples, state.tokens)
-        if not self.bar or (now - self.shown < REFRESH and state.step < setup.plan.steps):
+        if not self.bar or (now - self.shown < REFRESH and state.step < setup.request.plan.steps):
             return
         self.shown = now
         began, examples, tokens = self.before
@@ -70,11 +69,12 @@ class Progress:
         speed = f"{(state.examples - examples) / elapsed:,.0f} ex/s {(state.tokens - tokens) / elapsed:,.0f} tok/s"
         self.counts.update(self.job, completed=state.step, loss=f"{state.loss:.3f}", speed=speed)
 
-    def scored(self, step: int, values: dict[str, dict[str, float]]) -> None:
+    def scored(self, step: int, values: dict[str, dict[str, float | None]]) -> None:
         if not self.quiet:
             loss = f"{self.state.loss:.3f}" if self.state else ""
             scores = "  ".join(
-                f"{task} " + "/".join(f"{v:.1f}" for v in found.values()) for task, found in values.items()
+                f"{task} " + "/".join("nan" if v is None else f"{v:.1f}" for v in found.values())
+                for task, found in values.items()
             )
             note(f"step {step:>6}  loss {loss}  {scores}")
 
@@ -92,7 +92,7 @@ class Progress:
             TextColumn("{task.fields[speed]}"),
             TimeRemainingColumn(),
         )
-        self.job = self.counts.add_task("", total=setup.plan.steps, completed=done, loss="-", speed="")
+        self.job = self.counts.add_task("", total=setup.request.plan.steps, completed=done, loss="-", speed="")
         self.shares = Text(style="dim", no_wrap=True, overflow="ellipsis")
         self.bar = Live(Group(self.counts, self.shares), console=console(stderr=True), transient=True)
         self.bar.start()
@@ -102,8 +102,8 @@ def describe(setup: Setup) -> list[str]:
     """The run in a few lines: what learns, on what machine, at what cost of memory, from which data."""
     from glue_harness.lab.estimate import state_bytes
 
-    plan, counts = setup.plan, setup.counts
-    slowly = f", {setup.learn_at_first:,} at first" if setup.learn_at_first < counts["trainable"] else ""
+    plan, counts, at_first = setup.request.plan, setup.learner.counts, setup.learner.learn_at_first
+    slowly = f", {at_first:,} at first" if at_first < counts["trainable"] else ""
     lines = [
         f"model {plan.model}: {counts['trainable']:,} of {counts['total']:,} parameters learn ({plan.method}{slowly}); "
         f"{setup.machine.device.type}, {setup.machine.precision}",
@@ -112,7 +112,7 @@ def describe(setup: Setup) -> list[str]:
     ]
     if (plan.eval_every or 0) > plan.steps:
         lines.append(f"scored once, at the end: eval_every is {plan.eval_every:,}")
-    for task, roles in setup.rows.items():
+    for task, roles in setup.data.rows.by_role.items():
         lines += [f"{task}: {text}" for rows in roles.values() for text in rows.notes]
     return lines
 
@@ -184,21 +184,19 @@ def _invalid(score: Any) -> str:
     return f"{score.invalid / score.n:.1%}" if score.invalid else "0"
 
 
-def show_dry_run(plan: Plan, origin: Origin, registry: Registry, as_json: bool) -> None:
-    """The plan and what it will cost."""
+def show_dry_run(request: Request, as_json: bool, show_all: bool) -> None:
+    """The plan, or what of it differs from the defaults, and what it will cost."""
     from glue_harness.core.writing import json_text
     from glue_harness.lab.assemble import assemble
     from glue_harness.lab.estimate import estimate
-    from glue_harness.lab.request import choose_tasks
 
-    chosen = choose_tasks(plan, registry)
-    setup = assemble(plan, registry, chosen, origin)
+    setup = assemble(request)
     cost = estimate(setup)
     if as_json:
-        print(json_text({"plan": plan.to_dict(), "mix": setup.mix, **cost}))
+        print(json_text({"plan": request.plan.to_dict(), "mix": setup.mix, **cost}))
         return
-    say(plan.to_toml())
-    for text in (*chosen.notes, *setup.notes):
+    say(request.plan.to_toml(None if show_all else request.plan.departures()))
+    for text in (*request.notes, *setup.data.rows.notes):
         note(text)
     columns = ("task", "rows", "rate", "probability", "examples", "epochs")
     formats = ("{:,}", "{:g}", "{:.2%}", "{:,.0f}", "{:.2f}")
@@ -207,4 +205,4 @@ def show_dry_run(plan: Plan, origin: Origin, registry: Registry, as_json: bool) 
     for line in describe(setup):
         say(line)
     whole, step = lasting(cost["training_seconds"]), 1000 * cost["seconds_per_step"]
-    say(f"about {whole} of training ({step:,.0f} ms a step); nothing was trained")
+    say(f"plan {request.plan.digest}: about {whole} of training ({step:,.0f} ms a step); nothing was trained")

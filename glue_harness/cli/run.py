@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -13,7 +14,7 @@ from glue_harness.cli.options import (
     json_option,
     open_registry,
     pair,
-    plan_option,
+    plan_options,
     results_folder,
     results_option,
     split_names,
@@ -21,10 +22,12 @@ from glue_harness.cli.options import (
 )
 from glue_harness.core.errors import Interrupted, UsageError
 from glue_harness.core.names import LATEST
+from glue_harness.core.plan import LEARN, MIX, MODEL, SCORES, SEVERAL, TRAINING
 
 if TYPE_CHECKING:
     from glue_harness.core.plan import Plan
     from glue_harness.core.record import Record
+    from glue_harness.lab.request import Request
     from glue_harness.runs.store import Store
     from glue_harness.suite.registry import Registry
 
@@ -32,37 +35,27 @@ DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --dem
 
 
 class Run(Sectioned):
-    sections: ClassVar[dict[str, tuple[str, ...]]] = {
-        "What to learn": ("names", "demo", "data", "train_limit", "text", "task_folders"),
-        "Model": ("model", "tokenizer", "method", "adapter_width", "adapter_trains"),
-        "How often each task is drawn": ("mixing", "limit", "temperature", "rates", "text_share"),
-        "Training": ("steps", "batch_size", "batch_tokens", "lr", "optimizer", "on_nonfinite", "device"),
-        "Scores": ("eval_every", "answers", "select"),
-        "Several runs": ("seed", "seeds", "strategy", "pretrain_steps"),
+    before: ClassVar[dict[str, tuple[str, ...]]] = {
+        LEARN: ("names", "demo"),
+        MODEL: (),
+        MIX: (),
+        TRAINING: (),
+        SCORES: (),
+        SEVERAL: (),
         "All settings at once": ("recipe", "file", "settings"),
         "Going on": ("resume", "force", "checkpoint_every"),
     }
-
-    def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        from glue_harness.core.plan import FIELDS
-
-        with_option = {"tasks"} | {parameter.name for parameter in self.params}
-        with formatter.section("Settings for --set"):
-            formatter.write_text(", ".join(sorted(FIELDS.keys() - with_option)))
+    after: ClassVar[dict[str, tuple[str, ...]]] = {
+        LEARN: ("task_folders",),
+        MIX: ("rates",),
+        SEVERAL: ("seeds", "strategy", "pretrain_steps"),
+    }
 
 
 @click.command(cls=Run)
 @click.option("-t", "--task", "names", multiple=True, metavar="NAME", help="Task or suite; repeat or use commas.")
 @click.option("--demo", is_flag=True, help="Synthetic data and a tiny model: no network, under a minute.")
-@plan_option("data", "hub, demo, demo:ROWS, or a folder (official download, save_to_disk, parquet).")
-@plan_option("model", "Hub id, folder, tiny, or t5:mini|small|base|large from scratch.", short="-m")
-@plan_option("tokenizer", "Folder with the vocabulary of a model from scratch.")
-@plan_option("method", "Which parameters learn: full, adapter, unfreeze, frozen, lora or prompt.")
-@plan_option("adapter_width", "Inner size of an adapter, for --method adapter.")
-@plan_option("adapter_trains", "adapters+norms (T5's paper) or adapters (its code).")
-@plan_option("mixing", "proportional, temperature, equal or custom.")
-@plan_option("limit", "K: examples of one task that count at most.")
-@plan_option("temperature", "T: flattens the mix when above 1.")
+@plan_options
 @click.option("--rate", "rates", multiple=True, metavar="TASK=X", help="A task's rate, for --mixing custom.")
 @click.option("--strategy", help="single, multitask, multitask-finetune, leave-one-out or pretrain-finetune.")
 @click.option(
@@ -71,20 +64,6 @@ class Run(Sectioned):
     metavar="N",
     help="Steps before tuning.  [default: 2 x steps]",
 )
-@plan_option("text", "File or folder of plain text for span corruption.")
-@plan_option("text_share", "Its share of what is drawn, beside other tasks.")
-@plan_option("train_limit", "Rows of each task's train split to use; a smaller number's are among a larger one's.")
-@plan_option("select", "validation, or heldout: choose best steps on rows of train that are not trained on.")
-@plan_option("steps", "Optimiser updates.")
-@plan_option("batch_size", "Examples per update.")
-@plan_option("batch_tokens", "Instead: input tokens per update, packed as T5 does it.")
-@plan_option("lr", "Learning rate.")
-@plan_option("optimizer", "adamw or adafactor.")
-@plan_option("answers", "closed: only valid answers. strict: T5's free greedy decoding.")
-@plan_option("eval_every", "Steps between evaluations; default: ten times a run.")
-@plan_option("on_nonfinite", "stop or skip: an update whose loss or gradient is not finite.")
-@plan_option("device", "auto, cuda or cpu.")
-@plan_option("seed", "First seed.")
 @click.option(
     "--seeds", type=click.IntRange(min=1), metavar="N", default=1, show_default=True, help="Runs, one a seed."
 )
@@ -107,28 +86,25 @@ class Run(Sectioned):
 )
 @task_folders_option
 @results_option
-@click.option("--dry-run", is_flag=True, help="Show plan, mix, parameters, memory and time; train nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what differs from the defaults, mix, memory, time; train nothing.")
+@click.option("--all", "show_all", is_flag=True, help="With --dry-run: all settings.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the scores.")
 @json_option
 def command(
-    names: tuple[str, ...],
     demo: bool,
-    rates: tuple[str, ...],
     strategy: str | None,
     pretrain_steps: int | None,
     seeds: int,
-    recipe: str | None,
-    file: Path | None,
-    settings: tuple[str, ...],
     resume: str | None,
     force: bool,
     checkpoint_every: int | None,
     task_folders: tuple[str, ...],
     results: Path,
     dry_run: bool,
+    show_all: bool,
     quiet: bool,
     as_json: bool,
-    **options: Any,
+    **given: Any,
 ) -> None:
     """Fine-tune a model on tasks, score it, and record the run.
 
@@ -143,57 +119,61 @@ def command(
     glue run --plan results/RUN/plan.toml --seed 1  again, with another seed
     glue run --resume                               the newest unfinished run
     """
+    from dataclasses import replace
+
     from glue_harness.cli.progress import show_dry_run, show_seeds
     from glue_harness.cli.strategy import run_strategy, show_stages
-    from glue_harness.lab.request import canonical, choose_tasks
+    from glue_harness.lab.request import make_request
     from glue_harness.lab.strategy import stages_of
     from glue_harness.report.console import note
-    from glue_harness.runs.origin import find_origin
     from glue_harness.runs.resume import agreed_plan
     from glue_harness.runs.store import Store
 
-    given = {key: value for key, value in options.items() if value is not None}
-    if names:
-        given["tasks"] = tuple(split_names(names))
-    if rates:
-        given["rates"] = dict(pair(text, "--rate") for text in rates)
+    if show_all and not dry_run:
+        raise UsageError("--all is for --dry-run: it shows every setting")
     registry = open_registry(task_folders)
     store = Store(results)
-    others = {"dry_run": dry_run, "seeds": seeds > 1, "strategy": bool(strategy), "recipe": bool(recipe)}
-    begun = _begun(store, resume, force, **others)
-    plan, notes = _plan(recipe, begun.plan if begun else {}, demo, file, given, settings, registry)
-    origin = find_origin(plan, store, registry)
-    plan = plan.replace(model=origin.model)
+    others = {"dry_run": dry_run, "seeds": seeds > 1, "strategy": bool(strategy), "recipe": bool(given["recipe"])}
+    begun = find_begun(store, resume, force, **others)
+    plan, notes = plan_of(begun.plan if begun else {}, DEMO if demo else {}, given, registry)
+    request = make_request(plan, registry, store)
     if strategy is None and pretrain_steps is not None:
         raise UsageError("--pretrain-steps is what comes before a strategy tunes: add --strategy")
-    stages = stages_of(strategy, plan, registry, pretrain_steps) if strategy else []
-    for each in [stage.plan for stage in stages] or [plan]:
-        choose_tasks(each, registry)  # names and folders first: torch takes seconds to import
-    if dry_run:
-        if strategy:
-            show_stages(stages, plan, origin, registry, results, as_json)
-        else:
-            show_dry_run(plan, origin, registry, as_json)
-        return
-    store.prove()
+
+    def stages() -> list[Any]:
+        return stages_of(strategy, request.plan, registry, pretrain_steps) if strategy else []
+
+    for stage in stages():
+        make_request(stage.plan, registry)  # names and folders first: torch takes seconds to import
+    if not dry_run:
+        store.prove()
     if begun:
-        agreed_plan(begun, canonical(plan, registry), force)
+        agreed_plan(begun, request.plan, force)
         if begun.status == "finished":
             note(f"run {begun.id} is finished: there is nothing left to do")
-    how = {"checkpoint_every": checkpoint_every, "notes": notes}
-    do = partial(carry_out_plan, registry=registry, results=results, quiet=quiet, **how)
-    if strategy:
-        run_strategy(strategy, stages, range(plan.seed, plan.seed + seeds), registry, results, do, quiet, as_json)
-        return
-    records = []
-    for seed in range(plan.seed, plan.seed + seeds):
-        records.append(do(plan.replace(seed=seed), "", resume=begun and begun.id, force=force))
-        _show(records[-1], registry, results / records[-1].id, as_json)
-    if seeds > 1 and not as_json:
-        show_seeds([record.scores for record in records], registry)
+    from glue_harness.lab.assemble import settle  # torch begins here
+
+    request = settle(request)
+    if dry_run and strategy:
+        show_stages(stages(), request, results, as_json)
+    elif dry_run:
+        show_dry_run(request, as_json, show_all)
+    elif strategy:
+        do = partial(carry_out, results=results, quiet=quiet, checkpoint_every=checkpoint_every, notes=notes)
+        run_strategy(strategy, stages(), request, seeds, results, do, quiet, as_json)
+    else:
+        records = []
+        for seed in range(request.plan.seed, request.plan.seed + seeds):
+            wanted = request.plan.replace(seed=seed)
+            this = replace(request, plan=wanted) if seed == request.plan.seed else make_request(wanted, registry, store)
+            how = {"checkpoint_every": checkpoint_every, "notes": notes, "resume": begun and begun.id, "force": force}
+            records.append(carry_out(this, "", results, quiet, **how))
+            show_record(records[-1], registry, results / records[-1].id, as_json)
+        if seeds > 1 and not as_json:
+            show_seeds([record.scores for record in records], registry)
 
 
-def _begun(store: Store, resume: str | None, force: bool, **others: bool) -> Record | None:
+def find_begun(store: Store, resume: str | None, force: bool, **others: bool) -> Record | None:
     """The run that is to go on."""
     from glue_harness.runs.resume import unfinished
 
@@ -206,32 +186,33 @@ def _begun(store: Store, resume: str | None, force: bool, **others: bool) -> Rec
     return unfinished(store, resume)
 
 
-def _plan(
-    recipe: str | None,
-    begun: dict[str, Any],
-    demo: bool,
-    file: Path | None,
-    given: dict[str, Any],
-    settings: tuple[str, ...],
-    registry: Registry,
+def plan_of(
+    begun: Mapping[str, Any], demo: Mapping[str, Any], given: Mapping[str, Any], registry: Registry
 ) -> tuple[Plan, list[str]]:
-    """Later sources win: the run that goes on, --recipe, --demo, the plan file, options, --set.
+    """The plan that the command line asks for, and what the record says of its recipe.
 
-    And what the record says of the recipe.
+    Later sources win: --recipe, the run that goes on, --demo, the plan file, options, --set.
     """
     from glue_harness.core.plan import parsed, plan_from, read_plan
     from glue_harness.lab.recipes import departures, overridden, values_of
 
-    values: dict[str, Any] = begun | DEMO if demo else dict(begun)
-    values |= read_plan(file) if file else {}
-    if "batch_size" in given:  # an update has one size: this one, whatever is below
-        values.pop("batch_tokens", None)
-    values |= given
-    if {"batch_size", "batch_tokens"} <= given.keys():
+    given = dict(given)
+    names, rates, recipe = given.pop("names", ()), given.pop("rates", ()), given.pop("recipe", None)
+    file, by_key = given.pop("file", None), given.pop("settings", ())
+    options = {key: value for key, value in given.items() if value is not None}
+    if names:
+        options["tasks"] = tuple(split_names(names))
+    if rates:
+        options["rates"] = dict(pair(text, "--rate") for text in rates)
+    if {"batch_size", "batch_tokens"} <= options.keys():
         raise UsageError(
             "--batch-size counts examples, --batch-tokens tokens: an update has one size, give one of them"
         )
-    for text in settings:
+    values = {**begun, **demo, **(read_plan(file) if file else {})}
+    if "batch_size" in options:  # an update has one size: this one, whatever is below
+        values.pop("batch_tokens", None)
+    values |= options
+    for text in by_key:
         key, value = pair(text, "--set", str)
         values[key] = parsed(key, value, "--set")
     if "tasks" not in values:
@@ -242,19 +223,19 @@ def _plan(
     return plan, [departures(recipe, plan, registry)]
 
 
-def carry_out_plan(plan: Plan, stage: str, registry: Registry, results: Path, quiet: bool, **how: Any) -> Record:
+def carry_out(request: Request | Plan, stage: str, results: Path, quiet: bool, **how: Any) -> Record:
     """One run, watched; Ctrl-C is one line."""
-    from glue_harness.cli.progress import Progress
+    from glue_harness.cli.progress import ProgressDisplay
     from glue_harness.lab.run import run
 
-    with Progress(quiet) as progress:
+    with ProgressDisplay(quiet) as display:
         try:
-            return run(plan, results=results, registry=registry, watcher=progress, stage=stage, **how)
+            return run(request, results=results, watcher=display, stage=stage, **how)
         except KeyboardInterrupt as stop:
-            raise _interrupted(stop, progress.folder, bool(stage)) from None
+            raise interrupted(stop, display.folder, bool(stage)) from None
 
 
-def _show(record: Record, registry: Registry, folder: Path, as_json: bool) -> None:
+def show_record(record: Record, registry: Registry, folder: Path, as_json: bool) -> None:
     from glue_harness.cli.progress import show_scores
     from glue_harness.core.writing import json_text
 
@@ -265,15 +246,15 @@ def _show(record: Record, registry: Registry, folder: Path, as_json: bool) -> No
         show_scores(record, registry, folder)
 
 
-def _interrupted(stop: KeyboardInterrupt, folder: Path | None, of_several: bool) -> Interrupted:
+def interrupted(stop: KeyboardInterrupt, folder: Path | None, of_several: bool) -> Interrupted:
     """What is left of a run that was stopped, and how to go on with it."""
-    from glue_harness.runs.resume import snapshots
+    from glue_harness.runs.folder import RunFolder
 
     code = getattr(stop, "exit_code", Interrupted.exit_code)
     message = "interrupted" if code == Interrupted.exit_code else "terminated"
     if of_several:
         message += ": the same command goes on from here"
-    elif folder and (left := snapshots(folder)):
+    elif folder and (left := RunFolder(folder).snapshots()):
         where = f" --results {folder.parent}" if folder.parent != results_folder() else ""
         message += f" after step {left[0][0]}: glue run --resume {folder.name}{where} goes on from there"
     elif folder:

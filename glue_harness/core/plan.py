@@ -2,113 +2,167 @@
 
 from __future__ import annotations
 
+import collections.abc
 import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from glue_harness.core.errors import UsageError, unknown
-from glue_harness.core.reading import check_values, is_text, read_small, toml_value
+from glue_harness.core.reading import read_small, toml_value
+from glue_harness.core.settings import Setting, own_settings, plugin_files
 
-CHOICES = {
-    "adapter_trains": ("adapters+norms", "adapters"),
-    "optimizer": ("adamw", "adafactor"),
-    "schedule": ("constant", "linear"),
-    "answers": ("closed", "strict"),
-    "packing": ("auto", "rows", "buckets"),
-    "select": ("validation", "heldout"),
-    "precision": ("auto", "bf16", "fp32"),
-    "compile": ("auto", "on", "off"),
-    "device": ("auto", "cuda", "cpu"),
-    "on_nonfinite": ("stop", "skip"),
-}
-METHOD_SETTINGS = {
-    "adapter_width": "adapter",
-    "adapter_trains": "adapter",
-    "lora_rank": "lora",
-    "prompt_length": "prompt",
-}
-LEAST = {"weight_decay": 0, "z_loss": 0, "dropout": 0, "warmup": 0, "seed": 0, "max_input": 2, "max_target": 2}
 EARLIER = ("run:", "plan:")  # a model that an earlier run made: see runs/origin.py
 LARGEST_FILE = 2**16  # bytes of TOML: a plan has a tenth of that
-POSITIVE = ("limit", "temperature", "steps", "batch_size", "batch_tokens", "micro_batch", "lr", "eval_every")
-POSITIVE += ("eval_limit", "adapter_width", "lora_rank", "max_input", "max_target", "max_answer", "clip", "eval_tokens")
-POSITIVE += ("train_limit", "heldout", "prompt_length")
+
+# Headings of `glue run --help`; a setting without one has no option of its own and is reached by --set.
+LEARN, MODEL, MIX = "What to learn", "Model", "How often each task is drawn"
+TRAINING, SCORES, SEVERAL = "Training", "Scores", "Several runs"
 
 
-@dataclass(frozen=True)
+def setting(default: Any, help: str, group: str = "", **facts: Any) -> Any:
+    """A setting that every plan has. Its name and type are those of the field."""
+    metadata = {"help": help, "group": group, **facts}
+    if isinstance(default, dict):  # a dataclass wants a new one for each instance
+        return dataclasses.field(default_factory=default.copy, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, init=False)
 class Plan:
-    """What to train on what, how, and how to score it. One seed: several seeds are several runs."""
+    """What to train on what, how, and how to score it. One seed: several seeds are several runs.
 
-    tasks: tuple[str, ...]
-    data: str = "hub"  # hub, demo, demo:ROWS, or a folder
-    revision: str | None = None  # of the Hub data; None: the one pinned in the task file
-    train_limit: int | None = None  # rows of each task's train split that are used at most, held-out ones included
-    model: str = "google-t5/t5-small"  # Hub id, folder, run:RUN, tiny, or t5:mini|small|base|large from scratch
-    tokenizer: str | None = None  # folder with the vocabulary for a model from scratch
-    method: str = "full"
-    adapter_width: int = 128  # inner size of an adapter
-    adapter_trains: str = "adapters+norms"
-    lora_rank: int = 8
-    prompt_length: int = 20  # vectors
-    mixing: str = "proportional"
-    limit: float | None = 2.0**19  # K: examples of one task that count at most
-    temperature: float = 1.0
-    rates: Mapping[str, float] = field(default_factory=dict)  # for mixing = custom
-    text: str | None = None  # file or folder that span corruption reads; None: where the data is
-    text_share: float | None = None  # of the examples drawn; None: by its size, like any task
-    steps: int = 1000
-    batch_size: int = 32  # examples per update
-    batch_tokens: int | None = None  # instead: input tokens per update, in rows of max_input made by T5's packer
-    micro_batch: int | None = None  # examples per pass; None: as many as fit
-    packing: str = "auto"  # rows: several examples in one; buckets: one a row, passes of similar length
-    lr: float = 1e-3
-    optimizer: str = "adamw"
-    schedule: str = "linear"
-    warmup: int = 0  # steps
-    weight_decay: float = 0.0
-    clip: float | None = 1.0  # norm of the gradient
-    z_loss: float = 0.0  # weight of the squared log of what a token's probabilities are divided by
-    dropout: float | None = None  # None: the model's own
-    on_nonfinite: str = "stop"  # or skip: what becomes of an update whose loss or gradient is not finite
-    max_input: int = 512  # tokens
-    max_target: int = 128
-    max_answer: int = 128
-    answers: str = "closed"
-    select: str = "validation"  # rows that choose a task's best step: those that score it, or held-out ones of train
-    heldout: int = 1000  # rows of each task at most, and a fifth of them at most
-    eval_every: int | None = None  # steps; None: ten times a run
-    eval_limit: int | None = None  # examples per task while training; the final scores use all
-    eval_tokens: int | None = None  # padded input tokens in a batch of answers; None: what suits the device
-    precision: str = "auto"
-    compile: str = "auto"  # torch.compile: on CUDA, in runs that are long enough
-    device: str = "auto"
-    seed: int = 0
+    Settings of the plan's method, optimiser and family are attributes too: `plan.adapter_width`.
+    """
 
-    def __post_init__(self) -> None:
-        for name, kind in TYPES.items():  # 1 and 1.0 are one plan, with one digest
-            if kind in (float, float | None) and isinstance(getattr(self, name), int):
-                object.__setattr__(self, name, float(getattr(self, name)))
-        object.__setattr__(self, "rates", {name: float(rate) for name, rate in self.rates.items()})
+    tasks: tuple[str, ...] = setting((), "Tasks or suites.", fixed=True)
+    data: str = setting("hub", "hub, demo, demo:ROWS, or a folder (official download, save_to_disk, parquet).", LEARN)
+    revision: str | None = setting(None, "Of the Hub data, instead of the one pinned in the task's file.")
+    train_limit: int | None = setting(
+        None, "Rows of each task's train split to use; a smaller number's are among a larger one's.", LEARN, above=0
+    )
+    model: str = setting(
+        "google-t5/t5-small",
+        "Hub id, folder, tiny, or t5:mini|small|base|large from scratch.",
+        MODEL,
+        fixed=True,
+        short="-m",
+    )
+    tokenizer: str | None = setting(None, "Folder with the vocabulary of a model from scratch.", MODEL, fixed=True)
+    method: str = setting(
+        "full", "Which parameters learn: full, adapter, unfreeze, frozen, lora or prompt.", MODEL, fixed=True
+    )
+    mixing: str = setting("proportional", "proportional, temperature, equal or custom.", MIX)
+    limit: float | None = setting(2.0**19, "K: examples of one task that count at most.", MIX, above=0)
+    temperature: float = setting(1.0, "T: flattens the mix when above 1.", MIX, above=0)
+    rates: Mapping[str, float] = setting({}, "A task's rate, for mixing = custom.")
+    text: str | None = setting(None, "File or folder of plain text for span corruption.", LEARN)
+    text_share: float | None = setting(
+        None, "Its share of what is drawn, beside other tasks; default: by its size.", MIX, above=0, below=1
+    )
+    steps: int = setting(1000, "Optimiser updates.", TRAINING, above=0)
+    batch_size: int = setting(32, "Examples per update.", TRAINING, above=0)
+    batch_tokens: int | None = setting(
+        None, "Instead: input tokens per update, packed as T5 does it.", TRAINING, above=0
+    )
+    micro_batch: int | None = setting(None, "Examples per pass; default: as many as fit.", above=0)
+    packing: str = setting(
+        "auto",
+        "rows: several examples in one; buckets: one a row, passes of similar length.",
+        choices=("auto", "rows", "buckets"),
+    )
+    lr: float = setting(1e-3, "Learning rate.", TRAINING, above=0)
+    optimizer: str = setting("adamw", "adamw or adafactor.", TRAINING, fixed=True)
+    schedule: str = setting("linear", "constant, or linear: a fall to 0.", choices=("constant", "linear"))
+    warmup: int = setting(0, "Steps in which the rate rises first.", least=0)
+    clip: float | None = setting(1.0, "Largest norm of the gradient, or none.", above=0)
+    dropout: float | None = setting(None, "Instead of the model's own.", least=0, below=1)
+    on_nonfinite: str = setting(
+        "stop",
+        "stop or skip: an update whose loss or gradient is not finite.",
+        TRAINING,
+        choices=("stop", "skip"),
+    )
+    max_input: int = setting(512, "Input tokens of an example at most.", above=0, least=2)
+    max_target: int = setting(128, "Target tokens of an example at most.", above=0, least=2)
+    max_answer: int = setting(128, "Tokens of a generated answer at most.", above=0)
+    answers: str = setting(
+        "closed",
+        "closed: only valid answers. strict: T5's free greedy decoding.",
+        SCORES,
+        choices=("closed", "strict"),
+    )
+    select: str = setting(
+        "validation",
+        "validation, or heldout: choose best steps on rows of train that are not trained on.",
+        SCORES,
+        choices=("validation", "heldout"),
+    )
+    heldout: int = setting(1000, "Rows of each task that are held out at most, and a fifth of them at most.", above=0)
+    eval_every: int | None = setting(None, "Steps between evaluations; default: ten times a run.", SCORES, above=0)
+    eval_limit: int | None = setting(
+        None, "Examples of each task that are scored while training; the final scores use all.", above=0
+    )
+    eval_tokens: int | None = setting(
+        None, "Padded input tokens in a batch of answers; default: what suits the device.", above=0, identity=False
+    )
+    precision: str = setting(
+        "auto",
+        "bf16 or fp32; auto: bf16 where it is faster, and the record and the digest name the one that is used.",
+        choices=("auto", "bf16", "fp32"),
+    )
+    compile: str = setting(
+        "auto", "torch.compile: on CUDA, in runs that are long enough.", choices=("auto", "on", "off"), identity=False
+    )
+    device: str = setting("auto", "auto, cuda or cpu.", TRAINING, choices=("auto", "cuda", "cpu"), identity=False)
+    seed: int = setting(0, "First seed.", SEVERAL, least=0)
+    # Settings of its method, optimiser and family that are not at their defaults.
+    own: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    def __init__(self, tasks: str | Sequence[str], **values: Any) -> None:
+        names = [name.strip() for name in tasks.split(",")] if isinstance(tasks, str) else tasks
+        self._fill({"tasks": names, **values}, "plan")
+
+    def _fill(self, values: Mapping[str, Any], where: str) -> None:
+        own_kinds = own_settings()
+        own: dict[str, Any] = {}
+        for name, declared in GENERAL.items():
+            value = values.get(name, declared.default)
+            if type(value) is not type(declared.default) or value != declared.default:  # few are: ten thousand plans
+                value = declared.checked(value, where)  # are read for a board
+                declared.check_bounds(value)
+            object.__setattr__(self, name, value)
+        for name in values.keys() - GENERAL.keys():
+            if name in own_kinds:
+                value = own_kinds[name].checked(values[name], where)
+                own_kinds[name].check_bounds(value)
+                if value != own_kinds[name].default:
+                    own[name] = value
+            elif self.method in plugin_files("method") and self.optimizer in plugin_files("optimizer"):
+                error = unknown("setting", name, settings(), lister="glue run --help")
+                raise UsageError(f"{where}: {error}")
+            else:  # a record of a method that is not installed here is still worth reading
+                own[name] = values[name]
+        object.__setattr__(self, "own", dict(sorted(own.items())))
+        self._check()
+
+    def __getattr__(self, name: str) -> Any:
+        """A setting of the method, optimiser or family. Python asks here only for what is no field."""
+        if not name.startswith("_"):
+            declared = own_settings().get(name)
+            if name in self.own or declared:
+                return self.own.get(name, declared and declared.default)
+        raise AttributeError(f"a plan has no setting {name!r}")
+
+    def _check(self) -> None:
+        """What one setting says of another."""
         if not self.tasks:
             raise UsageError("no task: name one with --task, for example --task mnli")
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise unknown(name, str(getattr(self, name)), known)
-        for name in POSITIVE:
-            value = getattr(self, name)
-            if value is not None and not (math.isfinite(value) and value > 0):
-                raise UsageError(f"{name} must be above 0, not {value}")
-        for name, least in LEAST.items():
-            value = getattr(self, name)
-            if value is not None and not least <= value < math.inf:
-                raise UsageError(f"{name} must be {least} or more, not {value}")
-        if self.dropout is not None and not self.dropout < 1:
-            raise UsageError(f"dropout must be below 1, not {self.dropout}")
         if self.batch_tokens and (self.batch_tokens < self.max_input or self.micro_batch or self.packing != "auto"):
             raise UsageError(
                 f"batch_tokens {self.batch_tokens} makes rows of max_input ({self.max_input}) tokens in T5's way: "
@@ -116,20 +170,17 @@ class Plan:
             )
         if self.warmup >= self.steps:
             raise UsageError(f"warmup {self.warmup} leaves nothing of {self.steps} steps: it must be below steps")
-        if self.weight_decay and self.optimizer != "adamw":
-            raise UsageError(f"weight_decay is {self.weight_decay} but {self.optimizer} has none: use adamw")
-        for name, method in METHOD_SETTINGS.items():
-            value = getattr(self, name)
-            if value != FIELDS[name].default and self.method != method:
-                raise UsageError(f"{name} is {value} but method is {self.method!r}: use --method {method}")
-        if self.heldout != FIELDS["heldout"].default and self.select != "heldout":
+        for name, value in self.own.items():
+            kind, owner = own_settings()[name].owner if name in own_settings() else ("", "")
+            if kind in ("method", "optimizer") and getattr(self, kind) != owner:
+                chosen = getattr(self, kind)
+                raise UsageError(f"{name} is {value} but {kind} is {chosen!r}: use --{kind} {owner}")
+        if self.heldout != GENERAL["heldout"].default and self.select != "heldout":
             raise UsageError(f"heldout is {self.heldout} but select is {self.select!r}: use --select heldout")
         if self.temperature != 1 and self.mixing != "temperature":
             raise UsageError(
                 f"temperature is {self.temperature} but mixing is {self.mixing!r}: use --mixing temperature"
             )
-        if self.text_share is not None and not 0 < self.text_share < 1:
-            raise UsageError(f"text_share must be between 0 and 1, not {self.text_share}")
         if self.rates and self.mixing != "custom":
             raise UsageError(f"rates are given but mixing is {self.mixing!r}: use --mixing custom")
         if any(not 0 <= rate < math.inf for rate in self.rates.values()):
@@ -138,16 +189,28 @@ class Plan:
             raise UsageError("custom rates sum to 0: give at least one, for example --rate mnli=2")
 
     def replace(self, **changes: Any) -> Plan:
-        return dataclasses.replace(self, **changes)
+        """The plan with other values. Another method or optimiser leaves the settings of the former one behind."""
+        left = {
+            name
+            for name, declared in own_settings().items()
+            if declared.owner[0] in changes and changes[declared.owner[0]] != declared.owner[1]
+        }
+        own = {name: value for name, value in self.own.items() if name not in left}
+        return Plan(**{**{name: getattr(self, name) for name in GENERAL}, **own, **changes})
 
     @property
     def digest(self) -> str:
-        """Names the plan whatever its seed: runs with one digest are repeats of one experiment.
+        """Names the experiment, whatever its seed: runs with one digest are repeats of each other.
 
         Of what differs from the defaults, so that a setting that is added later leaves the names of old plans alone.
         """
-        facts = {key: value for key, value in self.to_dict().items() if key != "seed" and value != default_of(key)}
+        known = settings()
+        facts = {key: value for key, value in self.departures().items() if key not in known or known[key].identity}
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
+
+    def departures(self) -> dict[str, Any]:
+        """The settings that are not at their defaults, the seed aside."""
+        return {key: value for key, value in self.to_dict().items() if key != "seed" and value != default_of(key)}
 
     @property
     def update(self) -> str:
@@ -159,25 +222,51 @@ class Plan:
         return self.data.partition(":")[0] == "demo"
 
     def to_dict(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self), "tasks": list(self.tasks), "rates": dict(self.rates)}
+        """Every setting that applies: those of all plans, and those of this plan's method, optimiser and family."""
+        general = {name: getattr(self, name) for name in GENERAL}
+        kinds = {"method": self.method, "optimizer": self.optimizer}
+        own = {s.name: getattr(self, s.name) for s in own_settings().values() if kinds.get(s.owner[0]) == s.owner[1]}
+        return {**general, **own, **self.own, "tasks": list(self.tasks), "rates": dict(self.rates)}
 
-    def to_toml(self) -> str:
-        lines = [f"{key} = {_toml(value)}" for key, value in self.to_dict().items() if value is not None]
+    def to_toml(self, chosen: Mapping[str, Any] | None = None) -> str:
+        """All settings, or the chosen ones. `none` stands for no value where the default is one: TOML has no word."""
+        values = self.to_dict() if chosen is None else chosen
+        lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
+        lines += [f'{key} = "none"' for key, value in values.items() if value is None and default_of(key) is not None]
         return "\n".join(lines) + "\n"
 
 
-FIELDS = {f.name: f for f in dataclasses.fields(Plan)}
-TYPES = get_type_hints(Plan)
+def _declared(field: dataclasses.Field[Any], hint: Any) -> Setting:
+    """A field of `Plan` as a setting: its type hint says its kind and whether it may be None."""
+    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
+    kind = {tuple: tuple, collections.abc.Mapping: dict}.get(get_origin(kinds[0]), kinds[0])
+    default = {} if field.default is dataclasses.MISSING else field.default
+    return Setting(field.name, kind, default, optional=len(kinds) > 1, **field.metadata)
 
 
-def default_of(key: str) -> Any:
-    made = FIELDS[key].default_factory
-    return FIELDS[key].default if made is dataclasses.MISSING else made()
+GENERAL = {
+    field.name: _declared(field, hint)
+    for field, hint in zip(dataclasses.fields(Plan), get_type_hints(Plan).values(), strict=True)
+    if field.name != "own"
+}
+
+
+def settings() -> dict[str, Setting]:
+    """Every setting by name: those of all plans, then those of methods, optimisers and families."""
+    return {**GENERAL, **own_settings()}
+
+
+def default_of(name: str) -> Any:
+    """What a plan has that does not say; None for a setting that nobody here declares."""
+    declared = settings().get(name)
+    return declared and (list(declared.default) if declared.kind is tuple else declared.default)
 
 
 def plan_from(values: Mapping[str, Any], where: str = "plan") -> Plan:
-    """A plan from plain values, each checked against its field's type."""
-    return Plan(**{key: checked(key, value, where) for key, value in values.items()})
+    """A plan from plain values, each checked against its setting's type; errors say where they were read."""
+    plan = Plan.__new__(Plan)
+    plan._fill(values, where)
+    return plan
 
 
 def read_plan(path: Path) -> dict[str, Any]:
@@ -189,56 +278,20 @@ def read_plan(path: Path) -> dict[str, Any]:
         raise UsageError(f"cannot read plan {str(path)!r}: {error.strerror}") from None
     except ValueError as error:
         raise UsageError(f"plan {str(path)!r} is not TOML: {error}") from None
-    return {key: checked(key, value, str(path)) for key, value in values.items()}
+    return {key: setting_named(key, str(path)).checked(value, str(path)) for key, value in values.items()}
 
 
-def checked(key: str, value: Any, where: str) -> Any:
-    """A value in its field's type, or an error that names the place."""
-    if key not in FIELDS:
-        error = unknown("setting", key, FIELDS, lister="glue run --help")
-        raise UsageError(f"{where}: {error}")
-    kind = TYPES[key]
-    _refuse_unusable(key, value, where)
-    if kind == tuple[str, ...] and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
-        return tuple(value)
-    if kind == Mapping[str, float] and isinstance(value, Mapping):
-        return {name: checked_rate(name, rate, where) for name, rate in value.items()}
-    plain = {str: str, int: int, float: float, str | None: str, int | None: int, float | None: float}.get(kind)
-    allows_none = kind in (str | None, int | None, float | None)
-    if allows_none and value is None:
-        return None
-    if plain is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if plain is not None and isinstance(value, plain) and not isinstance(value, bool):
-        return value
-    raise UsageError(f"{where}: {key} must be {getattr(plain, '__name__', 'a list or table')}, not {value!r}")
+def setting_named(name: str, where: str) -> Setting:
+    """A setting that a file or an option names."""
+    known = settings()
+    if name not in known:
+        raise UsageError(f"{where}: {unknown('setting', name, known, lister='glue run --help')}")
+    return known[name]
 
 
-def _refuse_unusable(key: str, value: Any, where: str) -> None:
-    """Numbers that nothing can compute with, and texts that no file can be named by."""
-    if isinstance(value, int | list | Mapping):
-        try:
-            check_values(value)
-        except ValueError as error:
-            raise UsageError(f"{where}: {key}: {error}") from None
-    for text in [value] if isinstance(value, str) else value if isinstance(value, list | tuple | Mapping) else ():
-        if isinstance(text, str) and ("\0" in text or not is_text(text)):
-            raise UsageError(f"{where}: {key} must be text that UTF-8 can write, without NUL, not {text!r}")
-
-
-def checked_rate(name: str, rate: Any, where: str) -> float:
-    if isinstance(rate, bool) or not isinstance(rate, int | float):
-        raise UsageError(f"{where}: the rate of {name!r} must be a number, not {rate!r}")
-    return float(rate)
-
-
-def parsed(key: str, text: str, where: str) -> Any:
-    """A value written on the command line as `key=text`."""
-    try:
-        value = None if text == "none" else toml_value(f"value = {text}")["value"]
-    except ValueError:
-        value = text
-    return checked(key, value, where)
+def parsed(name: str, text: str, where: str) -> Any:
+    """A value written on the command line as `name=text`."""
+    return setting_named(name, where).parsed(text, where)
 
 
 def _toml(value: Any) -> str:

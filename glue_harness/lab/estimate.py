@@ -15,32 +15,35 @@ FLOATS = {"adamw": 4, "adafactor": 2}  # per trained parameter: weight, gradient
 
 def estimate(setup: Setup) -> dict[str, Any]:
     """Bytes of weights and optimiser state, and seconds of training (evaluation comes on top)."""
+    seconds = seconds_per_update(setup)
     return {
-        "parameters": setup.counts,
-        "learn_at_first": setup.learn_at_first,
+        "parameters": setup.learner.counts,
+        "learn_at_first": setup.learner.learn_at_first,
         "state_bytes": state_bytes(setup),
-        "seconds_per_step": (seconds := seconds_per_update(setup)),
-        "training_seconds": seconds * setup.plan.steps,
+        "seconds_per_step": seconds,
+        "training_seconds": seconds * setup.request.plan.steps,
     }
 
 
 def state_bytes(setup: Setup) -> int:
     """Weights, and gradients and moments of what learns, at its most."""
-    learning = setup.counts["trainable"]
-    return 4 * (setup.counts["total"] + (FLOATS[setup.plan.optimizer] - 1) * learning)
+    counts = setup.learner.counts
+    floats = FLOATS.get(setup.request.plan.optimizer, max(FLOATS.values()))
+    return 4 * (counts["total"] + (floats - 1) * counts["trainable"])
 
 
 def seconds_per_update(setup: Setup) -> float:
     """Median over a few forward and backward passes, each done before for its graph; gradients are thrown away."""
-    setup.model.module.train()
-    if hasattr(setup.method, "on_step"):
-        setup.method.on_step(setup.model, setup.plan, setup.plan.steps // 2)  # half way, as an average
+    learner, steps = setup.learner, setup.request.plan.steps
+    module = learner.model.module.train()
+    if hasattr(learner.method, "on_step"):
+        learner.method.on_step(learner.model, learner.plan, steps // 2)  # half way, as an average
     taken = []
     for step in range(TIMED):
         for _ in range(2):
             began = time.perf_counter()
-            sums = accumulate(setup.model, setup.feed.update(step % setup.plan.steps), setup.machine, setup.fit)
+            sums = accumulate(learner.model, setup.feed.update(step % steps), setup.machine, setup.fit)
             sums.tolist()  # waits for a GPU
-            setup.model.module.zero_grad(set_to_none=True)
+            module.zero_grad(set_to_none=True)
         taken.append(time.perf_counter() - began)
     return median(taken)

@@ -10,7 +10,8 @@ from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan, plan_from
 from glue_harness.core.record import Record
 from glue_harness.core.task import Example, Prediction, Task
-from glue_harness.models.interface import Model, count_parameters
+from glue_harness.models.interface import Model
+from glue_harness.models.packing import FINE
 from glue_harness.runs.origin import recorded_source
 from glue_harness.train import checkpoints, device
 from glue_harness.train.answers import answer, batches_of
@@ -29,17 +30,17 @@ class Trained:
         plan = self.plan.replace(answers=how or self.plan.answers)
         return answer(self.model, task, examples, plan, self.machine)
 
-    def shares(self, examples: Sequence[Example]) -> list[dict[str, float]]:
+    def shares(self, task: Task, examples: Sequence[Example]) -> list[dict[str, float]]:
         """The exact share of probability of every choice, for examples that have choices."""
         self.model.module.eval()
-        encoded = self.model.encode(examples)
+        encoded = self.model.encode(task, examples)
         found: list[dict[str, float]] = [{} for _ in examples]
         closed = [k for k, example in enumerate(examples) if example.choices]
         for members in batches_of([encoded[k] for k in closed], self.plan, self.machine):
             batch = [closed[k] for k in members]
             with self.machine.autocast():
-                collated = self.model.collate([encoded[k] for k in batch], self.machine.device)
-                shares = self.model.shares(collated, [examples[k].choices for k in batch])
+                laid = self.model.lay([[encoded[k]] for k in batch], self.machine.device, FINE)
+                shares = self.model.shares(laid, [examples[k].choices for k in batch])
             for k, share in zip(batch, shares, strict=True):
                 found[k] = share
         return found
@@ -53,6 +54,6 @@ def load(record: Record, run_folder: Path, step: int) -> Trained:
     precision = record.environment.get("precision", "auto")
     plan = plan_from(record.plan).replace(device="auto", precision=precision)
     model = checkpoints.rebuild(folder, plan.replace(model=recorded_source(record, run_folder.parent)))
-    machine = device.set_up(plan, device.choose(plan), count_parameters(model.module.parameters()))
+    machine = device.set_up(plan)
     model.module.to(machine.device)
     return Trained(plan, model, machine)

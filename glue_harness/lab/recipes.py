@@ -13,9 +13,9 @@ from glue_harness.suite.registry import Registry
 
 LENGTHS = {"glue": (512, 84), "superglue": (512, 62), "qa": (512, 97)}  # suite -> tokens of inputs, of targets
 OTHER_LENGTHS = (512, 512)
-Values = dict[str, Any]
+Settings = dict[str, Any]
 
-T5_UPDATES: Values = {
+T5_UPDATES: Settings = {
     "optimizer": "adafactor",
     "lr": 1e-3,
     "schedule": "constant",
@@ -26,7 +26,7 @@ T5_UPDATES: Values = {
 }
 
 
-def t5(tasks: Sequence[Task]) -> Values:
+def t5(tasks: Sequence[Task]) -> Settings:
     """How T5 was fine-tuned. Lengths are those of the suite that all tasks are from."""
     suites = {task.suite for task in tasks}
     max_input, max_target = LENGTHS.get(suites.pop(), OTHER_LENGTHS) if len(suites) == 1 else OTHER_LENGTHS
@@ -43,7 +43,7 @@ def t5(tasks: Sequence[Task]) -> Values:
     }
 
 
-def modern(tasks: Sequence[Task]) -> Values:
+def modern(tasks: Sequence[Task]) -> Settings:
     """What came out best of those measured (README, Recipes): T5's optimiser in smaller updates, closed answers."""
     return {
         "batch_size": 32,
@@ -53,17 +53,17 @@ def modern(tasks: Sequence[Task]) -> Values:
     }
 
 
-RECIPES: dict[str, Callable[[Sequence[Task]], Values]] = {"t5": t5, "modern": modern}
+RECIPES: dict[str, Callable[[Sequence[Task]], Settings]] = {"t5": t5, "modern": modern}
 
 
-def values_of(name: str, tasks: Sequence[str], registry: Registry) -> Values:
+def values_of(name: str, tasks: Sequence[str], registry: Registry) -> Settings:
     """A recipe for these tasks, as settings of a plan."""
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     return RECIPES[name](select(Plan(tuple(tasks)), registry))
 
 
-def overridden(values: Values, given: Mapping[str, Any]) -> Values:
+def overridden(values: Settings, given: Mapping[str, Any]) -> Settings:
     """A recipe's settings under those that a user gives. Examples and tokens both say how large an update is."""
     left_out = {"batch_tokens"} if "batch_size" in given else set()
     return {key: value for key, value in values.items() if key not in left_out} | dict(given)

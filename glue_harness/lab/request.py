@@ -1,4 +1,4 @@
-"""What the names in a plan mean: which tasks are trained on, what scores them, under which mixing."""
+"""A plan checked, and what its names mean: which tasks are trained on, what scores them, under which mixing."""
 
 from __future__ import annotations
 
@@ -6,20 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from glue_harness.core.errors import UsageError, unknown
-from glue_harness.core.plan import FIELDS, Plan
+from glue_harness.core.plan import Plan, default_of
+from glue_harness.core.settings import plugin_files
 from glue_harness.core.task import Task
 from glue_harness.data import check_where, mixing, mixtures, text
-from glue_harness.methods import METHODS
 from glue_harness.models.families import check_model
+from glue_harness.runs.origin import Origin, find_origin
+from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
 SIZED = ("proportional", "temperature")  # mixings that are T5's formula of a size
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The tasks a plan names, by what is done with them."""
+class Request:
+    """A plan whose names were checked, and what they mean here: made once, without torch, and what travels on."""
 
+    plan: Plan  # by our names of tasks, and a name of its model that means the same later
+    registry: Registry
+    origin: Origin  # where its model lies
     trained: tuple[Task, ...]  # in T5's sampling order: by name
     groups: dict[str, tuple[Task, ...]]  # task -> the tasks that score it, and choose its checkpoint together
     notes: tuple[str, ...]
@@ -30,8 +35,12 @@ class Chosen:
         return list({task.name: task for group in self.groups.values() for task in group}.values())
 
 
-def choose_tasks(plan: Plan, registry: Registry) -> Chosen:
-    """What the plan trains and what scores it. Names are checked here, before anything is read."""
+def make_request(plan: Plan, registry: Registry, store: Store | None = None) -> Request:
+    """Checks all that can be wrong with a plan before torch is imported or a row is read.
+
+    `store` has the runs that the plan's model may come from.
+    """
+    plan = canonical(plan, registry)
     check_names(plan)
     selected = select(plan, registry)
     trained = [task for task in selected if "train" in task.splits]
@@ -39,32 +48,50 @@ def choose_tasks(plan: Plan, registry: Registry) -> Chosen:
         raise nothing_to_train(selected, registry)
     check_text(plan, selected)
     rates(plan, registry, dict.fromkeys((task.name for task in trained), 1))  # unknown names in custom rates
+    origin = find_origin(plan, store, registry) if store else Origin(plan.model, plan.model)
+    scorers_of = {task.name: registry.scorers(task) for task in selected}
     groups: dict[str, tuple[Task, ...]] = {}
     notes = []
     for task in selected:
-        scorers = tuple(s for s in registry.scorers(task) if "validation" in s.splits and s.metrics)
+        scorers = tuple(s for s in scorers_of[task.name] if "validation" in s.splits and s.metrics)
         if scorers:
             groups[task.name] = scorers
         elif "train" in task.splits:
             notes.append(f"{task.name} is trained on but not scored: it has no labelled validation split")
         else:
             notes.append(f"{task.name} has hidden labels only: it is neither trained on nor scored")
-    grouped = {scorer.name for task in selected for scorer in registry.scorers(task) if scorer is not task}
-    groups = {name: group for name, group in groups.items() if name not in grouped}
-    notes += left_out(plan, registry, selected)
-    return Chosen(tuple(sorted(trained, key=lambda task: task.name)), groups, tuple(notes))
+    for name, scorers in scorers_of.items():  # a task that scores another one is no group of its own
+        for scorer in scorers:
+            if scorer.name != name:
+                groups.pop(scorer.name, None)
+    for suite in plan.tasks:  # what a suite's name does not bring along, so that nobody misses it silently
+        others = set(registry.suites.get(f"{suite}-all", ())) - {task.name for task in selected}
+        if suite in registry.suites and others:
+            left = ", ".join(sorted(others))
+            notes.append(f"{suite} leaves out {left}, as T5 does: neither trained on nor in the average")
+    return Request(
+        plan=plan.replace(model=origin.model),
+        registry=registry,
+        origin=origin,
+        trained=tuple(sorted(trained, key=lambda task: task.name)),
+        groups=groups,
+        notes=tuple(notes),
+    )
 
 
 def check_names(plan: Plan) -> None:
     """What can be wrong with a plan before tasks are looked at."""
-    if plan.mixing not in mixing.MIXINGS:
-        raise unknown("mixing", plan.mixing, mixing.MIXINGS)
-    if plan.method not in METHODS:
-        raise unknown("method", plan.method, METHODS)
+    for kind, name, known in (
+        ("mixing", plan.mixing, mixing.MIXINGS),
+        ("method", plan.method, plugin_files("method")),
+        ("optimizer", plan.optimizer, plugin_files("optimizer")),
+    ):
+        if name not in known:
+            raise unknown(kind, name, known)
     check_model(plan.model, plan.tokenizer)
     check_where(plan.data)
     has_mixture = any(map(mixtures.is_mixture, plan.tasks))
-    if plan.limit != FIELDS["limit"].default and plan.mixing not in SIZED and not has_mixture:
+    if plan.limit != default_of("limit") and plan.mixing not in SIZED and not has_mixture:
         raise UsageError(f"limit is {plan.limit:g} but mixing {plan.mixing!r} does not look at sizes: leave it out")
 
 
@@ -154,14 +181,3 @@ def rates_of_mixing(plan: Plan, registry: Registry, sizes: Mapping[str, int]) ->
 def halved(plan: Plan) -> tuple[str, ...]:
     """T5 counts half of each RTE where both benchmarks are trained together: the two are the same data."""
     return ("rte", "superglue_rte") if any("+" in name for name in plan.tasks) else ()
-
-
-def left_out(plan: Plan, registry: Registry, selected: list[Task]) -> list[str]:
-    """What a suite's name does not bring along, said so that nobody misses it silently."""
-    notes = []
-    for suite in plan.tasks:
-        others = set(registry.suites.get(f"{suite}-all", ())) - {task.name for task in selected}
-        if suite in registry.suites and others:
-            names = ", ".join(sorted(others))
-            notes.append(f"{suite} leaves out {names}, as T5 does: neither trained on nor in the average")
-    return notes

@@ -9,19 +9,17 @@ from datetime import UTC, datetime
 from glue_harness.core.errors import Stopped, UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.record import Record
-from glue_harness.lab.request import canonical, choose_tasks
+from glue_harness.lab.assemble import settle
+from glue_harness.lab.attempt import Attempt, Watcher
+from glue_harness.lab.request import Request, make_request
 from glue_harness.lab.signals import Stop, listening
-from glue_harness.lab.underway import UnderWay, Watcher
-from glue_harness.runs.claim import claim
-from glue_harness.runs.origin import find_origin
 from glue_harness.runs.resume import agreed_plan, mixed_digest, unfinished
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry, load_tasks
-from glue_harness.train import snapshots
 
 
 def run(
-    plan: Plan | None,
+    plan: Plan | Request | None,
     *,
     results: str | os.PathLike[str] = "results",
     registry: Registry | None = None,
@@ -38,34 +36,33 @@ def run(
     `resume` is the run to go on with, or `latest` for the newest unfinished one; its plan is the default then.
     A finished run is given back as it is. `force` goes on under a changed plan or data, and records that.
     """
-    registry, store = registry or load_tasks(), Store(results)
-    plan = plan and canonical(plan, registry)
-    if resume is None:
-        if plan is None:
-            raise UsageError("neither a plan nor a run to resume")
-        chosen = choose_tasks(plan, registry)
-        origin = find_origin(plan, store, registry)
-        plan = plan.replace(model=origin.model)
-        record = _begun(plan, store, stage, [*notes, *chosen.notes])
-    else:
+    store = Store(results)
+    request = plan if isinstance(plan, Request) else None
+    if plan is not None and request is None:
+        request = settle(make_request(plan, registry or load_tasks(), store))
+    if resume is not None:
         record = unfinished(store, resume)
-    with claim(store.run_folder(record.id)), listening() as stop:
+    elif request is None:
+        raise UsageError("neither a plan nor a run to resume")
+    else:
+        record = begun(request, store, stage, [*notes, *request.notes])
+    folder = store.run_folder(record.id)
+    with folder.claim(), listening() as stop:
         if resume is not None:
             record = store.find(record.id)  # nobody else writes it any more
-            plan = _go_on(record, plan, force)
-            chosen = choose_tasks(plan, registry)
-            origin = find_origin(plan, store, registry)
-        under_way = UnderWay(
-            plan, registry, chosen, origin, store, record, watcher, stop, checkpoint_every, resume is not None, force
-        )
+            agreed = go_on(record, request and request.plan, force)
+            if request is None or agreed != request.plan:
+                request = make_request(agreed, request.registry if request else registry or load_tasks(), store)
+        attempt = Attempt(request, folder, record, stop, watcher, checkpoint_every, resume is not None, force)
         if record.status != "finished":
-            _carry_out(under_way, stop)
-        snapshots.discard(under_way.folder, {score.step for score in record.scores.values()} | {plan.steps})
+            carry_out(attempt, store, stop)
+        folder.tidy({score.step for score in record.scores.values()} | {request.plan.steps})
         stop.obey()  # whoever asked this run to stop means those after it too
     return record
 
 
-def _begun(plan: Plan, store: Store, stage: str, notes: list[str]) -> Record:
+def begun(request: Request, store: Store, stage: str, notes: list[str]) -> Record:
+    plan = request.plan
     record = Record(
         id=store.new_id(plan),
         plan=plan.to_dict(),
@@ -78,21 +75,21 @@ def _begun(plan: Plan, store: Store, stage: str, notes: list[str]) -> Record:
     return record
 
 
-def _go_on(record: Record, plan: Plan | None, force: bool) -> Plan:
+def go_on(record: Record, plan: Plan | None, force: bool) -> Plan:
     """Makes the record that of a run under way again; tells the plan to go on with."""
-    plan, changes = agreed_plan(record, plan, force)
+    agreed, changes = agreed_plan(record, plan, force)
     if changes:
-        record.plan, record.digest = plan.to_dict(), mixed_digest(record, plan)
+        record.plan, record.digest = agreed.to_dict(), mixed_digest(record, agreed)
         record.notes += changes
     if record.status != "finished":
         record.status, record.error = "running", None
-    return plan
+    return agreed
 
 
-def _carry_out(under_way: UnderWay, stop: Stop) -> None:
-    record = under_way.record
+def carry_out(attempt: Attempt, store: Store, stop: Stop) -> None:
+    record = attempt.record
     try:
-        under_way.go()
+        attempt.go()
         record.status = "finished"
     except KeyboardInterrupt as error:
         record.status, record.error = "interrupted", _reason(error)
@@ -106,7 +103,8 @@ def _carry_out(under_way: UnderWay, stop: Stop) -> None:
         raise
     finally:
         with stop.later():
-            under_way.close()
+            if not attempt.close():
+                store.discard(record.id)
 
 
 def _reason(error: KeyboardInterrupt) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from glue_harness.core.errors import UsageError, unknown
-from glue_harness.core.plan import FIELDS, METHOD_SETTINGS, Plan
+from glue_harness.core.plan import Plan, default_of
 from glue_harness.core.record import Record, Score
 from glue_harness.data import mixtures
 from glue_harness.lab.request import canonical
@@ -71,7 +71,7 @@ class Brief:
         """A plan for one unit: what the others need is left out, so that it equals a run of the unit by itself."""
         kept = MIXED if unit in self.registry.suites else ()
         left_out = [*TEXT, *(name for name in MIXED if name not in kept)]
-        plan = self.plan.replace(tasks=(unit,), **{name: default(name) for name in left_out})
+        plan = self.plan.replace(tasks=(unit,), **{name: default_of(name) for name in left_out})
         return after(start, plan) if start else plan
 
     def joint(self, leave_out: str | None = None, text: bool = True) -> Plan:
@@ -93,8 +93,7 @@ class Brief:
 
     def first(self, name: str, plan: Plan) -> Stage:
         """A stage that others build on: longer, all parameters, scored once at its end."""
-        settings = {key: default(key) for key in METHOD_SETTINGS}
-        return Stage(name, plan.replace(steps=self.first_steps, eval_every=self.first_steps, method="full", **settings))
+        return Stage(name, plan.replace(steps=self.first_steps, eval_every=self.first_steps, method="full"))
 
 
 def single(brief: Brief) -> list[Stage]:
@@ -152,11 +151,6 @@ def tuned(brief: Brief, start: Stage) -> list[Stage]:
 def after(start: Stage, plan: Plan) -> Plan:
     """The plan from the end of an earlier stage, whose vocabulary comes along."""
     return plan.replace(model=f"plan:{start.plan.digest}", tokenizer=None)
-
-
-def default(name: str) -> object:
-    field = FIELDS[name]
-    return {} if name == "rates" else field.default
 
 
 def stages_of(strategy: str, plan: Plan, registry: Registry, first_steps: int | None = None) -> list[Stage]:

@@ -1,21 +1,20 @@
-"""Fine-tuning methods: one file each, named after itself, that says which parameters learn."""
+"""Fine-tuning methods: one file each, named after itself, that says which parameters learn.
+
+A method with settings of its own declares them as `SETTINGS` (core/settings.py).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
-from glue_harness.core.errors import unknown
+from glue_harness.core.plan import Plan
+from glue_harness.core.settings import load_plugin
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from glue_harness.core.plan import Plan
     from glue_harness.models.interface import Model
-
-METHODS = tuple(sorted(file.stem for file in Path(__file__).parent.glob("*.py") if not file.stem.startswith("_")))
 
 
 class Method(Protocol):
@@ -29,14 +28,13 @@ class Method(Protocol):
 
 
 def load_method(name: str) -> Method:
-    if name not in METHODS:
-        raise unknown("method", name, METHODS)
-    return import_module(f"{__name__}.{name}")
+    return cast(Method, load_plugin("method", name))
 
 
 def learn_only(model: Model, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:
-    """Marks these as learning and all others as not."""
-    learning = list(parameters)
+    """Marks these as learning, and heads made for the tasks, which nobody has trained yet; all others as not."""
+    heads = (parameter for head in model.parts().heads for parameter in head.parameters())
+    learning = list(dict.fromkeys((*parameters, *heads)))
     model.module.requires_grad_(False)
     for parameter in learning:
         parameter.requires_grad_(True)

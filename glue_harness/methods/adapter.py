@@ -4,9 +4,22 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glue_harness.core.plan import Plan
+from glue_harness.core.settings import Setting
 from glue_harness.methods import learn_only
 from glue_harness.models.interface import Model
 
+SETTINGS = (
+    Setting("adapter_width", int, 128, "Inner size of an adapter, for --method adapter.", "Model", above=0, fixed=True),
+    Setting(
+        "adapter_trains",
+        str,
+        "adapters+norms",
+        "adapters+norms (T5's paper) or adapters (its code).",
+        "Model",
+        choices=("adapters+norms", "adapters"),
+        fixed=True,
+    ),
+)
 START = 0.1  # spread of what a new adapter adds to a normalised state, whatever its width
 
 
@@ -29,10 +42,10 @@ class Adapter(nn.Module):
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
     """The paper trains the model's layer norms too; T5's released recipe only what is in the adapters."""
-    blocks = model.blocks()
-    size = blocks.shared[0].shape[-1]
-    learning = list(blocks.norms) if plan.adapter_trains == "adapters+norms" else []
-    for sub_layer in blocks.feed_forwards:
+    parts = model.parts()
+    size = parts.embeddings.weight.shape[-1]
+    learning = list(parts.norms) if plan.adapter_trains == "adapters+norms" else []
+    for sub_layer in parts.feed_forwards:
         rate = next(part.p for part in sub_layer.modules() if isinstance(part, nn.Dropout))
         sub_layer.adapter = Adapter(size, plan.adapter_width, rate)
         sub_layer.register_forward_hook(through_adapter)  # unlike a wrapper, leaves the names of weights as they are

@@ -12,6 +12,5 @@ from glue_harness.models.interface import Model
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
-    blocks = model.blocks()
-    last = (blocks.decoder or blocks.encoder)[-1]
-    return learn_only(model, [*last.parameters(), blocks.norms[-1]])
+    parts = model.parts()
+    return learn_only(model, [*parts.stacks[-1][-1].parameters(), parts.norms[-1]])

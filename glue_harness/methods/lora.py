@@ -4,10 +4,11 @@ from torch import nn
 
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
+from glue_harness.core.settings import Setting
 from glue_harness.methods import learn_only
 from glue_harness.models.interface import Model
 
-TARGETS = ["q", "v"]  # as the T5 family names them
+SETTINGS = (Setting("lora_rank", int, 8, "Rank of the updates, for --method lora.", above=0, fixed=True),)
 SCALE = 2  # lora_alpha over the rank
 
 
@@ -17,6 +18,6 @@ def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
     except ImportError:
         raise UsageError("method lora needs peft: pip install 'glue-harness[lora]'") from None
     rank = plan.lora_rank
-    config = LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules=TARGETS)
+    config = LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules=list(model.parts().attention))
     inject_adapter_in_model(config, model.module)
     return learn_only(model, [p for name, p in model.module.named_parameters() if "lora_" in name])

@@ -5,24 +5,27 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from glue_harness.core.plan import Plan
+from glue_harness.core.settings import Setting
 from glue_harness.methods import learn_only
 from glue_harness.models.interface import Model
 
+SETTINGS = (Setting("prompt_length", int, 20, "Vectors of a prompt, for --method prompt.", above=0, fixed=True),)
 COMMON = 5000  # the prompt starts as so many of the vocabulary's first tokens, which are the frequent ones
 SPECIAL = 3  # padding, end, unknown
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
-    encoder, (embeddings, *_) = model.module.encoder, model.blocks().shared
+    parts = model.parts()
+    reader, embeddings = parts.reader, parts.embeddings.weight
     random = torch.Generator().manual_seed(plan.seed)
     tokens = torch.randint(SPECIAL, min(COMMON, len(embeddings)), (plan.prompt_length,), generator=random)
-    encoder.prompt = nn.Parameter(embeddings[tokens.to(embeddings.device)].detach().clone())
+    reader.prompt = nn.Parameter(embeddings[tokens.to(embeddings.device)].detach().clone())
     model.prompt_length = plan.prompt_length
 
     def forward(ids: Tensor) -> Tensor:
-        of_tokens = functional.embedding(ids.clamp(min=0), encoder.embed_tokens.weight)
-        of_prompt = functional.embedding((-1 - ids).clamp(min=0), encoder.prompt).to(of_tokens.dtype)
+        of_tokens = functional.embedding(ids.clamp(min=0), parts.embeddings.weight)
+        of_prompt = functional.embedding((-1 - ids).clamp(min=0), reader.prompt).to(of_tokens.dtype)
         return torch.where(ids[..., None] < 0, of_prompt, of_tokens)
 
-    encoder.embed_tokens.forward = forward  # unlike a wrapper, leaves the names of weights as they are
-    return learn_only(model, [encoder.prompt])
+    parts.embeddings.forward = forward  # unlike a wrapper, leaves the names of weights as they are
+    return learn_only(model, [reader.prompt])

@@ -9,11 +9,11 @@ from torch import nn
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.methods import learn_only
-from glue_harness.models.interface import Blocks, Model
+from glue_harness.models.interface import Model
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
-    episodes = count_episodes(model.blocks())
+    episodes = max(map(len, model.parts().stacks))
     if plan.steps < episodes:
         raise UsageError(
             f"unfreeze needs a step for each of the {episodes} layers of {plan.model!r}: steps is {plan.steps}"
@@ -25,13 +25,9 @@ def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
 
 def on_step(model: Model, plan: Plan, step: int) -> None:
     """Of a stack that is less deep than the other, the same share is frozen, rounded down."""
-    blocks = model.blocks()
-    episodes = count_episodes(blocks)
+    stacks = model.parts().stacks
+    episodes = max(map(len, stacks))
     left = episodes - 1 - step * episodes // plan.steps
-    for stack in (blocks.encoder, blocks.decoder):
+    for stack in stacks:
         for depth, block in enumerate(stack):
             block.requires_grad_(depth >= len(stack) * left // episodes)
-
-
-def count_episodes(blocks: Blocks) -> int:
-    return max(len(blocks.encoder), len(blocks.decoder))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -26,12 +26,17 @@ class Batch:
     labels: Tensor
     memory: list[Tensor] = field(default_factory=list)  # the encoder's output, once an answering function has it
 
+    def only(self, rows: Sequence[int]) -> Batch:
+        """What answering needs of some rows; what the encoder made of them is not made again."""
+        memory = [states[list(rows)] for states in self.memory]
+        return replace(self, inputs=self.inputs[list(rows)], segments=self.segments[list(rows)], memory=memory)
+
 
 def lay(rows: Sequence[Sequence[Encoded]], device: torch.device, start: int, grid: Grid) -> Batch:
     """The tensors of packed rows; on a coarse grid filled up with empty rows and ignored labels."""
     height = multiple(len(rows), grid.rows)
-    inputs = lay_out([[e.inputs for e in row] for row in rows], height, side(rows, "length", grid.width), PAD)
-    targets = lay_out([[e.targets for e in row] for row in rows], height, side(rows, "target_length", grid.depth), PAD)
+    inputs = lay_out([[e.streams[0] for e in row] for row in rows], height, longest(rows, 0, grid.width), PAD)
+    targets = lay_out([[e.streams[1] for e in row] for row in rows], height, longest(rows, 1, grid.depth), PAD)
     places = np.flatnonzero(targets.segments)
     filling = multiple(len(places), grid.labels) - len(places)
     arrays = (
@@ -45,9 +50,9 @@ def lay(rows: Sequence[Sequence[Encoded]], device: torch.device, start: int, gri
     return Batch(*(moved(torch.from_numpy(array), device) for array in arrays))
 
 
-def side(rows: Sequence[Sequence[Encoded]], of: str, unit: int) -> int:
+def longest(rows: Sequence[Sequence[Encoded]], stream: int, unit: int) -> int:
     """How long the longest row is, in whole units."""
-    return multiple(max(sum(getattr(e, of) for e in row) for row in rows), unit)
+    return multiple(max(sum(e.sizes[stream] for e in row) for row in rows), unit)
 
 
 def moved(tensor: Tensor, device: torch.device) -> Tensor:

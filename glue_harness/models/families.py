@@ -1,43 +1,88 @@
-"""T5s that can be made from scratch: the published shapes, and one that a laptop trains in a minute."""
+"""The table of model families, known without torch: names, shapes from scratch, and where a model's weights lie.
+
+A family's file declares `FAMILY = Family(...)`, which is read without running the file.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from importlib import import_module
+import contextlib
+import json
+import math
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glue_harness.core.errors import UsageError, unknown
 from glue_harness.core.plan import EARLIER, Plan
+from glue_harness.core.settings import PLUGINS, declared_constant, load_plugin, plugin_files
+from glue_harness.core.task import Task
 
 if TYPE_CHECKING:
     from glue_harness.models.interface import Model
 
-SHAPES = {
-    "tiny": {"d_model": 128, "d_kv": 32, "d_ff": 512, "num_layers": 2, "num_heads": 4},
-    "mini": {"d_model": 256, "d_kv": 64, "d_ff": 1024, "num_layers": 4, "num_heads": 4},
-    "small": {"d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_heads": 8},
-    "base": {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12},
-    "large": {"d_model": 1024, "d_kv": 64, "d_ff": 4096, "num_layers": 24, "num_heads": 16},
-}
-TINY = "tiny"
-FROM_SCRATCH = (TINY, *(f"t5:{size}" for size in SHAPES if size != TINY))
+HUB_TIMEOUT = 10  # seconds
+LARGEST_HEAD = 64 * 2**20  # bytes of a file of weights that describe them
 
 
-def load_model(plan: Plan, texts: Iterable[str]) -> Model:
-    """The plan's model on the CPU. `texts` are the tasks' own, for a vocabulary learned from them."""
-    return import_module("glue_harness.models.t5").load(plan, texts)
+@dataclass(frozen=True)
+class Family:
+    types: tuple[str, ...]  # `model_type` in a config.json
+    shapes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # model from scratch -> its sizes
+    millions: Mapping[str, float] = field(default_factory=dict)  # model from scratch -> millions of parameters
+    learns_vocabulary: tuple[str, ...] = ()  # those of them that need none to start with
+    name: str = ""  # of its file
+
+
+def families() -> tuple[Family, ...]:
+    return _families(os.environ.get(PLUGINS, ""))
+
+
+@lru_cache
+def _families(plugins: str) -> tuple[Family, ...]:
+    declared = {name: declared_constant(file, "FAMILY", Family=Family) for name, file in plugin_files("family").items()}
+    return tuple(replace(family, name=name) for name, family in declared.items() if family)
+
+
+def shapes() -> dict[str, Mapping[str, int]]:
+    """Every model that can be made from scratch, smallest first within a family."""
+    return {model: shape for family in families() for model, shape in family.shapes.items()}
+
+
+def is_from_scratch(model: str) -> bool:
+    return model in shapes()
+
+
+def learns_vocabulary(plan: Plan) -> bool:
+    """Whether a plan's model makes its vocabulary of the tasks' own texts."""
+    return not plan.tokenizer and any(plan.model in family.learns_vocabulary for family in families())
+
+
+def millions_of(model: str, source: str) -> float | None:
+    """Millions of parameters of a model that is not loaded yet: from the table, or from the heads of its files."""
+    if is_from_scratch(model):
+        return next(family.millions[model] for family in families() if model in family.shapes)
+    if not Path(source).is_dir():
+        return None
+    total = 0
+    for file in Path(source).glob("*.safetensors"):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError), open(file, "rb") as opened:
+            head = json.loads(opened.read(min(LARGEST_HEAD, int.from_bytes(opened.read(8), "little"))))
+            total += sum(math.prod(facts["shape"]) for name, facts in head.items() if name != "__metadata__")
+    return total / 1e6
 
 
 def check_model(model: str, tokenizer: str | None) -> None:
     """Whether a model's name can be meant: cheap, so that a typo does not wait for torch."""
     if tokenizer and not Path(tokenizer).is_dir():
         raise UsageError(f"tokenizer folder {tokenizer!r} does not exist (--tokenizer)")
-    if model in FROM_SCRATCH:
-        if model != TINY and not tokenizer:
+    if is_from_scratch(model):
+        if not tokenizer and not any(model in family.learns_vocabulary for family in families()):
             raise UsageError(f"{model} starts from scratch: give its vocabulary with --tokenizer DIR")
     elif not model.startswith(EARLIER) and not Path(model).is_dir() and not looks_like_hub_id(model):
-        raise unknown("model", model, FROM_SCRATCH)
+        raise unknown("model", model, shapes())
     elif tokenizer:
         raise UsageError(f"model {model!r} has a vocabulary of its own: leave out --tokenizer")
 
@@ -45,3 +90,46 @@ def check_model(model: str, tokenizer: str | None) -> None:
 def looks_like_hub_id(model: str) -> bool:
     """`owner/name`, or one of the Hub's old names without owner, such as `t5-small`."""
     return ":" not in model and not model.startswith((".", "/")) and ("/" in model or "-" in model)
+
+
+def load_model(plan: Plan, tasks: Sequence[Task], texts: Iterable[str]) -> Model:
+    """The plan's model on the CPU. `tasks` are those it will answer; `texts` theirs, for a vocabulary to learn."""
+    check_model(plan.model, plan.tokenizer)
+    known = families()
+    if is_from_scratch(plan.model):
+        source, family = None, next(family for family in known if plan.model in family.shapes)
+    else:
+        source = model_folder(plan.model)
+        kind = model_type(source, plan.model)
+        found = [family for family in known if kind in family.types]
+        if not found:
+            types = ", ".join(name for family in known for name in family.types)
+            raise UsageError(f"model {plan.model!r} is a {kind}: known families: {types}")
+        family = found[0]
+    return load_plugin("family", family.name).load(plan, source, tasks, texts)
+
+
+def model_type(folder: Path, name: str) -> str:
+    try:
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["model_type"])
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        reason = "it has no config.json" if isinstance(error, FileNotFoundError) else f"its config.json: {error}"
+        raise UsageError(f"model {name!r} cannot be loaded: {reason}") from None
+
+
+def model_folder(name: str) -> Path:
+    """A local folder as it is; a Hub id through the local cache or the network."""
+    if Path(name).is_dir():
+        return Path(name)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
+
+    wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "*.model", "tokenizer*.json"]
+    try:
+        return Path(snapshot_download(name, allow_patterns=wanted, etag_timeout=HUB_TIMEOUT))
+    except (HFValidationError, RepositoryNotFoundError):
+        raise UsageError(f"model {name!r} is neither a folder here nor a model on the Hub") from None
+    except (OSError, HfHubHTTPError, RuntimeError):
+        raise UsageError(
+            f"model {name!r} is not in the local cache and the Hub cannot be reached: use --model DIR or --model tiny"
+        ) from None

@@ -1,4 +1,7 @@
-"""What the loop and the answers know of a model, whatever its family."""
+"""What the loop, the answers and the methods know of a model, whatever its family.
+
+A family is one file here that declares `FAMILY` (models/families.py) and defines `load(plan, source, tasks, texts)`.
+"""
 
 from __future__ import annotations
 
@@ -11,16 +14,15 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
-from glue_harness.core.task import Example, SpanNoise
+from glue_harness.core.task import Example, SpanNoise, Task
 from glue_harness.models.packing import Grid
-from glue_harness.models.tokenizer import Tokenizer
 
 
 class Loss(NamedTuple):
-    """A sum, not a mean: the loop divides by the tokens of the whole update."""
+    """A sum over terms, not a mean: the loop divides by the terms of the whole update."""
 
     total: Tensor
-    each: Tensor  # cross-entropy of every target token, in the order of the examples, without gradient
+    each: Tensor  # every term, in the order of the examples, without gradient
 
 
 class Answer(NamedTuple):
@@ -28,81 +30,93 @@ class Answer(NamedTuple):
     scores: dict[str, float]  # choice -> its share of probability, as far as it was computed
 
 
-@dataclass(frozen=True)
-class Blocks:
-    """A model's layers from the bottom to the top. A model with one stack has no decoder."""
-
-    encoder: Sequence[nn.Module]
-    decoder: Sequence[nn.Module]
-    shared: Sequence[nn.Parameter]  # embeddings, and the output matrix where it is tied
-    feed_forwards: Sequence[nn.Module]  # the sub-layer that gives each block's output
-    norms: Sequence[nn.Parameter]  # scales of the layer norms; the last one stands before the head
-
-
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """An example in tokens: lists, or arrays that look into a cache."""
+    """An example in tokens: lists, or arrays that look into a cache.
 
-    inputs: Sequence[int]
-    targets: Sequence[int]
+    Where a model writes its answer, the last stream is the right one, and every token of it is a term of the loss.
+    Where a head gives it, `gold` is the label's number (or the number itself) and `head` the task it belongs to.
+    """
+
+    streams: tuple[Sequence[int], ...]
+    gold: float | None = None
+    head: str = ""
 
     @property
     def length(self) -> int:
-        return len(self.inputs)
+        """Of the stream that decides how much room an example takes."""
+        return len(self.streams[0])
 
     @property
-    def target_length(self) -> int:
-        return len(self.targets)
+    def sizes(self) -> tuple[int, ...]:
+        return tuple(map(len, self.streams))
+
+    @property
+    def terms(self) -> int:
+        """How many terms of the loss are its."""
+        return len(self.streams[-1]) if self.gold is None else 1
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What methods take hold of, by its role."""
+
+    stacks: Sequence[Sequence[nn.Module]]  # blocks from bottom to top; the last stack gives the answer
+    feed_forwards: Sequence[nn.Module]  # the sub-layer that gives each block's output
+    attention: Sequence[str]  # names of the query and value matrices in each attention
+    norms: Sequence[nn.Parameter]  # scales of the layer norms; the last one stands before the answer
+    embeddings: nn.Module  # of the input tokens
+    reader: nn.Module  # the module that holds them, and whatever else comes before the blocks
+    heads: Sequence[nn.Module] = ()  # made for the tasks: without training they answer by chance
 
 
 class Model(Protocol):
-    """All that the loop and the answers know of a model."""
-
     module: nn.Module
-    tokenizer: Tokenizer
+    lengths: tuple[int, ...]  # most tokens in each stream
+    vocabulary: int  # ids of tokens are below it
+    fingerprint: list[str]  # of all that decides how a text becomes tokens
     prompt_length: int  # every input begins with ids -1, -2, ...: a method says what they are
     origin: dict[str, Any]  # where the weights came from, for the record
-    has_sentinels: bool  # without them it cannot learn from text alone
     token_bytes: int  # about what training keeps of an input token
 
-    def encode(self, examples: Sequence[Example]) -> list[Encoded]:
-        """Examples as tokens: a function of the texts, the vocabulary and the plan's lengths alone."""
+    def check(self, tasks: Sequence[Task]) -> None:
+        """Refuses tasks that this model cannot learn, with the reason."""
 
-    def denoising(self, ids: Sequence[int], noise: SpanNoise, random: Random) -> Any:
-        """A part of a tokenised text, corrupted, with what was hidden of it as the target."""
+    def encode(self, task: Task, examples: Sequence[Example]) -> list[Encoded]:
+        """Examples as tokens: a function of the texts, the vocabulary and `lengths` alone."""
 
-    def collate(self, encoded: Sequence[Any], device: torch.device) -> Any:
-        """A batch of one example a row: what the answering functions take."""
+    def corrupt(self, text: Encoded, noise: SpanNoise, random: Random) -> Encoded:
+        """A part of a text without a target, corrupted, with what was hidden of it as the target."""
 
-    def lay(self, rows: Sequence[Sequence[Any]], device: torch.device, grid: Grid) -> Any:
-        """A batch of packed rows, several examples in each: what `loss` takes."""
+    def filler(self, length: int) -> Encoded:
+        """An example of that length which means nothing: to find out what fits into memory."""
+
+    def lay(self, rows: Sequence[Sequence[Encoded]], device: torch.device, grid: Grid) -> Any:
+        """A batch of packed rows, several examples in each."""
 
     def loss(self, batch: Any, lean: bool = False) -> Loss:
-        """Teacher-forced cross-entropy, summed over the tokens of the targets; `lean` saves memory and costs time."""
+        """Summed over the terms of the batch; `lean` saves memory and costs time."""
 
     def compile(self) -> None:
         """Has torch make one graph of the loss for each shape of a batch."""
 
-    def target_tokens(self, encoded: Sequence[Any]) -> int:
-        """How many tokens `loss` will sum over."""
+    def answer(self, batch: Any, choices: Sequence[Sequence[str]], strict: bool, length: int) -> list[Answer]:
+        """The best of each example's choices; a free text of at most `length` tokens where it has none.
 
-    def choose(self, batch: Any, choices: Sequence[Sequence[str]]) -> list[Answer]:
-        """The greedy answer among each example's choices."""
+        `strict`: a choice stands only if free decoding gives it; else what free decoding gives is the answer.
+        """
 
     def shares(self, batch: Any, choices: Sequence[Sequence[str]]) -> list[dict[str, float]]:
         """The part that each choice has of the probability of all of an example's choices."""
 
-    def agrees(self, batch: Any, texts: Sequence[str]) -> list[bool]:
-        """Whether free greedy decoding would give exactly this text."""
-
-    def generate(self, batch: Any, length: int) -> list[Answer]:
-        """Greedy free text of at most `length` tokens."""
-
-    def blocks(self) -> Blocks:
-        """The ordered layers, for methods that train some of them."""
+    def parts(self) -> Parts:
+        """Layers by role, for methods that train or change some of them."""
 
     def save(self, folder: Path) -> None:
         """Weights, configuration and vocabulary, such that `load_model` reads them back."""
+
+    def save_vocabulary(self, folder: Path) -> None:
+        """What `save` writes beside the weights of a model that was changed only in part."""
 
     def load_weights(self, folder: Path) -> None:
         """Weights that `save` wrote, into this model."""

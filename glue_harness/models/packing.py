@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-Sizes = Sequence[int]  # of one example: the length of each of its features
-Row = list[int]  # the examples that stand in it, by number
+Lengths = Sequence[int]  # of an example's streams: a T5's input and target, an encoder's only input
+PackedRow = list[int]  # the examples that stand in it, by number
 
 ATTENTION = 1500  # tokens: a row of that width pays as much for attention as for everything else, on a CPU
 WIDTHS = 12  # tried at most
-SLACK = 2  # a row may hold so many times the target tokens that its input tokens bring on average
+SLACK = 2  # a row may hold so many times the tokens of another stream that its first stream brings on average
 
 
 class Grid(NamedTuple):
@@ -24,23 +24,17 @@ class Grid(NamedTuple):
 
     width: int = 1
     rows: int = 1
-    depth: int = 1  # of the targets
+    depth: int = 1  # of the streams after the first
     labels: int = 1
 
 
 FINE = Grid()
 
 
-def trimmed(ids: Sequence[int], length: int) -> Sequence[int]:
-    """T5 cuts to the length, and then takes the number of ids that are not 0 for the size of what is left."""
-    cut = ids[:length]
-    return cut[: np.count_nonzero(cut)]
-
-
-def t5_rows(examples: Iterable[Sizes], lengths: Sizes) -> list[Row]:
+def t5_rows(examples: Iterable[Lengths], lengths: Lengths) -> list[PackedRow]:
     """T5's packer: greedy, in order, in groups of max(lengths) examples; no row goes on into the next group."""
     sizes, group = list(examples), max(lengths)
-    rows: list[Row] = []
+    rows: list[PackedRow] = []
     for first in range(0, len(sizes), group):
         filled = None
         for number in range(first, min(first + group, len(sizes))):
@@ -55,38 +49,41 @@ def t5_rows(examples: Iterable[Sizes], lengths: Sizes) -> list[Row]:
     return rows
 
 
-def best_fit(sizes: Sequence[tuple[int, int]], width: int, depth: int) -> list[Row]:
-    """Longest first, each into the fullest row that still has room for its input and its target."""
-    rows: list[Row] = []
-    room: list[tuple[int, int, int]] = []  # input tokens left, row, target tokens left; sorted
+def best_fit(sizes: Sequence[Lengths], width: int, depths: Lengths) -> list[PackedRow]:
+    """Longest first, each into the fullest row that still has room for it: `width` in the first stream,
+    `depths` (or what the row's first example takes) in the others."""
+    rows: list[PackedRow] = []
+    room: list[tuple[int, int, Lengths]] = []  # left in the first stream, row, left in the others; sorted
     for number in sorted(range(len(sizes)), key=lambda k: (-sizes[k][0], k)):
-        inputs, targets = sizes[number]
-        place = bisect_left(room, (inputs,))
-        while place < len(room) and room[place][2] < targets:
+        first, *others = sizes[number]
+        place = bisect_left(room, (first,))
+        while place < len(room) and any(need > free for need, free in zip(others, room[place][2], strict=True)):
             place += 1
-        left, row, deep = room.pop(place) if place < len(room) else (width, len(rows), max(depth, targets))
-        if row == len(rows):
+        if place < len(room):
+            left, row, free = room.pop(place)
+        else:
+            left, row, free = width, len(rows), [max(pair) for pair in zip(depths, others, strict=True)]
             rows.append([])
         rows[row].append(number)
-        insort(room, (left - inputs, row, deep - targets))
+        insort(room, (left - first, row, [free - need for free, need in zip(free, others, strict=True)]))
     return [sorted(row) for row in rows]
 
 
-def pack(sizes: Sequence[tuple[int, int]], grid: Grid = FINE) -> list[Row]:
+def pack(sizes: Sequence[Lengths], grid: Grid = FINE) -> list[PackedRow]:
     """Rows of the width that costs least: wide ones waste less padding, and more attention between strangers."""
-    longest = max(inputs for inputs, _ in sizes)
-    least = -(-longest // grid.width) * grid.width
+    totals, longest = zip(*((sum(stream), max(stream)) for stream in zip(*sizes, strict=True)), strict=True)
+    least = multiple(longest[0], grid.width)
     step = max(grid.width, -(-least // WIDTHS // grid.width) * grid.width)
-    inputs, targets = (sum(column) for column in zip(*sizes, strict=True))
-    deepest = max(deep for _, deep in sizes)
-    options = [
-        best_fit(sizes, width, deepest + SLACK * width * targets // inputs)
-        for width in range(least, 2 * least + 1, step)
-    ]
+
+    def depths(width: int) -> list[int]:
+        """A row's share of the other streams, with some slack."""
+        return [most + SLACK * width * total // totals[0] for most, total in zip(longest[1:], totals[1:], strict=True)]
+
+    options = [best_fit(sizes, width, depths(width)) for width in range(least, 2 * least + 1, step)]
     return min(options, key=lambda rows: cost(rows, sizes, grid))
 
 
-def cost(rows: Sequence[Row], sizes: Sequence[tuple[int, int]], grid: Grid = FINE) -> float:
+def cost(rows: Sequence[PackedRow], sizes: Sequence[Lengths], grid: Grid = FINE) -> float:
     """Of a batch, in tokens."""
     width = multiple(max(sum(sizes[k][0] for k in row) for row in rows), grid.width)
     return multiple(len(rows), grid.rows) * width * (1 + width / ATTENTION)

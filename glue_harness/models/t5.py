@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import string
 from collections.abc import Iterable, Sequence
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -16,23 +15,37 @@ from torch.nn import functional
 
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import Plan
-from glue_harness.core.task import Example, SpanNoise
+from glue_harness.core.settings import Setting
+from glue_harness.core.task import Example, SpanNoise, Task
 from glue_harness.models import stacks
 from glue_harness.models.batch import IGNORED, Batch, lay, padded
 from glue_harness.models.dropout import replace_dropout
-from glue_harness.models.families import FROM_SCRATCH, SHAPES, TINY, check_model
+from glue_harness.models.families import Family
 from glue_harness.models.feed_forward import replace_feed_forward
 from glue_harness.models.graphs import Forward, Graphs
-from glue_harness.models.interface import Answer, Blocks, Encoded, Loss
+from glue_harness.models.interface import Answer, Encoded, Loss, Parts
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Bytes, Tokenizer, cut, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
 from glue_harness.suite.spans import corrupt, draw_mask, longest
 
-FAMILY = ("t5", "mt5", "umt5")
+FAMILY = Family(
+    types=("t5", "mt5", "umt5"),
+    shapes={  # tiny trains on a laptop in a minute; the others are the published ones
+        "tiny": {"d_model": 128, "d_kv": 32, "d_ff": 512, "num_layers": 2, "num_heads": 4},
+        "t5:mini": {"d_model": 256, "d_kv": 64, "d_ff": 1024, "num_layers": 4, "num_heads": 4},
+        "t5:small": {"d_model": 512, "d_kv": 64, "d_ff": 2048, "num_layers": 6, "num_heads": 8},
+        "t5:base": {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12},
+        "t5:large": {"d_model": 1024, "d_kv": 64, "d_ff": 4096, "num_layers": 24, "num_heads": 16},
+    },
+    millions={"tiny": 1.7, "t5:mini": 15.5, "t5:small": 60.5, "t5:base": 222.9, "t5:large": 737.7},
+    learns_vocabulary=("tiny",),
+)
+SETTINGS = (
+    Setting("z_loss", float, 0.0, "Weight of log(Z)^2, Z what a token's probabilities are divided by.", least=0),
+)
 WEIGHTS = "model.safetensors"
 TINY_VOCABULARY = 4096
-HUB_TIMEOUT = 10  # seconds
 KEPT = 16  # bytes of each value that a block makes: in fp32 and bf16, with masks and what the backward pass adds
 PUBLISHED_VOCABULARY = 32_128  # 32,000 pieces, 100 sentinels, padding to a multiple of 128
 
@@ -44,7 +57,9 @@ class T5:
         self.module = module
         self.tokenizer = tokenizer
         self.origin = origin
-        self.max_input, self.max_target = plan.max_input, plan.max_target
+        self.name = plan.model
+        self.lengths = (plan.max_input, plan.max_target)
+        self.vocabulary = tokenizer.size + SENTINELS
         self.start = module.config.decoder_start_token_id
         self.scale = head_scale(module)
         self.z_loss = plan.z_loss
@@ -54,10 +69,23 @@ class T5:
         self._forward: Forward = self._losses
         self._tries: dict[tuple[str, ...], Node] = {}
 
-    def encode(self, examples: Sequence[Example]) -> list[Encoded]:
+    def check(self, tasks: Sequence[Task]) -> None:
+        noisy = [task.name for task in tasks if task.noise]
+        if noisy and not self.has_sentinels:
+            names = ", ".join(noisy)
+            raise UsageError(f"model {self.name!r} has no sentinels, which {names} needs: use a T5 or a ByT5")
+
+    def encode(self, task: Task, examples: Sequence[Example]) -> list[Encoded]:
         inputs = self.tokenizer.encode([example.inputs for example in examples])
+        if task.noise:  # what is hidden of a text is drawn anew each time
+            return [Encoded((ids,)) for ids in inputs]
         targets = self.tokenizer.encode([example.target for example in examples])
-        return [Encoded(cut(i, self.max_input), cut(t, self.max_target)) for i, t in zip(inputs, targets, strict=True)]
+        most_in, most_out = self.lengths
+        return [Encoded((cut(i, most_in), cut(t, most_out))) for i, t in zip(inputs, targets, strict=True)]
+
+    @property
+    def fingerprint(self) -> list[str]:
+        return [type(self.tokenizer).__name__, self.tokenizer.fingerprint]
 
     @property
     def has_sentinels(self) -> bool:
@@ -70,25 +98,23 @@ class T5:
         config = self.module.config
         return KEPT * config.num_layers * (4 * config.d_model + config.d_ff)
 
-    def denoising(self, ids: Sequence[int], noise: SpanNoise, random: Random) -> Encoded:
+    def corrupt(self, text: Encoded, noise: SpanNoise, random: Random) -> Encoded:
         """Of a text that is too long, as T5 does, a part that begins at a random token."""
-        length = longest(noise, self.max_input, self.max_target, SENTINELS)
+        ids = list(map(int, text.streams[0]))
+        length = longest(noise, *self.lengths, SENTINELS)
         start = random.randint(0, max(0, len(ids) - length))
         part = ids[start : start + length]
         hidden, first = draw_mask(noise, random, len(part)), self.tokenizer.first_sentinel
         inputs, targets = corrupt(part, hidden, lambda span: first - span)
-        return Encoded([*inputs, EOS], [*targets, EOS])
+        return Encoded(([*inputs, EOS], [*targets, EOS]))
 
-    def collate(self, encoded: Sequence[Encoded], device: torch.device) -> Batch:
-        return self.lay([[e] for e in encoded], device)
+    def filler(self, length: int) -> Encoded:
+        return Encoded(([EOS] * length, [EOS]))
 
     def lay(self, rows: Sequence[Sequence[Encoded]], device: torch.device, grid: Grid = FINE) -> Batch:
         if prompt := range(-1, -1 - self.prompt_length, -1):
-            rows = [[Encoded([*prompt, *e.inputs], e.targets) for e in row] for row in rows]
+            rows = [[Encoded(([*prompt, *e.streams[0]], e.streams[1])) for e in row] for row in rows]
         return lay(rows, device, self.start, grid)
-
-    def target_tokens(self, encoded: Sequence[Encoded]) -> int:
-        return sum(e.target_length for e in encoded)
 
     def loss(self, batch: Batch, lean: bool = False) -> Loss:
         return Loss(*self._forward(batch, lean))
@@ -108,6 +134,18 @@ class T5:
         if self.z_loss:
             total = total + self.z_loss * (exact.logsumexp(-1).square() * (batch.labels != IGNORED)).sum()
         return total, each.detach()
+
+    def answer(self, batch: Batch, choices: Sequence[Sequence[str]], strict: bool, length: int) -> list[Answer]:
+        """Strict answers equal free greedy decoding: a choice stands only if the whole vocabulary agrees with it."""
+        if not choices[0]:
+            return self.generate(batch, length)
+        answers = self.choose(batch, choices)
+        if strict:
+            agreed = self.agrees(batch, [answer.text for answer in answers])
+            if doubtful := [k for k, sure in enumerate(agreed) if not sure]:
+                for k, free in zip(doubtful, self.generate(batch.only(doubtful), length), strict=True):
+                    answers[k] = free
+        return answers
 
     @torch.no_grad()
     def choose(self, batch: Batch, choices: Sequence[Sequence[str]]) -> list[Answer]:
@@ -173,17 +211,25 @@ class T5:
         ids = self.module.generate(encoder_outputs=memory, attention_mask=batch.segments, generation_config=config)
         return [Answer(self.tokenizer.decode(row[1:]), {}) for row in ids.tolist()]
 
-    def blocks(self) -> Blocks:
-        encoder, decoder = self.module.encoder.block, self.module.decoder.block
-        norms = [part.weight for name, part in self.module.named_modules() if name.endswith("layer_norm")]
-        feed_forwards = [block.layer[-1] for block in (*encoder, *decoder)]
-        return Blocks(encoder, decoder, [self.module.shared.weight], feed_forwards, norms)
+    def parts(self) -> Parts:
+        encoder, decoder = self.module.encoder, self.module.decoder
+        return Parts(
+            stacks=(encoder.block, decoder.block),
+            feed_forwards=[block.layer[-1] for block in (*encoder.block, *decoder.block)],
+            attention=("q", "v"),
+            norms=[part.weight for name, part in self.module.named_modules() if name.endswith("layer_norm")],
+            embeddings=encoder.embed_tokens,
+            reader=encoder,
+        )
 
     def save(self, folder: Path) -> None:
         from safetensors.torch import save_file
 
         save_file(distinct(self.module.state_dict()), str(folder / WEIGHTS), metadata={"format": "pt"})
         self.module.config.save_pretrained(folder)
+        self.save_vocabulary(folder)
+
+    def save_vocabulary(self, folder: Path) -> None:
         self.tokenizer.save(folder)
 
     def load_weights(self, folder: Path) -> None:
@@ -221,46 +267,43 @@ class T5:
         return self._tries[choices]
 
 
-def load(plan: Plan, texts: Iterable[str]) -> T5:
-    """`tiny` and `t5:<size>` from scratch, anything else a folder or a Hub id."""
+def load(plan: Plan, source: Path | None, tasks: Sequence[Task], texts: Iterable[str]) -> T5:
+    """From the weights in a folder, or, without one, from scratch with a vocabulary given or learned of the texts."""
     torch.manual_seed(plan.seed)
-    check_model(plan.model, plan.tokenizer)
-    if plan.model not in FROM_SCRATCH:
-        return pretrained(plan)
-    if plan.model == TINY:
-        # Another task may be tuned from here, and its labels may have letters that this one lacks.
-        trained = partial(train_tokenizer, texts, TINY_VOCABULARY, spells=string.printable.strip())
-        tokenizer = load_tokenizer(Path(plan.tokenizer)) if plan.tokenizer else trained()
-        if tokenizer.size > TINY_VOCABULARY:
-            raise UsageError(f"the vocabulary of {tokenizer.size:,} is too large for tiny: leave out --tokenizer")
-        module = from_scratch(TINY, tokenizer.size + SENTINELS)
-    else:
+    if source:
+        return pretrained(plan, source)
+    if plan.tokenizer:
         tokenizer = load_tokenizer(Path(plan.tokenizer))
-        size = plan.model.partition(":")[2]
-        module = from_scratch(size, max(PUBLISHED_VOCABULARY, tokenizer.size + SENTINELS))
+    else:  # another task may be tuned from here, and its labels may have letters that these texts lack
+        tokenizer = train_tokenizer(texts, TINY_VOCABULARY, spells=string.printable.strip())
+    vocabulary = tokenizer.size + SENTINELS
+    if plan.model in FAMILY.learns_vocabulary:
+        if tokenizer.size > TINY_VOCABULARY:
+            raise UsageError(
+                f"the vocabulary of {tokenizer.size:,} is too large for {plan.model}: leave out --tokenizer"
+            )
+    else:
+        vocabulary = max(PUBLISHED_VOCABULARY, vocabulary)
+    module = from_scratch(plan.model, vocabulary)
     return T5(module, tokenizer, {"kind": "from scratch", "vocabulary": tokenizer.fingerprint}, plan)
 
 
-def from_scratch(size: str, vocabulary: int) -> nn.Module:
+def from_scratch(model: str, vocabulary: int) -> nn.Module:
     from transformers import T5Config, T5ForConditionalGeneration
 
-    config = T5Config(vocab_size=vocabulary, decoder_start_token_id=PAD, **SHAPES[size])
+    config = T5Config(vocab_size=vocabulary, decoder_start_token_id=PAD, **FAMILY.shapes[model])
     return T5ForConditionalGeneration._from_config(config, attn_implementation="sdpa")
 
 
-def pretrained(plan: Plan) -> T5:
-    """A folder, or a Hub id, of a model of the family; its embeddings are checked after loading."""
+def pretrained(plan: Plan, folder: Path) -> T5:
+    """A model of the family; its embeddings are checked after loading."""
     from safetensors import SafetensorError
-    from transformers import AutoConfig, AutoModelForSeq2SeqLM
+    from transformers import AutoModelForSeq2SeqLM
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
-        folder = model_folder(plan.model)
-        config = AutoConfig.from_pretrained(folder)
-        if config.model_type not in FAMILY:
-            raise UsageError(f"model {plan.model!r} is a {config.model_type}: known families: {', '.join(FAMILY)}")
         module, report = AutoModelForSeq2SeqLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
         )
@@ -288,24 +331,6 @@ def head_scale(module: nn.Module) -> float:
         "mt5": False,
     }[config.model_type]
     return config.d_model**-0.5 if scaled else 1.0
-
-
-def model_folder(name: str) -> Path:
-    """A local folder as it is; a Hub id through the local cache or the network."""
-    if Path(name).is_dir():
-        return Path(name)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
-
-    wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "*.model", "tokenizer*.json"]
-    try:
-        return Path(snapshot_download(name, allow_patterns=wanted, etag_timeout=HUB_TIMEOUT))
-    except (HFValidationError, RepositoryNotFoundError):
-        raise UsageError(f"model {name!r} is neither a folder here nor a model on the Hub") from None
-    except (OSError, HfHubHTTPError, RuntimeError):
-        raise UsageError(
-            f"model {name!r} is not in the local cache and the Hub cannot be reached: use --model DIR or --model tiny"
-        ) from None
 
 
 def distinct(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan
 from glue_harness.core.task import Example, Prediction, Task
 from glue_harness.models.interface import Answer, Encoded, Model
+from glue_harness.models.packing import FINE
 from glue_harness.train.device import Machine
 from glue_harness.train.feed import by_length
 from glue_harness.train.memory import is_out_of_memory
@@ -26,7 +27,7 @@ def answer(
 ) -> list[Prediction]:
     """A prediction for every example, in order. `tokens` are the examples', where they are at hand."""
     model.module.eval()
-    encoded = model.encode(examples) if tokens is None else [tokens[k] for k in range(len(examples))]
+    encoded = model.encode(task, examples) if tokens is None else [tokens[k] for k in range(len(examples))]
     answers: dict[int, Answer] = {}
     with machine.autocast():  # around all batches: weights are cast once
         for closed in (True, False):  # a row without choices in a task of choices is answered freely
@@ -40,12 +41,8 @@ def answer(
 
 def batches_of(encoded: Sequence[Encoded], plan: Plan, machine: Machine) -> list[list[int]]:
     """Indices of examples that are answered together."""
-    return by_length(encoded, token_budget(plan, machine), BATCH_COST[machine.device.type])
-
-
-def token_budget(plan: Plan, machine: Machine) -> int:
-    """Padded input tokens in a batch of answers."""
-    return plan.eval_tokens or EVAL_TOKENS[machine.device.type]
+    budget = plan.eval_tokens or EVAL_TOKENS[machine.device.type]
+    return by_length(encoded, budget, BATCH_COST[machine.device.type])
 
 
 def _answered(
@@ -67,16 +64,5 @@ def _answered(
 def _answer_batch(
     model: Model, encoded: Sequence[Encoded], examples: Sequence[Example], plan: Plan, machine: Machine
 ) -> list[Answer]:
-    """Strict answers equal free greedy decoding: a choice stands only if the whole vocabulary agrees with it."""
-    batch = model.collate(encoded, machine.device)
-    if not examples[0].choices:
-        return model.generate(batch, plan.max_answer)
-    answers = model.choose(batch, [example.choices for example in examples])
-    if plan.answers == "strict":
-        agreed = model.agrees(batch, [answer.text for answer in answers])
-        doubtful = [k for k, sure in enumerate(agreed) if not sure]
-        if doubtful:
-            free = model.generate(model.collate([encoded[k] for k in doubtful], machine.device), plan.max_answer)
-            for k, answer in zip(doubtful, free, strict=True):
-                answers[k] = answer
-    return answers
+    batch = model.lay([[e] for e in encoded], machine.device, FINE)
+    return model.answer(batch, [e.choices for e in examples], plan.answers == "strict", plan.max_answer)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from glue_harness.models.interface import Encoded
-from glue_harness.models.packing import FINE, Grid, Row, multiple, pack
+from glue_harness.models.packing import FINE, Grid, PackedRow, multiple, pack
 
 PASS_COST = 128  # tokens that a pass costs by itself, whatever is in it: measured with the tiny model on a CPU
 CUTS = (1, 2, 4, 8)  # passes that an update in buckets may be cut into
 COARSE = Grid(width=128, rows=4, depth=16, labels=256)  # few shapes: each is compiled, and tensor cores like them
 
-Arrangement = Callable[[Sequence[Encoded]], list[list[Row]]]  # examples -> passes of rows of their numbers
+Arrangement = Callable[[Sequence[Encoded]], list[list[PackedRow]]]  # examples -> passes of rows of their numbers
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Pass:
 
 
 def as_passes(
-    passes: Sequence[Sequence[Row]], encoded: Sequence[Encoded], tasks: Sequence[int], grid: Grid
+    passes: Sequence[Sequence[PackedRow]], encoded: Sequence[Encoded], tasks: Sequence[int], grid: Grid
 ) -> list[Pass]:
     return [
         Pass([[encoded[k] for k in row] for row in rows], [tasks[k] for row in rows for k in row], grid)
@@ -60,9 +60,9 @@ def as_passes(
 def packed(grid: Grid, most: int | None) -> Arrangement:
     """All in one pass, packed into rows; with a limit, so many examples a pass."""
 
-    def arrange(encoded: Sequence[Encoded]) -> list[list[Row]]:
+    def arrange(encoded: Sequence[Encoded]) -> list[list[PackedRow]]:
         size = most or len(encoded)
-        sizes = [(e.length, e.target_length) for e in encoded]
+        sizes = [e.sizes for e in encoded]
         return [
             [[first + k for k in row] for row in pack(sizes[first : first + size], grid)]
             for first in range(0, len(sizes), size)
@@ -74,7 +74,7 @@ def packed(grid: Grid, most: int | None) -> Arrangement:
 def in_buckets(most: int | None) -> Arrangement:
     """One example a row, sorted by length, in the number of passes that costs least; none above `most` examples."""
 
-    def arrange(encoded: Sequence[Encoded]) -> list[list[Row]]:
+    def arrange(encoded: Sequence[Encoded]) -> list[list[PackedRow]]:
         return [[[k] for k in part] for part in buckets([e.length for e in encoded], most)]
 
     return arrange

@@ -12,7 +12,7 @@ from glue_harness.core.plan import Plan
 
 LAG = 2  # steps: with the third the run stops at a loss that is not finite
 COMPILE_PAYS_FROM = 1000  # steps
-BF16_PAYS_FROM = 10_000_000  # parameters; below, casting costs more on a CPU than the products save
+BF16_PAYS_FROM = 10  # million parameters; below, casting costs more on a CPU than the products save
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,20 @@ class Machine:
         return {**facts, "compiled": self.compiled}
 
 
+def settled(plan: Plan, millions: float | None) -> Plan:
+    """The plan with the precision that it will be run in, which is part of the experiment.
+
+    bf16 where it is exact enough and faster. `millions` of parameters; None: a model of the Hub, where all are large.
+    """
+    if plan.precision != "auto":
+        return plan
+    if choose(plan).type == "cuda":
+        pays = torch.cuda.is_bf16_supported(including_emulation=False)  # emulated it is slower than fp32
+    else:
+        pays = torch.cpu._is_avx512_bf16_supported() and (millions is None or millions >= BF16_PAYS_FROM)
+    return plan.replace(precision="bf16" if pays else "fp32")
+
+
 def choose(plan: Plan) -> torch.device:
     """CUDA where there is one, unless the plan says otherwise."""
     has_cuda = torch.cuda.is_available()
@@ -50,24 +64,11 @@ def choose(plan: Plan) -> torch.device:
     return torch.device("cuda" if has_cuda and plan.device != "cpu" else "cpu")
 
 
-def set_up(plan: Plan, device: torch.device, parameters: int) -> Machine:
-    """bf16 where it is exact enough and faster, unless the plan says otherwise."""
-    if device.type == "cuda":
+def set_up(plan: Plan) -> Machine:
+    """The plan's device in its precision. On a CPU compiled steps are slower; on CUDA graphs take a while to make."""
+    device = choose(plan)
+    on_gpu = device.type == "cuda"
+    if on_gpu:
         torch.set_float32_matmul_precision("high")
-    precision = plan.precision
-    if precision == "auto":
-        precision = "bf16" if bf16_pays(device, parameters) else "fp32"
-    return Machine(device, precision, compile_pays(plan, device))
-
-
-def compile_pays(plan: Plan, device: torch.device) -> bool:
-    """On a CPU compiled steps are slower; on CUDA graphs take a minute or so to make."""
-    if plan.compile == "auto":
-        return device.type == "cuda" and plan.steps >= COMPILE_PAYS_FROM
-    return plan.compile == "on"
-
-
-def bf16_pays(device: torch.device, parameters: int) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)  # emulated it is slower than fp32
-    return torch.cpu._is_avx512_bf16_supported() and parameters >= BF16_PAYS_FROM
+    compiled = (on_gpu and plan.steps >= COMPILE_PAYS_FROM) if plan.compile == "auto" else plan.compile == "on"
+    return Machine(device, settled(plan, None).precision, compiled)

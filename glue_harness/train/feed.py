@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from glue_harness.core.task import SpanNoise
 from glue_harness.data.sampler import Sampler
 from glue_harness.models.interface import Encoded, Model
-from glue_harness.models.packing import FINE, Grid, Row, t5_rows
+from glue_harness.models.packing import FINE, Grid, PackedRow, t5_rows
 from glue_harness.train.arrangement import Arrangement, Pass, as_passes
 from glue_harness.train.tokens import Subset, Tokens
 
@@ -28,11 +28,11 @@ class Update:
     """The examples of one optimiser step, in tokens."""
 
     passes: list[Pass]
-    tokens: int  # of all targets: what the loss is divided by
+    terms: int  # of the loss of all examples (of a T5: their target tokens): what the loss is divided by
     padded: int  # input tokens the model sees, padding included
     counts: dict[str, int]  # task -> examples
     tasks: list[str]  # what a pass numbers
-    target_tokens: list[int]  # of each of them
+    task_terms: list[int]  # of each of them
     name: Callable[[], list[str]]  # looks the names up
 
     @property
@@ -91,16 +91,16 @@ class Feed:
         pairs = zip(tasks.tolist(), rows.tolist(), strict=True)
         return [Drawn(task, row, self._tokens(task, row, start + k)) for k, (task, row) in enumerate(pairs)]
 
-    def _made(self, drawn: Sequence[Drawn], passes: Sequence[Sequence[Row]]) -> Update:
+    def _made(self, drawn: Sequence[Drawn], passes: Sequence[Sequence[PackedRow]]) -> Update:
         encoded = [d.encoded for d in drawn]
         made = as_passes(passes, encoded, [d.task for d in drawn], self.grid)
         return Update(
             passes=made,
-            tokens=self.model.target_tokens(encoded),
+            terms=sum(e.terms for e in encoded),
             padded=sum(part.padded for part in made),
             counts=dict(sorted(Counter(self.names[d.task] for d in drawn).items())),
             tasks=self.names,
-            target_tokens=[sum(d.encoded.target_length for d in drawn if d.task == k) for k in range(len(self.names))],
+            task_terms=[sum(d.encoded.terms for d in drawn if d.task == k) for k in range(len(self.names))],
             name=lambda: [f"{self.names[d.task]}/{self.tokens[d.task].id(d.row)}" for d in drawn],
         )
 
@@ -109,7 +109,7 @@ class Feed:
         found, noise = self.tokens[task][row], self.noise[task]
         if not noise:
             return found
-        return self.model.denoising(found.inputs.tolist(), noise, Random(f"{self.sampler.seed}/{number}"))
+        return self.model.corrupt(found, noise, Random(f"{self.sampler.seed}/{number}"))
 
 
 class PackedFeed(Feed):
@@ -118,10 +118,10 @@ class PackedFeed(Feed):
     Where an update begins depends on how all examples before it were packed: their number of rows is counted once.
     """
 
-    def __init__(self, *arguments: Any, lengths: tuple[int, int], height: int, **named: Any) -> None:
+    def __init__(self, *arguments: Any, height: int, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self.lengths, self.height = lengths, height
-        self.size = max(lengths)  # examples that T5's packer reads at once
+        self.lengths, self.height = self.model.lengths, height
+        self.size = max(self.lengths)  # examples that T5's packer reads at once
         self.before = [0]  # rows before group 0, 1, ...
         self._group = lru_cache(maxsize=GROUPS_KEPT)(self._packed)
 
@@ -146,7 +146,7 @@ class PackedFeed(Feed):
 
     def _packed(self, group: int) -> list[list[Drawn]]:
         drawn = self.draws(group * self.size, (group + 1) * self.size)
-        rows = t5_rows([(d.encoded.length, d.encoded.target_length) for d in drawn], self.lengths)
+        rows = t5_rows([d.encoded.sizes for d in drawn], self.lengths)
         return [[drawn[k] for k in row] for row in rows]
 
 

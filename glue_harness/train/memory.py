@@ -12,7 +12,6 @@ import torch
 
 from glue_harness.core import cache
 from glue_harness.core.errors import GlueError
-from glue_harness.core.plan import Plan
 from glue_harness.core.writing import write_atomic
 from glue_harness.models.interface import Model
 from glue_harness.train.device import Machine
@@ -60,9 +59,9 @@ class Fit:
                 write_atomic(remembered(self.key), json.dumps({"most": self.most, "lean": self.lean}))
 
 
-def find_fit(model: Model, machine: Machine, plan: Plan, learning: int) -> Fit:
+def find_fit(model: Model, machine: Machine, learning: int) -> Fit:
     """What was remembered of this model, shape and device, or a guess."""
-    facts = {"token": model.token_bytes, "learning": learning, "max_input": plan.max_input, **machine.describe()}
+    facts = {"token": model.token_bytes, "learning": learning, "max_input": model.lengths[0], **machine.describe()}
     key = cache.key_of({**facts, "memory": memory_of(machine), "torch": torch.__version__})
     try:
         known = json.loads(remembered(key).read_text(encoding="utf-8"))

@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from glue_harness.models.batch import moved
-from glue_harness.models.interface import Encoded, Model
-from glue_harness.models.tokenizer import EOS
+from glue_harness.models.interface import Model
 from glue_harness.train.arrangement import Pass
 from glue_harness.train.device import Machine
 from glue_harness.train.feed import Feed, Update
@@ -31,8 +30,7 @@ def fitting(model: Model, update: Update, machine: Machine, fit: Fit, seed: int)
 def probe(model: Model, machine: Machine, fit: Fit, feed: Feed, longest: int) -> None:
     """The largest pass that may come, once, for nothing: memory fails now or, most likely, never."""
     rows = max(1, (fit.most or longest) // longest)
-    example = Encoded([EOS] * longest, [EOS])
-    part = Pass([[example]] * rows, [0] * rows, feed.grid)
+    part = Pass([[model.filler(longest)]] * rows, [0] * rows, feed.grid)
     model.module.train()  # with dropout's masks, as in a step
     fitting(model, Update([part], rows, part.padded, {}, feed.names, [], list), machine, fit, seed=0)
     model.module.zero_grad(set_to_none=True)
@@ -41,18 +39,18 @@ def probe(model: Model, machine: Machine, fit: Fit, feed: Feed, longest: int) ->
 
 
 def accumulate(model: Model, update: Update, machine: Machine, fit: Fit) -> Tensor:
-    """Gradients of the mean loss over the update's target tokens, however many passes it takes."""
+    """Gradients of the mean loss over the update's terms, however many passes it takes."""
     sums = torch.zeros(len(update.tasks), dtype=torch.float64, device=machine.device)
     for part in (piece for whole in update.passes for piece in whole.cut(fit.most)):
         batch = model.lay(part.rows, machine.device, part.grid)
         with machine.autocast():
             loss = model.loss(batch, fit.lean)
-        (loss.total / update.tokens).backward()
+        (loss.total / update.terms).backward()
         sums.index_add_(0, owners(part, len(loss.each), machine), loss.each.double())
     return sums
 
 
 def owners(part: Pass, size: int, machine: Machine) -> Tensor:
-    """The task of every target token; what fills the grid has no loss, whoever owns it."""
-    tasks = np.repeat(part.tasks, [e.target_length for row in part.rows for e in row])
+    """The task of every term of the loss; what fills the grid has no loss, whoever owns it."""
+    tasks = np.repeat(part.tasks, [e.terms for row in part.rows for e in row])
     return moved(torch.from_numpy(np.pad(tasks, (0, size - len(tasks)))), machine.device)

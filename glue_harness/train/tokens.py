@@ -6,7 +6,7 @@ import contextlib
 import gc
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
@@ -17,15 +17,14 @@ import pyarrow as pa
 
 from glue_harness.core import cache
 from glue_harness.core.errors import DataError, RowError
-from glue_harness.core.plan import Plan
 from glue_harness.core.task import Example, Task
 from glue_harness.data import Rows
 from glue_harness.data.checks import examples
 from glue_harness.models.interface import Encoded, Model
-from glue_harness.models.tokenizer import SENTINELS
 from glue_harness.train import code
 
-PART = 4096  # examples that are tokenised, written and looked up together
+CHUNK = 4096  # examples that are tokenised, written and looked up together
+STREAM, GOLD = "stream", "gold"  # columns
 SMALL = 5000  # rows that are tokenised again sooner than a file is written and found
 LIBRARIES = ("sentencepiece", "tokenizers", "pyarrow")  # what they make of a text may change with their version
 
@@ -33,22 +32,28 @@ LIBRARIES = ("sentencepiece", "tokenizers", "pyarrow")  # what they make of a te
 class Tokens(Sequence[Encoded]):
     """The examples of a split, read from an Arrow file: arrays are made when asked for."""
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, head: str) -> None:
         reader = pa.ipc.open_file(pa.py_buffer(file))
         self.parts = [reader.get_batch(k) for k in range(reader.num_record_batches)]
-        self.columns = [[offsets_and_values(part[name]) for part in self.parts] for name in ("inputs", "targets")]
+        names = [name for name in reader.schema.names if name.startswith(STREAM)]
+        self.streams = [[offsets_and_values(part[name]) for part in self.parts] for name in names]
+        self.golds = [part[GOLD] for part in self.parts] if GOLD in reader.schema.names else None
         self.size = sum(part.num_rows for part in self.parts)
+        self.head = head
 
     def __len__(self) -> int:
         return self.size
 
     def __getitem__(self, row: int) -> Encoded:
-        part, place = divmod(row, PART)
-        return Encoded(*(sequence(*parts[part], place) for parts in self.columns))
+        part, place = divmod(row, CHUNK)
+        streams = tuple(sequence(*of_parts[part], place) for of_parts in self.streams)
+        if self.golds is None:
+            return Encoded(streams)
+        return Encoded(streams, self.golds[part][place].as_py(), self.head)
 
     def id(self, row: int) -> str:
         """The example's name: the number of its row, and which of the row's examples it is."""
-        part, place = divmod(row, PART)
+        part, place = divmod(row, CHUNK)
         return self.parts[part]["id"][place].as_py()
 
 
@@ -80,28 +85,30 @@ def sequence(offsets: np.ndarray, values: np.ndarray, place: int) -> np.ndarray:
     return values[offsets[place] : offsets[place + 1]].astype(np.int32)
 
 
-def tokens_of(task: Task, rows: Rows, model: Model, plan: Plan, notes: list[str]) -> Tokens:
-    """A split's tokens, made unless the cache has them; of a task that corrupts text, the text alone."""
+def tokens_of(
+    task: Task, rows: Rows, model: Model, notes: list[str], examples: Sequence[Example] | None = None
+) -> Tokens:
+    """A split's tokens, made unless the cache has them; of `examples`, where its rows were made into these already."""
 
     def make(file: IO[bytes]) -> None:
-        write(file, examples_of(task, rows), encoder(task, model), model.tokenizer.size + SENTINELS)
+        write(file, task, examples_of(task, rows) if examples is None else iter(examples), model)
 
     if len(rows) <= SMALL:
-        return Tokens(cache.in_memory(make))
+        return Tokens(cache.in_memory(make), task.name)
     if task.file is None:  # no file, no way to know whether the task has changed
-        return Tokens(cache.unnamed(make))
-    return Tokens(cache.kept(key(task, rows, model, plan), make, notes))
+        return Tokens(cache.unnamed(make), task.name)
+    return Tokens(cache.kept(key(task, rows, model), make, notes), task.name)
 
 
-def key(task: Task, rows: Rows, model: Model, plan: Plan) -> str:
+def key(task: Task, rows: Rows, model: Model) -> str:
     """Names all that tokens depend on."""
     return cache.key_of(
         {
             "task": task.name,
             "rows": rows.fingerprint,
             "code": code.digest(task.file, Path(inspect.getfile(type(model))), Path(__file__)),
-            "vocabulary": [type(model.tokenizer).__name__, model.tokenizer.fingerprint],
-            "lengths": [plan.max_input, plan.max_target],
+            "vocabulary": model.fingerprint,
+            "lengths": list(model.lengths),
             "versions": [sys.version_info[:2], *map(version, LIBRARIES)],
         }
     )
@@ -117,30 +124,24 @@ def examples_of(task: Task, rows: Iterable[Any]) -> Iterator[Example]:
             raise DataError(f"{task.name}, row {number + 1} of {origin}: {error}") from None
 
 
-def encoder(task: Task, model: Model) -> Callable[[Sequence[Example]], list[Encoded]]:
-    if not task.noise:
-        return model.encode
-    return lambda examples: [Encoded(ids, ()) for ids in model.tokenizer.encode([e.inputs for e in examples])]
-
-
-def write(
-    file: IO[bytes],
-    examples: Iterator[Example],
-    encode: Callable[[Sequence[Example]], Sequence[Encoded]],
-    vocabulary: int,
-) -> None:
-    """Examples as an Arrow file of parts of equal size."""
-    token = pa.uint16() if vocabulary <= 2**16 else pa.int32()
-    schema = pa.schema({"id": pa.string(), "inputs": pa.list_(token), "targets": pa.list_(token)})
+def write(file: IO[bytes], task: Task, examples: Iterator[Example], model: Model) -> None:
+    """Examples as an Arrow file of parts of equal size: an id, a list for each stream, and a gold number if any."""
+    token = pa.uint16() if model.vocabulary <= 2**16 else pa.int32()
+    first = list(islice(examples, CHUNK))
+    encoded = model.encode(task, first)
+    has_gold = bool(encoded) and encoded[0].gold is not None
+    names = [f"{STREAM}{k}" for k in range(len(encoded[0].streams) if encoded else 1)]
+    fields = {"id": pa.string(), **dict.fromkeys(names, pa.list_(token)), **({GOLD: pa.float64()} if has_gold else {})}
+    schema = pa.schema(fields)
     with nothing_old_collected(), pa.ipc.new_file(file, schema) as writer:
-        while part := list(islice(examples, PART)):
-            encoded = encode(part)
-            columns = [
-                strings([example.id for example in part]),
-                lists([e.inputs for e in encoded], token),
-                lists([e.targets for e in encoded], token),
-            ]
+        while encoded:
+            columns = [strings([example.id for example in first])]
+            columns += [lists([e.streams[k] for e in encoded], token) for k in range(len(names))]
+            if has_gold:
+                columns.append(numbers([e.gold for e in encoded]))
             writer.write_batch(pa.record_batch(columns, schema))
+            first = list(islice(examples, CHUNK))
+            encoded = model.encode(task, first)
 
 
 @contextlib.contextmanager
@@ -159,6 +160,11 @@ def lists(sequences: Sequence[Sequence[int]], token: pa.DataType) -> pa.Array:
     values = np.fromiter(chain.from_iterable(sequences), token.to_pandas_dtype(), offsets[-1])
     inner = pa.Array.from_buffers(token, len(values), [None, pa.py_buffer(values)])
     return pa.Array.from_buffers(pa.list_(token), len(sequences), [None, pa.py_buffer(offsets)], children=[inner])
+
+
+def numbers(values: Sequence[float]) -> pa.Array:
+    buffer = pa.py_buffer(np.asarray(values, np.float64))
+    return pa.Array.from_buffers(pa.float64(), len(values), [None, buffer])
 
 
 def strings(texts: Sequence[str]) -> pa.Array:

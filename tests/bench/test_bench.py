@@ -191,8 +191,8 @@ def test_a_trainer_runs_again_with_the_same_result(setup, encoded, tmp_path):
 @pytest.mark.parametrize("collator", [Collator(), Collator(width=32), Collator(multiple=8)])
 def test_both_sides_have_the_same_loss_on_a_batch(collator):
     model = toy_model()
-    encoded = model.encode(toy_examples(6))
-    ours = model.loss(model.collate(encoded, CPU.device))
+    encoded = model.encode(toy_task(), toy_examples(6))
+    ours = model.loss(model.lay([[e] for e in encoded], CPU.device))
     theirs = model.module(**collator(features_of(encoded))).loss
     assert torch.isclose(ours.total / len(ours.each), theirs, rtol=1e-5)
 
@@ -221,8 +221,8 @@ def test_generate_answers_what_free_greedy_decoding_answers(setup):
         name: [p.text for p in generated(setup, task, examples, lambda e: slices(len(e), 4), collator)]
         for name, collator in collators.items()
     }
-    encoded = setup.model.encode(examples)
-    free = setup.model.generate(setup.model.collate(encoded, CPU.device), 2)
+    encoded = setup.model.encode(toy_task(), examples)
+    free = setup.model.generate(setup.model.lay([[e] for e in encoded], CPU.device), 2)
     assert found["padded"] == found["longest"]
     assert len(found["padded"]) == len(free) == 6
     assert [side.name for side in answering_sides(setup, asked)] == ["glue", "padded", "sorted"]
@@ -288,7 +288,7 @@ def test_synthetic_inputs_are_as_long_as_drawn(setup):
     assert sorted(drawn_lengths)[10_000] == pytest.approx(LENGTHS[0.5], abs=2)
     (row,) = SYNTHETIC.demo(Random(3), 1)
     (example,) = SYNTHETIC.examples(row)
-    (tokens,) = setup.model.encode([example])
+    (tokens,) = setup.model.encode(toy_task(), [example])
     assert tokens.length == min(draw_length(Random(3)), 128)
 
 

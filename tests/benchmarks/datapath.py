@@ -71,8 +71,8 @@ def measure(folder: Path, vocabulary: str, n: int) -> None:
 
     task = load_tasks().task("sst2")
     plan = Plan(("sst2",), data=str(folder), model="t5:small", tokenizer=vocabulary)
-    model = load_model(plan, ())
-    model.encode([])
+    model = load_model(plan, (), ())
+    model.encode(TASK, [])
     with Peak() as peak:
         began = time.perf_counter()
         rows = load(task, "train", str(folder))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from records import finished, runner
-from toys import CPU, LABELS, toy_examples, toy_model, toy_plan
+from toys import CPU, LABELS, toy_examples, toy_model, toy_plan, toy_task
 
 from glue_harness import Plan, load_tasks, run
 from glue_harness.core.errors import DataError, GlueError, RowError
@@ -29,7 +29,7 @@ PAIR = {"sentence1": "A dog sleeps.", "sentence2": "An animal rests."}
 
 def brute_force(model, example, choices):
     """Every choice's probability by transformers' own forward pass on one unpadded example."""
-    ids = torch.tensor([model.encode([example])[0].inputs])
+    ids = torch.tensor([model.encode(toy_task(), [example])[0].streams[0]])
     logs = []
     for tokens in model.tokenizer.encode(choices):
         labels = torch.tensor([[*tokens, EOS]])
@@ -207,7 +207,7 @@ def test_a_row_that_t5_cannot_read_says_why():
 
 def test_a_model_of_bytes_is_read_back_from_what_it_saved(tmp_path):
     T5(from_scratch("tiny", 384), Bytes(), {}, toy_plan()).save(tmp_path)
-    assert isinstance(load_model(toy_plan(model=str(tmp_path)), ()).tokenizer, Bytes)
+    assert isinstance(load_model(toy_plan(model=str(tmp_path)), (), ()).tokenizer, Bytes)
 
 
 def test_a_run_without_its_checkpoint_says_so(results, capsys):

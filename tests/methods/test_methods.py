@@ -24,6 +24,7 @@ from glue_harness.runs.store import Store
 from glue_harness.train import checkpoints
 from glue_harness.train.answers import answer
 from glue_harness.train.checkpoints import PART, folder_of
+from glue_harness.train.learner import Learner
 from glue_harness.train.loop import Hook, train
 from glue_harness.train.optimizers import make_optimizer
 
@@ -82,17 +83,8 @@ def trained(method: str, model: T5 | None = None, **changes) -> tuple[T5, list[s
         moved.append(changed(before, model))
         before.update(snapshot(model))
 
-    optimizer = make_optimizer(plan, parameters)
-    train(
-        model,
-        load_method(method),
-        parameters,
-        optimizer,
-        toy_feed(model, 8),
-        plan,
-        CPU,
-        [Hook(1, lambda s: compare(s))],
-    )
+    learner = Learner(plan, model, load_method(method), parameters, 0, make_optimizer(plan, parameters))
+    train(learner, toy_feed(model, 8), CPU, [Hook(1, lambda s: compare(s))])
     return model, moved
 
 
@@ -125,16 +117,16 @@ def test_an_adapter_of_zero_output_leaves_answers_to_the_bit(make):
     before = answers(model)
     prepared("adapter", model)
     assert answers(model) != before
-    for sub_layer in model.blocks().feed_forwards:
+    for sub_layer in model.parts().feed_forwards:
         nn.init.zeros_(sub_layer.adapter.up.weight)
     assert answers(model) == before
 
 
 def test_an_adapter_computes_t5s_formula():
     model, *_ = prepared("adapter", adapter_width=16)
-    for sub_layer in model.blocks().feed_forwards:
+    for sub_layer in model.parts().feed_forwards:
         nn.init.uniform_(sub_layer.adapter.norm.weight, 0.5, 2.0)
-    adapter = model.blocks().feed_forwards[0].adapter
+    adapter = model.parts().feed_forwards[0].adapter
     x = torch.randn(3, 5, 32) * 7
     normed = x / (x.square().mean(-1, keepdim=True) + 1e-6).sqrt() * adapter.norm.weight
     expected = x + (normed @ adapter.down.weight.T).clamp(min=0) @ adapter.up.weight.T
@@ -143,7 +135,7 @@ def test_an_adapter_computes_t5s_formula():
 
 def test_a_new_adapter_adds_little_at_any_width():
     for width in (8, 512):
-        adapter = prepared("adapter", adapter_width=width)[0].blocks().feed_forwards[0].adapter
+        adapter = prepared("adapter", adapter_width=width)[0].parts().feed_forwards[0].adapter
         x = torch.randn(200, 32)
         assert 0.01 < (adapter(x) - x).std().item() < 0.15
 
@@ -155,7 +147,7 @@ def test_every_block_of_both_stacks_has_one_adapter_behind_its_feed_forward():
     calls = []
     for name in held:
         model.module.get_submodule(name).register_forward_hook(lambda *_, name=name: calls.append(name))
-    model.loss(model.collate(model.encode(toy_examples(2)), CPU.device))
+    model.loss(model.lay([[e] for e in model.encode(toy_task(), toy_examples(2))], CPU.device))
     assert calls == held
 
 
@@ -165,7 +157,7 @@ def test_dropout_of_an_adapter_is_the_models():
     model = toy_model(dropout=0.1)
     set_dropout(model.module, 0.3)
     prepared("adapter", model)
-    assert model.blocks().feed_forwards[0].adapter.dropout.p == 0.3
+    assert model.parts().feed_forwards[0].adapter.dropout.p == 0.3
 
 
 @pytest.mark.parametrize("make", FAMILIES)
@@ -185,7 +177,7 @@ def t5_base():
 
     def make() -> T5:
         with torch.device("meta"):
-            return T5(from_scratch("base", 32_128), vocabulary(), {}, toy_plan())
+            return T5(from_scratch("t5:base", 32_128), vocabulary(), {}, toy_plan())
 
     return make
 
@@ -312,15 +304,18 @@ def test_a_prompt_of_length_vectors_learns_and_nothing_else():
 def test_a_prompt_stands_in_front_of_every_input(make):
     """Filled with the vectors of real tokens, it is a text in front of the text; in packed rows too."""
     model, words = make(), [5, 9, 11]
-    encoded = [Encoded([*words, *e.inputs], e.targets) for e in model.encode(toy_examples(3))]
-    plain = [model.loss(model.lay([encoded[:2], encoded[2:]], CPU.device)).each, model.collate(encoded, CPU.device)]
+    encoded = [Encoded(([*words, *e.streams[0]], e.streams[1])) for e in model.encode(toy_task(), toy_examples(3))]
+    plain = [
+        model.loss(model.lay([encoded[:2], encoded[2:]], CPU.device)).each,
+        model.lay([[e] for e in encoded], CPU.device),
+    ]
     memory = encode(model.module, plain[1].inputs, plain[1].segments)
     prepared("prompt", model, prompt_length=3)
     with torch.no_grad():
         model.module.encoder.prompt.copy_(model.module.shared.weight[words])
-    encoded = [Encoded(e.inputs[3:], e.targets) for e in encoded]
+    encoded = [Encoded((e.streams[0][3:], e.streams[1])) for e in encoded]
     torch.testing.assert_close(model.loss(model.lay([encoded[:2], encoded[2:]], CPU.device)).each, plain[0])
-    batch = model.collate(encoded, CPU.device)
+    batch = model.lay([[e] for e in encoded], CPU.device)
     found = encode(model.module, batch.inputs, batch.segments)
     seen = batch.segments > 0
     torch.testing.assert_close(found[seen], memory[seen])
@@ -328,7 +323,7 @@ def test_a_prompt_stands_in_front_of_every_input(make):
 
 def test_a_prompt_goes_through_a_compiled_graph():
     model, _, (prompt,) = prepared("prompt")
-    batch = model.collate(model.encode(toy_examples(3)), CPU.device)
+    batch = model.lay([[e] for e in model.encode(toy_task(), toy_examples(3))], CPU.device)
     model.loss(batch).total.backward()
     expected, prompt.grad = prompt.grad, None
     model.compile(backend="aot_eager")
@@ -396,9 +391,9 @@ def test_norms_that_learn_are_no_part_of_the_base(tmp_path):
     """They are in the checkpoint: whatever the model at hand has in their place is written over."""
     kept(tmp_path)
     other, *_ = prepared("adapter")
-    nn.init.zeros_(other.blocks().norms[0])
+    nn.init.zeros_(other.parts().norms[0])
     checkpoints.load(tmp_path, 1, other)
-    assert other.blocks().norms[0].eq(1).all()
+    assert other.parts().norms[0].eq(1).all()
 
 
 def test_a_cut_off_file_is_one_line(tmp_path):

@@ -7,11 +7,12 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from toys import toy_examples, toy_plan, vocabulary
+from toys import toy_examples, toy_plan, toy_task, vocabulary
 
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.models import t5
 from glue_harness.models.batch import IGNORED
+from glue_harness.models.families import load_model
 
 SIZE = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0}
 GATED = {"feed_forward_proj": "gated-gelu"}
@@ -46,15 +47,15 @@ def publish(folder: Path, family: str) -> torch.nn.Module:
 
 def loss_of(model: t5.T5) -> float:
     model.module.eval()
-    loss = model.loss(model.collate(model.encode(toy_examples(6)), torch.device("cpu")))
+    loss = model.loss(model.lay([[e] for e in model.encode(toy_task(), toy_examples(6))], torch.device("cpu")))
     return loss.total.item() / len(loss.each)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_family_is_loaded_as_transformers_runs_it_and_survives_saving(family, tmp_path):
     reference = publish(tmp_path, family)
-    model = t5.load(toy_plan(model=str(tmp_path)), ())
-    batch = model.collate(model.encode(toy_examples(6)), torch.device("cpu"))
+    model = load_model(toy_plan(model=str(tmp_path)), (), ())
+    batch = model.lay([[e] for e in model.encode(toy_task(), toy_examples(6))], torch.device("cpu"))
     labels = torch.full_like(batch.given, IGNORED)
     labels.view(-1)[batch.places] = batch.labels
     expected = reference(input_ids=batch.inputs, attention_mask=batch.segments, labels=labels).loss
@@ -62,7 +63,7 @@ def test_a_family_is_loaded_as_transformers_runs_it_and_survives_saving(family, 
     assert torch.equal(model.module.lm_head.weight, reference.lm_head.weight)
     (tmp_path / "again").mkdir()
     model.save(tmp_path / "again")
-    assert loss_of(t5.load(toy_plan(model=str(tmp_path / "again")), ())) == loss_of(model)
+    assert loss_of(load_model(toy_plan(model=str(tmp_path / "again")), (), ())) == loss_of(model)
     with torch.no_grad():
         model.module.shared.weight.zero_()
     model.load_weights(tmp_path / "again")
@@ -71,7 +72,7 @@ def test_a_family_is_loaded_as_transformers_runs_it_and_survives_saving(family, 
 
 def test_shared_weights_are_written_once_and_files_repeat(tmp_path):
     publish(tmp_path, "t5")
-    model = t5.load(toy_plan(model=str(tmp_path)), ())
+    model = load_model(toy_plan(model=str(tmp_path)), (), ())
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         model.save(tmp_path / name)
@@ -88,18 +89,18 @@ def test_a_model_with_missing_weights_is_refused(tmp_path):
     weights.pop("decoder.final_layer_norm.weight")
     save_file(weights, str(tmp_path / "model.safetensors"), metadata={"format": "pt"})
     with pytest.raises(UsageError, match=r"lacks weights: decoder.final_layer_norm.weight"):
-        t5.load(toy_plan(model=str(tmp_path)), ())
+        load_model(toy_plan(model=str(tmp_path)), (), ())
 
 
 def test_a_model_of_another_family_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(UsageError, match=r"is a bert: known families: t5, mt5, umt5"):
-        t5.load(toy_plan(model=str(tmp_path)), ())
+        load_model(toy_plan(model=str(tmp_path)), (), ())
 
 
 def test_weights_of_another_model_are_refused(tmp_path):
     publish(tmp_path, "t5")
-    model = t5.load(toy_plan(model=str(tmp_path)), ())
+    model = load_model(toy_plan(model=str(tmp_path)), (), ())
     save_file({"other": torch.zeros(2)}, str(tmp_path / "model.safetensors"))
     with pytest.raises(GlueError, match="those of another model"):
         model.load_weights(tmp_path)
@@ -108,7 +109,7 @@ def test_weights_of_another_model_are_refused(tmp_path):
 @pytest.mark.parametrize(("size", "millions"), [("small", 60.5), ("base", 222.9)])
 def test_from_scratch_shapes_are_the_published_ones(size, millions):
     with torch.device("meta"):
-        module = t5.from_scratch(size, t5.PUBLISHED_VOCABULARY)
+        module = t5.from_scratch(f"t5:{size}", t5.PUBLISHED_VOCABULARY)
     assert sum(p.numel() for p in module.parameters()) / 1e6 == pytest.approx(millions, abs=0.05)
 
 

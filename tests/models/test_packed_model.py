@@ -36,7 +36,7 @@ def model_of(shape: str, dtype: torch.dtype):
 
 
 def rows_of(encoded, grid=FINE):
-    return [[encoded[k] for k in row] for row in pack([(e.length, e.target_length) for e in encoded], grid)]
+    return [[encoded[k] for k in row] for row in pack([e.sizes for e in encoded], grid)]
 
 
 def gradients(model) -> dict[str, torch.Tensor]:
@@ -49,9 +49,9 @@ def reference(model, encoded) -> torch.Tensor:
     """The sum over examples, each by transformers' own forward pass, alone and without padding."""
     total = 0.0
     for example in encoded:
-        (batch,) = [model.collate([example], CPU.device)]
+        (batch,) = [model.lay([[example]], CPU.device)]
         loss = model.module(input_ids=batch.inputs, labels=batch.labels[None]).loss
-        total = total + loss * example.target_length
+        total = total + loss * example.terms
     return total
 
 
@@ -60,7 +60,7 @@ def reference(model, encoded) -> torch.Tensor:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_packed_rows_equal_examples_alone(shape, grid, dtype, tolerance):
     model = model_of(shape, dtype)
-    encoded = model.encode(toy_examples(24))
+    encoded = model.encode(toy_task(), toy_examples(24))
     rows = rows_of(encoded, grid)
     assert any(len(row) > 2 for row in rows)
     loss = model.loss(model.lay(rows, CPU.device, grid))
@@ -83,7 +83,7 @@ def test_a_lean_pass_gives_the_same_bits():
         model = toy_model(dropout=0.1)
         model.module.train()
         torch.manual_seed(0)
-        loss = model.loss(model.lay(rows_of(model.encode(toy_examples(12))), CPU.device), lean)
+        loss = model.loss(model.lay(rows_of(model.encode(toy_task(), toy_examples(12))), CPU.device), lean)
         loss.total.backward()
         found.append({"loss": loss.total.detach(), **gradients(model)})
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
@@ -92,7 +92,7 @@ def test_a_lean_pass_gives_the_same_bits():
 def test_reading_memory_directly_is_attention(monkeypatch):
     model = toy_model()
     model.module.double()
-    batch = model.lay(rows_of(model.encode(toy_examples(12))), CPU.device)
+    batch = model.lay(rows_of(model.encode(toy_task(), toy_examples(12))), CPU.device)
     found = []
     for few in (True, False):
         monkeypatch.setattr(stacks, "_few", lambda *_, few=few: few)
@@ -109,7 +109,7 @@ def test_long_targets_read_keys_and_values():
 
 def test_z_loss_is_the_square_of_the_log_of_the_sum():
     model = toy_model()
-    batch = model.collate(model.encode(toy_examples(3)), CPU.device)
+    batch = model.lay([[e] for e in model.encode(toy_task(), toy_examples(3))], CPU.device)
     plain = model.loss(batch)
     model.z_loss = 1e-2
     states = []
@@ -123,7 +123,7 @@ def test_z_loss_is_the_square_of_the_log_of_the_sum():
 
 def test_what_fills_the_grid_is_ignored():
     model = toy_model()
-    batch = model.lay(rows_of(model.encode(toy_examples(5))), CPU.device, COARSE)
+    batch = model.lay(rows_of(model.encode(toy_task(), toy_examples(5))), CPU.device, COARSE)
     assert batch.inputs.shape[0] % COARSE.rows == batch.inputs.shape[1] % COARSE.width == 0
     assert len(batch.labels) % COARSE.labels == 0
     assert (batch.labels == IGNORED).any()
@@ -135,7 +135,7 @@ def test_what_fills_the_grid_is_ignored():
     "arrange", [packed(FINE, None), packed(FINE, 5), in_buckets(None)], ids=["rows", "5", "buckets"]
 )
 def test_every_arrangement_holds_every_example_and_its_task_once(arrange, grid):
-    encoded = toy_model().encode(toy_examples(23))
+    encoded = toy_model().encode(toy_task(), toy_examples(23))
     passes = as_passes(arrange(encoded), encoded, range(23), grid)
     for most in (None, 700, 300, 40, 1):
         pieces = [piece for part in passes for piece in part.cut(most)]
@@ -148,7 +148,7 @@ def test_every_arrangement_holds_every_example_and_its_task_once(arrange, grid):
 @pytest.mark.parametrize("grid", [FINE, COARSE], ids=["fine", "coarse"])
 def test_memory_is_asked_for_in_ever_smaller_pieces_and_then_said_to_be_too_small(grid, arrange):
     model, fit = toy_model(), Fit()
-    encoded = model.encode(toy_examples(40))
+    encoded = model.encode(toy_task(), toy_examples(40))
     update = type("Update", (), {"passes": as_passes(arrange(encoded), encoded, [0] * 40, grid)})
     seen = []
     while not fit.lean:
@@ -192,7 +192,9 @@ def test_dropout_is_replaced_with_its_rate_and_back():
 
 def test_a_compiled_loss_is_the_same_in_few_graphs():
     model = toy_model(num_layers=1)
-    batches = [model.lay(rows_of(model.encode(toy_examples(n)), COARSE), CPU.device, COARSE) for n in (40, 39)]
+    batches = [
+        model.lay(rows_of(model.encode(toy_task(), toy_examples(n)), COARSE), CPU.device, COARSE) for n in (40, 39)
+    ]
     plain = [model.loss(batch).total for batch in batches]
     made = []
 
@@ -218,7 +220,7 @@ def test_graphs_are_not_made_for_a_look_at_an_example_nor_for_ever_more_shapes(m
     model.compile(backend=count)
     monkeypatch.setattr(graphs, "MOST", 2)
     for examples in (1, 2, 3, 1):
-        batch = model.collate(model.encode(toy_examples(examples)), CPU.device)
+        batch = model.lay([[e] for e in model.encode(toy_task(), toy_examples(examples))], CPU.device)
         alone = model.module.eval() and model.loss(batch).total
         model.module.train()
         torch.testing.assert_close(model.loss(batch).total, alone)
@@ -254,7 +256,7 @@ def test_a_probe_finds_what_fits_before_the_first_step(monkeypatch, tmp_path):
     monkeypatch.setenv("GLUE_CACHE", str(tmp_path))
     model = toy_model()
     feed = Feed(model, {"toy": toy_tokens(model, toy_examples(9))}, Sampler(0, [9], [1.0]), 4, packed(FINE, None))
-    fit = find_fit(model, CPU, toy_plan(), 10)
+    fit = find_fit(model, CPU, 10)
     assert fit.most > 4096
     honest = model.loss
 
@@ -269,9 +271,9 @@ def test_a_probe_finds_what_fits_before_the_first_step(monkeypatch, tmp_path):
     assert fit.most <= 3000
     assert not gradients(model)
     assert fit.tried
-    assert find_fit(model, CPU, toy_plan(), 10).tried
-    assert find_fit(model, CPU, toy_plan(), 10).most == fit.most
-    assert find_fit(model, CPU, toy_plan(max_input=64), 10).most != fit.most
+    assert find_fit(model, CPU, 10).tried
+    assert find_fit(model, CPU, 10).most == fit.most
+    assert find_fit(toy_model(plan=toy_plan(max_input=64)), CPU, 10).most != fit.most
 
 
 def test_answers_that_do_not_fit_are_given_in_halves(monkeypatch):
@@ -295,12 +297,12 @@ def test_answers_that_do_not_fit_are_given_in_halves(monkeypatch):
 def test_what_an_earlier_run_needed_is_said(monkeypatch, tmp_path):
     monkeypatch.setenv("GLUE_CACHE", str(tmp_path))
     model = toy_model()
-    first = find_fit(model, CPU, toy_plan(), 10)
+    first = find_fit(model, CPU, 10)
     first.remember()
-    assert not find_fit(model, CPU, toy_plan(), 10).notes
+    assert not find_fit(model, CPU, 10).notes
     first.most = 100
     first.remember()
-    (note,) = find_fit(model, CPU, toy_plan(), 10).notes
+    (note,) = find_fit(model, CPU, 10).notes
     assert note == f"passes of at most 100 tokens, as an earlier run needed (fit-{first.key}.json in the cache)"
 
 
@@ -308,7 +310,7 @@ def test_a_compiled_loss_takes_dropout():
     model = toy_model(dropout=0.1, num_layers=1)
     model.module.train()
     model.compile(backend="aot_eager")
-    batch = model.lay(rows_of(model.encode(toy_examples(20)), COARSE), CPU.device, COARSE)
+    batch = model.lay(rows_of(model.encode(toy_task(), toy_examples(20)), COARSE), CPU.device, COARSE)
     torch.manual_seed(0)
     first = model.loss(batch)
     torch.manual_seed(1)

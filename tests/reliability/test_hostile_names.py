@@ -239,7 +239,7 @@ def test_a_model_of_the_users_brings_no_code(tmp_path):
     )
     (tmp_path / "evil.py").write_text(f"open({str(tmp_path / 'trapped')!r}, 'w')\n")
     with pytest.raises(GlueError):
-        load_model(Plan(("rte",), model=str(tmp_path)), ())
+        load_model(Plan(("rte",), model=str(tmp_path)), (), ())
     assert not (tmp_path / "trapped").exists()
 
 

@@ -16,8 +16,9 @@ from glue_harness.core.task import SpanNoise
 from glue_harness.data import available, load
 from glue_harness.data.sampler import Sampler
 from glue_harness.lab.assemble import assemble
-from glue_harness.lab.request import choose_tasks
+from glue_harness.lab.request import make_request
 from glue_harness.metrics.selection import suite_average
+from glue_harness.models.interface import Encoded
 from glue_harness.models.packing import FINE
 from glue_harness.models.tokenizer import EOS, SENTINELS, Bytes, FastTokenizer, load_tokenizer
 from glue_harness.report.board import make_boards
@@ -152,7 +153,7 @@ def feed_of(model, seed: int = 0) -> Feed:
 
 
 def drawn(feed: Feed, step: int) -> list[list[tuple]]:
-    return sorted((list(e.inputs), list(e.targets)) for e in feed.drawn(step))
+    return sorted(tuple(map(list, e.streams)) for e in feed.drawn(step))
 
 
 def test_a_draw_is_a_function_of_seed_and_number():
@@ -170,9 +171,9 @@ def test_a_draw_is_a_function_of_seed_and_number():
 def test_other_tasks_are_fed_as_ever():
     model = model_with_room()
     (example,) = toy_examples(1)
-    (plain,) = model.encode([example])
+    (plain,) = model.encode(toy_task(), [example])
     feed = Feed(model, {"toy": toy_tokens(model, [example])}, Sampler(0, [1], [1.0]), 4, packed(FINE, None))
-    assert drawn(feed, 0) == [(plain.inputs, plain.targets)] * 4
+    assert drawn(feed, 0) == [plain.streams] * 4
 
 
 def test_a_long_text_is_drawn_in_parts_that_fit():
@@ -180,22 +181,22 @@ def test_a_long_text_is_drawn_in_parts_that_fit():
     ids = list(range(3, 63)) * 20
     starts = set()
     for seed in range(30):
-        made = model.denoising(ids, NOISE, Random(seed))
+        made = model.corrupt(Encoded((ids,)), NOISE, Random(seed))
         assert made.length <= 40
-        assert made.target_length <= 12
-        assert made.inputs.count(EOS) == made.targets.count(EOS) == 1
-        starts.add(made.inputs[0])
+        assert made.terms <= 12
+        assert [stream.count(EOS) for stream in made.streams] == [1, 1]
+        starts.add(made.streams[0][0])
     assert len(starts) > 10
 
 
 def test_a_short_text_is_drawn_whole():
     model, first = model_with_room(), vocabulary().first_sentinel
-    made = model.denoising([5, 6, 7], NOISE, Random(0))
-    assert (made.inputs, made.targets) == ([5, 6, first, EOS], [first, 7, EOS])
-    made = model.denoising([5, 6] * 10, SpanNoise(0.5, 5.0), Random(0))
-    assert [token for token in made.inputs if token > 6] == [first, first - 1]
-    assert model.denoising([5], NOISE, Random(0)).inputs == [5, EOS]
-    assert model.denoising([], NOISE, Random(0)).targets == [EOS]
+    made = model.corrupt(Encoded(([5, 6, 7],)), NOISE, Random(0))
+    assert made.streams == ([5, 6, first, EOS], [first, 7, EOS])
+    made = model.corrupt(Encoded(([5, 6] * 10,)), SpanNoise(0.5, 5.0), Random(0))
+    assert [token for token in made.streams[0] if token > 6] == [first, first - 1]
+    assert model.corrupt(Encoded(([5],)), NOISE, Random(0)).streams[0] == [5, EOS]
+    assert model.corrupt(Encoded(([],)), NOISE, Random(0)).streams[1] == [EOS]
 
 
 @pytest.mark.parametrize("family", ["mt5", "umt5"])
@@ -208,16 +209,16 @@ def test_who_has_sentinels(family):
 
 
 def test_a_model_without_sentinels_is_refused_by_name(monkeypatch):
-    monkeypatch.setattr("glue_harness.lab.assemble.load_model", lambda plan, texts: toy_model(plan=plan))
+    monkeypatch.setattr("glue_harness.lab.assemble.load_model", lambda plan, tasks, texts: toy_model(plan=plan))
     plan = Plan(tasks=("rte", "span_corruption"), **TINY)
     with pytest.raises(UsageError) as error:
-        assemble(plan, REGISTRY, choose_tasks(plan, REGISTRY))
+        assemble(make_request(plan, REGISTRY))
     assert str(error.value) == "model 'tiny' has no sentinels, which span_corruption needs: use a T5 or a ByT5"
 
 
 def test_it_is_the_c4_of_t5s_mixtures():
     assert REGISTRY.task("c4_v020_unsupervised") is TASK
-    assert TASK in choose_tasks(Plan(tasks=("t5:all_mix",)), REGISTRY).trained
+    assert TASK in make_request(Plan(tasks=("t5:all_mix",)), REGISTRY).trained
     assert suite_average(REGISTRY, "unsupervised", {}) is None
 
 

@@ -19,7 +19,7 @@ def trained(steps: int) -> T5:
     model = toy_model(seed=3)
     optimizer = torch.optim.AdamW(model.module.parameters(), lr=3e-3)
     for step in range(steps):
-        batch = model.collate(model.encode(toy_examples(16, seed=100 + step)), CPU.device)
+        batch = model.lay([[e] for e in model.encode(toy_task(), toy_examples(16, seed=100 + step))], CPU.device)
         loss = model.loss(batch)
         (loss.total / len(loss.each)).backward()
         optimizer.step()
@@ -34,7 +34,7 @@ def model(request) -> T5:
 
 def reference(model: T5, example: Example, length: int, **options) -> str:
     """What transformers' own generate says to one unpadded example."""
-    ids = torch.tensor([model.encode([example])[0].inputs])
+    ids = torch.tensor([model.encode(toy_task(), [example])[0].streams[0]])
     out = model.module.eval().generate(input_ids=ids, max_new_tokens=length, do_sample=False, num_beams=1, **options)
     return model.tokenizer.decode(out[0, 1:].tolist())
 
@@ -93,7 +93,7 @@ def test_shares_of_probability_sum_to_one_over_sibling_answers(model):
 
 
 def test_batches_keep_every_row_once_within_the_budget():
-    encoded = toy_model().encode(EXAMPLES)
+    encoded = toy_model().encode(toy_task(), EXAMPLES)
     batches = by_length(encoded, 100, 20)
     assert sorted(k for batch in batches for k in batch) == list(range(len(EXAMPLES)))
     assert all(len(b) * max(encoded[k].length for k in b) <= 100 or len(b) == 1 for b in batches)

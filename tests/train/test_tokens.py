@@ -19,7 +19,7 @@ from glue_harness.core.task import SpanNoise
 from glue_harness.data import Rows
 from glue_harness.suite.registry import load_tasks
 from glue_harness.train import code, tokens
-from glue_harness.train.tokens import PART, Subset, Tokens, examples_of, key, tokens_of
+from glue_harness.train.tokens import CHUNK, Subset, Tokens, examples_of, key, tokens_of
 
 TASK_FILE = (ROOT / "tests" / "examples" / "headlines.py").read_text(encoding="utf-8")
 
@@ -50,13 +50,13 @@ def loaded(folder: Path, text: str):
 def made(task, n: int = 50, notes: list[str] | None = None, **changes) -> Tokens:
     plan = toy_plan(**changes)
     found: list[str] = []
-    result = tokens_of(task, rows_of(n), toy_model(plan=plan), plan, found if notes is None else notes)
+    result = tokens_of(task, rows_of(n), toy_model(plan=plan), found if notes is None else notes)
     assert notes is not None or not found
     return result
 
 
 def plain(encoded) -> list[tuple]:
-    return [(list(e.inputs), list(e.targets)) for e in encoded]
+    return [tuple(map(list, e.streams)) for e in encoded]
 
 
 def files(home: Path) -> list[str]:
@@ -64,10 +64,10 @@ def files(home: Path) -> list[str]:
 
 
 def direct(task, n: int, **changes) -> list[tuple]:
-    return plain(toy_model(plan=toy_plan(**changes)).encode(list(examples_of(task, rows_of(n)))))
+    return plain(toy_model(plan=toy_plan(**changes)).encode(task, list(examples_of(task, rows_of(n)))))
 
 
-@pytest.mark.parametrize("n", [1, PART - 1, PART, PART + 1, 2 * PART + 7])
+@pytest.mark.parametrize("n", [1, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 7])
 def test_tokens_are_those_of_direct_encoding(home, task, n):
     for found in (made(task, n), made(task, n)):  # written, and found again
         assert len(found) == n
@@ -94,17 +94,17 @@ def test_everything_that_decides_tokens_is_in_their_name(task, tmp_path):
     other_vocabulary = toy_model()
     other_vocabulary.tokenizer = type("Other", (), {"fingerprint": model.tokenizer.fingerprint})()
     names = [
-        key(task, rows_of(3), model, plan),
-        key(replace(task, name="other"), rows_of(3), model, plan),
-        key(task, rows_of(3, "two"), model, plan),
-        key(task, rows_of(3), other_vocabulary, plan),
-        key(task, rows_of(3), model, plan.replace(max_input=511)),
-        key(task, rows_of(3), model, plan.replace(max_target=127)),
-        key(loaded(tmp_path, TASK_FILE.replace('"sport"', '"sports"')), rows_of(3), model, plan),
+        key(task, rows_of(3), model),
+        key(replace(task, name="other"), rows_of(3), model),
+        key(task, rows_of(3, "two"), model),
+        key(task, rows_of(3), other_vocabulary),
+        key(task, rows_of(3), toy_model(plan=plan.replace(max_input=511))),
+        key(task, rows_of(3), toy_model(plan=plan.replace(max_target=127))),
+        key(loaded(tmp_path, TASK_FILE.replace('"sport"', '"sports"')), rows_of(3), model),
     ]
     assert len(set(names)) == len(names)
     again = loaded(tmp_path, TASK_FILE)
-    assert key(again, rows_of(3), toy_model(seed=1), plan.replace(seed=1, steps=7)) == names[0]
+    assert key(again, rows_of(3), toy_model(seed=1, plan=plan.replace(seed=1, steps=7))) == names[0]
 
 
 def test_a_changed_task_file_is_never_served_old_tokens(home, task, tmp_path):
@@ -233,21 +233,31 @@ def test_a_row_that_cannot_be_encoded_leaves_no_draft(home, task):
     rows = rows_of(20)
     rows.rows[6]["headline"] = None
     with pytest.raises(DataError, match=r"headlines, row 7 of here: column 'headline' must be text, not None"):
-        tokens_of(task, rows, toy_model(), toy_plan(), [])
+        tokens_of(task, rows, toy_model(), [])
     assert files(home) == []
 
 
 def test_ids_that_need_more_than_16_bits():
-    file = io.BytesIO()
-    wide = [tokens.Encoded([70_000, 1], [1])]
-    tokens.write(file, iter(toy_examples(1)), lambda _: wide, 250_000)
-    assert plain(Tokens(file.getbuffer())) == [([70_000, 1], [1])]
+    file, wide = io.BytesIO(), toy_model()
+    wide.vocabulary = 250_000
+    wide.encode = lambda task, examples: [tokens.Encoded(([70_000, 1], [1])) for _ in examples]
+    tokens.write(file, toy_task(), iter(toy_examples(1)), wide)
+    assert plain(Tokens(file.getbuffer(), "toy")) == [([70_000, 1], [1])]
+
+
+def test_a_gold_number_and_its_head_come_back_with_the_tokens():
+    file, model = io.BytesIO(), toy_model()
+    model.encode = lambda task, examples: [tokens.Encoded(([3, 1],), 2.5, task.name) for _ in examples]
+    tokens.write(file, toy_task(), iter(toy_examples(CHUNK + 1)), model)
+    found = Tokens(file.getbuffer(), "toy")
+    assert len(found) == CHUNK + 1
+    assert (found[CHUNK].gold, found[CHUNK].head, found[CHUNK].sizes, found[CHUNK].terms) == (2.5, "toy", (2,), 1)
 
 
 def test_tokens_are_32_bits_wide_whatever_the_file_holds():
     found = toy_tokens(toy_model(), toy_examples(3))
-    assert found.parts[0]["inputs"].values.type == "uint16"
-    assert found[0].inputs.dtype == np.int32
+    assert found.parts[0]["stream0"].values.type == "uint16"
+    assert found[0].streams[0].dtype == np.int32
 
 
 def test_a_subset_is_its_examples():
@@ -268,7 +278,7 @@ def test_texts_to_corrupt_stay_whole(home, task):
     noisy = replace(task, noise=SpanNoise())
     found = made(noisy, 5, max_input=3)
     texts = [example.inputs for example in examples_of(noisy, rows_of(5))]
-    assert plain(found) == [(ids, []) for ids in toy_model().tokenizer.encode(texts)]
+    assert plain(found) == [(ids,) for ids in toy_model().tokenizer.encode(texts)]
 
 
 @pytest.mark.parametrize("name", sorted(load_tasks().tasks))

@@ -4,7 +4,7 @@ import copy
 
 import pytest
 import torch
-from toys import CPU, toy_examples, toy_feed, toy_model, toy_plan, toy_tokens
+from toys import CPU, toy_examples, toy_feed, toy_model, toy_plan, toy_task, toy_tokens
 
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.data.sampler import Sampler
@@ -14,9 +14,11 @@ from glue_harness.models.packing import FINE, t5_rows
 from glue_harness.train.arrangement import buckets, packed
 from glue_harness.train.device import Machine
 from glue_harness.train.feed import Feed, PackedFeed
+from glue_harness.train.learner import Learner
 from glue_harness.train.loop import Hook, State, train
 from glue_harness.train.memory import Fit
-from glue_harness.train.optimizers import Adafactor, learning_rate, make_optimizer
+from glue_harness.train.optimizers import learning_rate, make_optimizer
+from glue_harness.train.optimizers.adafactor import Adafactor
 from glue_harness.train.passes import accumulate
 
 
@@ -27,7 +29,7 @@ def trained(hooks=(), dropout=0.1, micro=None, machine=CPU, **changes):
     parameters = method.prepare(model, plan)
     optimizer = make_optimizer(plan, parameters)
     feed = toy_feed(model, plan.batch_size, micro, seed=plan.seed)
-    state = train(model, method, parameters, optimizer, feed, plan, machine, hooks)
+    state = train(Learner(plan, model, method, parameters, 0, optimizer), feed, machine, hooks)
     return model, state
 
 
@@ -37,7 +39,7 @@ def weights(model) -> dict[str, torch.Tensor]:
 
 def test_loss_equals_transformers_own():
     model = toy_model()
-    batch = model.collate(model.encode(toy_examples(8)), CPU.device)
+    batch = model.lay([[e] for e in model.encode(toy_task(), toy_examples(8))], CPU.device)
     loss = model.loss(batch)
     labels = torch.full_like(batch.given, IGNORED)
     labels.view(-1)[batch.places] = batch.labels
@@ -171,25 +173,25 @@ def test_buckets_are_cut_by_length_when_it_pays():
 def packed_feed(model) -> PackedFeed:
     tokens = {"toy": toy_tokens(model, toy_examples(50))}
     common = (model, tokens, Sampler(0, [50], [1.0]), 0, packed(FINE, None))
-    return PackedFeed(*common, lengths=(40, 16), height=5)
+    return PackedFeed(*common, height=5)
 
 
 def test_updates_of_tokens_are_the_rows_of_t5s_packer_one_after_the_other():
-    model = toy_model()
+    model = toy_model(plan=toy_plan(max_input=40, max_target=16))
     feed = packed_feed(model)
     drawn = [d.encoded for d in feed.draws(0, 400)]
-    rows = t5_rows([(e.length, e.target_length) for e in drawn], (40, 16))
+    rows = t5_rows([e.sizes for e in drawn], (40, 16))
     assert any(len(row) > 1 for row in rows)
     steps = [feed.update(step) for step in range(12)]
     made = [row for update in steps for part in update.passes for row in part.rows]
     assert len(made) == 60
-    as_lists = [[(list(e.inputs), list(e.targets)) for e in row] for row in made]
-    assert as_lists == [[(list(drawn[k].inputs), list(drawn[k].targets)) for k in row] for row in rows[:60]]
+    as_lists = [[tuple(map(list, e.streams)) for e in row] for row in made]
+    assert as_lists == [[tuple(map(list, drawn[k].streams)) for k in row] for row in rows[:60]]
     assert packed_feed(model).update(9).ids == steps[9].ids  # whatever was asked for before
     assert feed.update(2).ids == steps[2].ids
     assert steps[0].padded == 5 * max(sum(e.length for e in row) for row in made[:5]) <= 5 * 40
     assert feed.examples_an_update() == pytest.approx(sum(u.examples for u in steps) / 12, rel=0.2)
-    assert [len(e.inputs) for e in feed.drawn(3)] == [len(i) for row in as_lists[15:20] for i, _ in row]
+    assert [e.length for e in feed.drawn(3)] == [len(i) for row in as_lists[15:20] for i, _ in row]
 
 
 def test_losses_of_tasks_are_means_over_their_own_tokens():
@@ -200,11 +202,12 @@ def test_losses_of_tasks_are_means_over_their_own_tokens():
     parameters = load_method("full").prepare(model, plan)
     (drawn,) = [feed.draws(0, 16)]
     expected = {
-        name: sum(model.loss(model.collate([d.encoded], CPU.device)).total.item() for d in drawn if d.task == k)
-        / sum(d.encoded.target_length for d in drawn if d.task == k)
+        name: sum(model.loss(model.lay([[d.encoded]], CPU.device)).total.item() for d in drawn if d.task == k)
+        / sum(d.encoded.terms for d in drawn if d.task == k)
         for k, name in enumerate(feed.names)
     }
-    state = train(model, load_method("full"), parameters, make_optimizer(plan, parameters), feed, plan, CPU, ())
+    learner = Learner(plan, model, load_method("full"), parameters, 0, make_optimizer(plan, parameters))
+    state = train(learner, feed, CPU, ())
     assert state.task_losses == pytest.approx(expected, rel=1e-5)
 
 

@@ -1,8 +1,8 @@
-"""Optimisers and learning-rate schedules."""
+"""Adafactor as T5 was trained: no momentum, factored second moment, steps relative to the parameter's size."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -13,29 +13,11 @@ from glue_harness.core.plan import Plan
 FACTORED_FROM = 128  # T5 keeps row and column means of the second moment where two dimensions reach this
 
 
-def make_optimizer(plan: Plan, parameters: Iterable[nn.Parameter]) -> Optimizer:
-    parameters = list(parameters)
-    if plan.optimizer == "adafactor":
-        return Adafactor(parameters, lr=plan.lr)
-    return torch.optim.AdamW(parameters, lr=plan.lr, weight_decay=plan.weight_decay, fused=True)
-
-
-def learning_rate(plan: Plan) -> Callable[[int], float]:
-    """The rate of a step: a linear rise over `warmup` steps, then constant or a linear fall to 0."""
-
-    def rate(step: int) -> float:
-        if step < plan.warmup:
-            return plan.lr * (step + 1) / plan.warmup
-        if plan.schedule == "constant":
-            return plan.lr
-        return plan.lr * (plan.steps - step) / max(1, plan.steps - plan.warmup)
-
-    return rate
+def make(plan: Plan, parameters: list[nn.Parameter]) -> Optimizer:
+    return Adafactor(parameters, lr=plan.lr)
 
 
 class Adafactor(Optimizer):
-    """Adafactor as T5 was trained: no momentum, factored second moment, steps relative to the parameter's size."""
-
     def __init__(self, parameters: Iterable[nn.Parameter], lr: float) -> None:
         super().__init__(parameters, {"lr": lr})
 

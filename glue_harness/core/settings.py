@@ -1,0 +1,180 @@
+"""Settings of a plan. Each is declared once, where it is used; options, files, checks, help and digests follow from it.
+
+What every plan has is declared in `core/plan.py`. A method, an optimiser and a model family declare their own in
+their file, as a constant `SETTINGS = (Setting(...),)`. That constant is read without running the file: most of these
+files import torch, and neither `glue run --help` nor a typo should wait for that.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from glue_harness.core.errors import UsageError, unknown
+from glue_harness.core.reading import check_values, is_text, toml_value
+
+PACKAGE = Path(__file__).parent.parent
+PLACES = {"method": "methods", "optimizer": "train/optimizers", "family": "models"}  # owner's kind -> folder of files
+PLUGINS = "GLUE_PLUGINS"  # folders with files of the same kinds, in folders of these names
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting. `kind` is int, float, str, tuple (names) or dict (name -> number)."""
+
+    name: str
+    kind: type
+    default: Any
+    help: str
+    group: str = ""  # heading of `glue run --help` under which it has an option; without one it is reached by --set
+    choices: tuple[str, ...] = ()
+    above: float | None = None  # bounds: above < value, least <= value, value < below
+    least: float | None = None
+    below: float | None = None
+    optional: bool = False  # may be None
+    identity: bool = True  # part of the digest: it changes the experiment, not only how fast or where it is done
+    fixed: bool = False  # the weights are made that way: no resumed run can change it
+    short: str = ""  # letter of its option
+    owner: tuple[str, str] = ("", "")  # kind and name of the method, optimiser or family whose it is
+
+    def checked(self, value: Any, where: str) -> Any:
+        """The value in the setting's type, or an error that names the place."""
+        self._refuse_unusable(value, where)
+        if self.kind is tuple and isinstance(value, list | tuple) and all(isinstance(v, str) for v in value):
+            return tuple(value)
+        if self.kind is dict and isinstance(value, Mapping):
+            for name, rate in value.items():
+                if isinstance(rate, bool) or not isinstance(rate, int | float):
+                    raise UsageError(f"{where}: the rate of {name!r} must be a number, not {rate!r}")
+            return {name: float(rate) for name, rate in value.items()}
+        if self.optional and (value is None or (value == "none" and self.kind is not str)):
+            return None
+        if self.kind is str and isinstance(value, os.PathLike):
+            return os.fspath(value)
+        if self.kind is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if self.kind in (int, float, str) and isinstance(value, self.kind) and not isinstance(value, bool):
+            return value
+        named = self.kind.__name__ if self.kind in (int, float, str) else "a list or table"
+        raise UsageError(f"{where}: {self.name} must be {named}, not {value!r}")
+
+    def _refuse_unusable(self, value: Any, where: str) -> None:
+        """Numbers that nothing can compute with, and texts that no file can be named by."""
+        if isinstance(value, int | list | Mapping):
+            try:
+                check_values(value)
+            except ValueError as error:
+                raise UsageError(f"{where}: {self.name}: {error}") from None
+        for text in [value] if isinstance(value, str) else value if isinstance(value, list | tuple | Mapping) else ():
+            if isinstance(text, str) and ("\0" in text or not is_text(text)):
+                raise UsageError(f"{where}: {self.name} must be text that UTF-8 can write, without NUL, not {text!r}")
+
+    def check_bounds(self, value: Any) -> None:
+        """Refuses a value of the right type that makes no sense. A number that is not finite never does."""
+        if value is None or self.kind not in (int, float, str):
+            return
+        if self.choices and value not in self.choices:
+            raise unknown(self.name, str(value), self.choices)
+        above, least, below = self.above, self.least, math.inf if self.below is None else self.below
+        if above is not None and self.below is not None and not above < value < below:
+            raise UsageError(f"{self.name} must be between {above:g} and {below:g}, not {value}")
+        if above is not None and not above < value < math.inf:
+            raise UsageError(f"{self.name} must be above {above:g}, not {value}")
+        if least is not None and not least <= value < math.inf:
+            raise UsageError(f"{self.name} must be {least:g} or more, not {value}")
+        if self.below is not None and not value < below:
+            raise UsageError(f"{self.name} must be below {below:g}, not {value}")
+
+    def parsed(self, text: str, where: str) -> Any:
+        """A value written on the command line as `--set name=text`."""
+        try:
+            value = None if text == "none" else toml_value(f"value = {text}")["value"]
+        except ValueError:
+            value = text
+        return self.checked(value, where)
+
+    @property
+    def described(self) -> str:
+        """Its help and its default. Without brackets: the plan fills the default in, not the command line."""
+        if self.default in (None, "", ()) or self.kind is dict:
+            return self.help
+        shown = f"{self.default:.15g}" if isinstance(self.default, float) else self.default
+        return f"{self.help}  [default: {shown}]"
+
+
+def plugin_files(kind: str) -> dict[str, Path]:
+    """The files of a kind by the names they go by: ours, then those of the user's folders."""
+    folders = [PACKAGE / PLACES[kind]]
+    folders += [Path(own) / PLACES[kind] for own in os.environ.get(PLUGINS, "").split(os.pathsep) if own]
+    found: dict[str, Path] = {}
+    for folder in folders:
+        for file in sorted(folder.glob("[!_]*.py")):
+            if file.stem in found:
+                raise UsageError(f"{kind} {file.stem!r} is there twice: {found[file.stem]} and {file} ({PLUGINS})")
+            found[file.stem] = file
+    return found
+
+
+def load_plugin(kind: str, name: str) -> ModuleType:
+    """The module of a method, optimiser or family; a user's own is loaded by its path."""
+    files = plugin_files(kind)
+    if name not in files:
+        raise unknown(kind, name, files)
+    file = files[name]
+    if file.is_relative_to(PACKAGE):
+        return import_module(".".join((PACKAGE.name, *file.relative_to(PACKAGE).with_suffix("").parts)))
+    return load_file(file, f"glue_{kind}_{name}")
+
+
+def load_file(file: Path, name: str) -> ModuleType:
+    """A Python file run as a module of that name."""
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file} cannot be loaded")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def declared_constant(file: Path, name: str, **known: Any) -> Any:
+    """What a file assigns to a name at its top level, from `known` and literals alone; None if it does not."""
+    source = file.read_text(encoding="utf-8")
+    if f"\n{name} = " not in f"\n{source}":
+        return None
+    try:
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
+                return eval(compile(ast.Expression(node.value), str(file), "eval"), {**known, "__builtins__": {}}, {})
+    except Exception as error:
+        builtins = "int, float and str" if "str" in known else "literals"
+        reason = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{file}: {name} must be written with {', '.join(known)} and {builtins}: {reason}") from None
+    return None
+
+
+def own_settings() -> dict[str, Setting]:
+    """The settings that methods, optimisers and families declare, by name."""
+    return _own_settings(os.environ.get(PLUGINS, ""))
+
+
+@lru_cache
+def _own_settings(plugins: str) -> dict[str, Setting]:
+    found: dict[str, Setting] = {}
+    known = {"Setting": Setting, "int": int, "float": float, "str": str}
+    for kind in PLACES:
+        for owner, file in plugin_files(kind).items():
+            for setting in declared_constant(file, "SETTINGS", **known) or ():
+                if setting.name in found:
+                    other = " ".join(found[setting.name].owner)
+                    raise UsageError(f"{file}: setting {setting.name!r} is also one of {other}")
+                found[setting.name] = replace(setting, owner=(kind, owner))
+    return found

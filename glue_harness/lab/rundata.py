@@ -1,0 +1,162 @@
+"""What a run trains on and what it is asked: rows, and examples in tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from glue_harness import data
+from glue_harness.core.errors import DataError, UsageError
+from glue_harness.core.plan import Plan
+from glue_harness.core.task import Example, Row, Task
+from glue_harness.data import Rows, subsets
+from glue_harness.data.checks import fingerprint
+from glue_harness.data.subsets import TrainPart
+from glue_harness.lab.request import Request, rates
+from glue_harness.models.interface import Model
+from glue_harness.train.tokens import Subset, Tokens, examples_of, tokens_of
+
+
+class Questions(NamedTuple):
+    """Examples to answer, and their tokens."""
+
+    examples: list[Example]
+    tokens: Tokens
+
+
+@dataclass(frozen=True)
+class RunRows:
+    """The rows of every task, and which of its train split are used."""
+
+    by_role: dict[str, dict[str, Rows]]  # task -> role -> rows
+    trained: list[Task]
+    parts: dict[str, TrainPart]
+    notes: list[str]  # what is not as the plan asked
+
+    def train(self, name: str) -> Rows:
+        return self.by_role[name]["train"]
+
+    def texts(self) -> Iterator[str]:
+        """What a vocabulary is learned from: all that is trained on, one text at a time."""
+        for task in self.trained:
+            for example in examples_of(task, at(self.train(task.name), self.parts[task.name].trained)):
+                yield from (example.inputs, example.target)
+
+
+@dataclass(frozen=True)
+class RunData:
+    """The examples of a run in tokens."""
+
+    rows: RunRows
+    training: dict[str, Tokens | Subset]
+    scoring: dict[str, Questions]  # task -> its validation split
+    choosing: dict[str, tuple[Task, ...]]  # group of tasks -> the tasks whose scores choose its best step
+    asked: dict[str, Questions]  # one of those -> what it is asked while training
+    rates: dict[str, float]  # task -> how often it is drawn, relative to the others
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """How many examples each task trains on."""
+        return {name: len(examples) for name, examples in self.training.items()}
+
+    @property
+    def choosers(self) -> list[Task]:
+        """Every task once whose score chooses a step."""
+        return list({task.name: task for tasks in self.choosing.values() for task in tasks}.values())
+
+    def selected_on(self, plan: Plan) -> dict[str, dict[str, Any]]:
+        """Which rows choose the steps, and how many examples they make."""
+        return {
+            task.name: {
+                "split": "train, held out" if plan.select == "heldout" else task.splits["validation"],
+                "examples": len(self.asked[task.name].examples[: plan.eval_limit]),
+            }
+            for task in self.choosers
+        }
+
+
+def read_rows(request: Request) -> RunRows:
+    """The rows of every task and what was left out; one error for all that are missing.
+
+    A companion, which a suite trains on but does not average, may be missing: the official download lacks DPR.
+    """
+    plan = request.plan
+    wanted = [(task, "train") for task in request.trained] + [(task, "validation") for task in request.scored]
+    found: dict[str, dict[str, Rows]] = {}
+    failed: dict[str, DataError] = {}
+    notes = []
+    for task, role in wanted:
+        try:
+            if plan.text is not None and task.noise:
+                read = data.load_text(task, plan.text)
+            else:
+                read = data.load(task, role, plan.data, revision=plan.revision)
+            found.setdefault(task.name, {})[role] = read
+        except DataError as error:
+            if task.part == "companion" and task.name not in plan.tasks:
+                notes.append(f"{task.name} is left out of the training mix: {error}")
+            else:
+                failed.setdefault(task.name, error)
+    if len(failed) > 1:
+        first = next(iter(failed.values()))
+        raise DataError(f"no usable data for {len(failed)} tasks ({', '.join(failed)}); the first: {first}")
+    for error in failed.values():
+        raise error
+    trained = [task for task in request.trained if task.name in found]
+    train = {task.name: (task, found[task.name]["train"]) for task in trained}
+    parts = subsets.parts(plan, train, request.groups)
+    notes += subsets.described(plan, parts, {name: len(rows) for name, (_, rows) in train.items()})
+    return RunRows(found, trained, parts, notes)
+
+
+def encode_rows(rows: RunRows, request: Request, model: Model) -> RunData:
+    """All rows as the model reads them. A split's tokens are made once, whatever part of it is used."""
+    plan = request.plan
+    training = {task.name: trained_tokens(task, rows, model) for task in rows.trained}
+    scoring = {
+        task.name: questions(task, rows.by_role[task.name]["validation"], model, rows) for task in request.scored
+    }
+    choosing, asked = request.groups, scoring
+    if plan.select == "heldout":
+        asked = {}
+        choosing = dict.fromkeys(request.groups, ())
+        for name, group in request.groups.items():
+            if name in rows.parts:  # rows of train, read as the scorers of the group read theirs
+                task = replace(group[0], name=name)
+                kept = list(at(rows.train(name), rows.parts[name].held_out))
+                origin = f"{rows.train(name).origin}, held out"
+                held = replace(rows.train(name), rows=kept, origin=origin, fingerprint=fingerprint(task, kept))
+                choosing[name], asked[name] = (task,), questions(task, held, model, rows)
+    sizes = {name: len(examples) for name, examples in training.items()}
+    for name, size in sizes.items():
+        if not size:
+            raise DataError(f"{name}: no training example is left after T5's preprocessing")
+    if plan.batch_size > (total := sum(sizes.values())) and not plan.batch_tokens:
+        raise UsageError(f"batch_size {plan.batch_size} is larger than the data ({total} examples): use --batch-size")
+    return RunData(rows, training, scoring, choosing, asked, rates(plan, request.registry, sizes))
+
+
+def trained_tokens(task: Task, rows: RunRows, model: Model) -> Tokens | Subset:
+    tokens = tokens_of(task, rows.train(task.name), model, rows.notes)
+    wanted = set(rows.parts[task.name].trained)
+    if len(wanted) == len(rows.train(task.name)):
+        return tokens
+    # an example's id begins with the number of the row that it was made of
+    numbers = (n for n in range(len(tokens)) if int(tokens.id(n).partition(".")[0]) in wanted)
+    return Subset(tokens, np.fromiter(numbers, np.int64))
+
+
+def questions(task: Task, rows: Rows, model: Model, run_rows: RunRows) -> Questions:
+    examples = list(examples_of(task, rows))
+    return Questions(examples, tokens_of(task, rows, model, run_rows.notes, examples))
+
+
+def at(rows: Rows, places: Collection[int]) -> Iterable[Row]:
+    """The rows at some places, in their order; of all rows, the rows themselves."""
+    if len(places) == len(rows):
+        return rows
+    wanted: set[int] | Sequence[int] = set(places)
+    return (row for number, row in enumerate(rows) if number in wanted)

@@ -1,0 +1,36 @@
+"""What a run keeps on disk as it goes: weights and snapshots, each once a step, and none that is not finite."""
+
+from __future__ import annotations
+
+from glue_harness.core import writing
+from glue_harness.core.record import Record
+from glue_harness.runs.folder import RunFolder
+from glue_harness.train import checkpoints, snapshots
+from glue_harness.train.learner import Learner
+from glue_harness.train.snapshots import Progress
+
+
+class Saver:
+    def __init__(self, folder: RunFolder, learner: Learner) -> None:
+        self.folder, self.learner = folder, learner
+        self.checked: set[int] = set()  # steps whose weights were found to be finite
+        self.saved: set[int] = set()  # steps whose weights this attempt has saved or loaded
+
+    def check_weights(self, step: int) -> None:
+        if step not in self.checked:
+            self.learner.check_weights(f"after step {step}")
+            self.checked.add(step)
+
+    def save_weights(self, step: int) -> None:
+        self.check_weights(step)
+        if step not in self.saved:
+            checkpoints.save(self.folder, step, self.learner.model, self.learner.parameters)
+            self.saved.add(step)
+
+    def save_all(self, progress: Progress, record: Record) -> None:
+        """All that the run needs to go on from here. After its last step no optimizer is needed any more."""
+        step = progress.state.step
+        self.save_weights(step)
+        writing.sync(self.folder.log)
+        snapshots.save(self.folder, progress, record, self.learner if step < self.learner.plan.steps else None)
+        self.folder.prune(progress.weights)

@@ -1,0 +1,36 @@
+"""What learns: a model, the method that says which part of it, that part, and the optimiser that moves it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import nn
+from torch.optim import Optimizer
+
+from glue_harness.core.errors import GlueError
+from glue_harness.core.plan import Plan
+from glue_harness.methods import Method
+from glue_harness.models.interface import Model, count_parameters
+
+
+@dataclass(frozen=True)
+class Learner:
+    plan: Plan
+    model: Model
+    method: Method
+    parameters: list[nn.Parameter]  # all that ever learn
+    learn_at_first: int  # how many numbers in them the first step changes
+    optimizer: Optimizer
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The model's parameters, and how many of them the run changes."""
+        total, trainable = count_parameters(self.model.module.parameters()), count_parameters(self.parameters)
+        return {"total": total, "trainable": trainable}
+
+    def check_weights(self, when: str) -> None:
+        """Weights that are not finite make every later number worthless: none may be scored or kept."""
+        bad = [name for name, weight in self.model.module.named_parameters() if not weight.isfinite().all()]
+        if bad:
+            more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+            raise GlueError(f"weights {when} are not finite: {bad[0]}{more}")
