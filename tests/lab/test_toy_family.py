@@ -1,0 +1,96 @@
+"""A model family is one file: this one trains, answers, saves, resumes and stands on a board, with no change elsewhere."""
+
+import pytest
+from conftest import ROOT
+
+from glue_harness import Plan, load_tasks, run
+from glue_harness.core.errors import UsageError
+from glue_harness.core.settings import PLUGINS
+from glue_harness.lab.predict import load
+from glue_harness.report.board import make_boards
+from glue_harness.runs.store import Store
+
+REGISTRY = load_tasks()
+TASKS = ("cola", "rte", "stsb")  # two of labels, one of numbers
+
+
+@pytest.fixture(autouse=True)
+def plugins(monkeypatch):
+    monkeypatch.setenv(PLUGINS, str(ROOT / "tests" / "examples" / "plugins"))
+
+
+def plan(*tasks: str, **changes) -> Plan:
+    values = {"data": "demo:400", "model": "bag", "steps": 60, "lr": 0.03, "mixing": "equal", "eval_every": 20}
+    return Plan(tasks or TASKS, **{**values, **changes})
+
+
+class Interrupt:
+    """Stops a run at a step, as Ctrl-C does."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def assembled(self, *_): ...
+
+    def scored(self, *_): ...
+
+    def stepped(self, setup, state) -> None:
+        if state.step == self.at:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture
+def finished(results):
+    found = Store(results).finished(plan(precision="fp32").digest, 0)
+    return found or run(plan(), results=results)
+
+
+def test_it_learns_labels_and_numbers_together(finished):
+    assert finished.status == "finished"
+    assert finished.scores["cola"].metrics["matthews_corrcoef"] > 20
+    assert finished.scores["stsb"].metrics["pearson_corrcoef"] > 20
+    assert finished.plan["bag_size"] == 64 if "bag_size" in finished.plan else True
+    assert all(score.invalid == 0 for score in finished.scores.values())
+
+
+def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(finished, tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        run(plan(), results=tmp_path, watcher=Interrupt(33))
+    (begun,) = Store(tmp_path).load_all()[0]
+    again = run(None, results=tmp_path, resume=begun.id)
+    assert again.resumed == [20]
+    assert again.history == finished.history
+    assert again.scores == finished.scores
+
+
+def test_it_answers_from_its_checkpoint_as_it_was_scored(finished, results):
+    task, store = REGISTRY.task("rte"), Store(results)
+    kept = store.read_predictions(finished.id, task)
+    trained = load(finished, results / finished.id, finished.scores["rte"].step)
+    from glue_harness import data
+
+    examples = [e for n, row in enumerate(data.load(task, "validation", "demo:400")) for e in task.examples(row, n)]
+    assert [p.text for p in trained.answers(task, examples)] == [p.text for p in kept]
+
+
+def test_another_task_starts_from_it_with_a_head_of_its_own(finished, results):
+    record = run(plan("mrpc", model=f"run:{finished.id}", steps=5, eval_every=5), results=results)
+    assert record.environment["model"]["run"] == finished.id
+    assert record.scores["mrpc"].n > 0
+
+
+def test_it_stands_on_a_board(finished, results):
+    board = make_boards([finished], REGISTRY, "glue")[1]
+    (row,) = board.rows
+    assert row.model == "bag"
+    assert {column.task for column in row.values} == set(TASKS)
+
+
+def test_what_it_cannot_learn_is_refused_by_name(tmp_path):
+    with pytest.raises(UsageError, match=r"model 'bag' cannot write texts, which squad needs: use a T5"):
+        run(plan("squad"), results=tmp_path)
