@@ -7,7 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -22,11 +22,11 @@ from glue_harness.suite.superglue import part
 
 HEADER = "index\tprediction"
 STAMP = (1980, 1, 1, 0, 0, 0)  # of every file in a zip: the same answers make the same bytes
-Cell = str | int | float  # an answer as the server reads it
+ServerAnswer = str | int | float  # an answer as the server reads it
 Numbers = tuple[int, ...]  # where an answer belongs: its index, after those of the records around it
 
 
-class Part(NamedTuple):
+class Assignment(NamedTuple):
     """One file of a zip, and who answers it."""
 
     file: str
@@ -61,20 +61,17 @@ def suite_of(registry: Registry, records: Sequence[Record]) -> str:
     return found[0]
 
 
-def parts(registry: Registry, suite: str, records: Sequence[Record]) -> list[Part]:
+def assign(registry: Registry, suite: str, records: Sequence[Record]) -> list[Assignment]:
     """Who answers each file: the first run named that can, by the task that the file prefers."""
-
-    def answered(file: str, tasks: Sequence[Task]) -> Part:
-        for task in tasks:
-            for record in records:
-                if (step := answering_step(registry, record.scores, task)) is not None:
-                    return Part(file, task, record, step)
-        return Part(file, tasks[0], records[0], 0)
-
-    return [answered(file, tasks) for file, tasks in official_files(registry, suite).items()]
+    assigned = []
+    for file, tasks in official_files(registry, suite).items():
+        steps = ((task, record, answering_step(registry, record.scores, task)) for task in tasks for record in records)
+        able = (Assignment(file, *answers) for answers in steps if answers[-1] is not None)
+        assigned.append(next(able, Assignment(file, tasks[0], records[0], 0)))
+    return assigned
 
 
-def cell(task: Task, label: Any) -> Cell | None:
+def server_answer(task: Task, label: Any) -> ServerAnswer | None:
     """What the server is told for a label; None if that is no answer."""
     if label in (None, "") or (isinstance(label, float) and math.isnan(label)):
         return None
@@ -92,14 +89,10 @@ def scale(task: Task) -> tuple[float, float]:
     return min(numbers), max(numbers)
 
 
-def majority(task: Task, rows: Iterable[Row]) -> Cell:
+def majority(task: Task, rows: Iterable[Row]) -> ServerAnswer:
     """The most frequent right answer of labelled rows."""
-    labels = Counter(
-        label
-        for row in rows
-        for label in ([row["label"]] if "label" in row else [text.target for text in task.encode(row)])
-    )
-    return cell(task, labels.most_common(1)[0][0])
+    labels = ([row["label"]] if "label" in row else [text.target for text in task.encode(row)] for row in rows)
+    return server_answer(task, Counter(chain.from_iterable(labels)).most_common(1)[0][0])
 
 
 def numbers_of(task: Task, rows: Sequence[Row], official: int | None) -> list[Numbers]:
@@ -147,22 +140,23 @@ def counted(what: str, found: Sequence[Any], remark: str = "") -> list[str]:
     return [f"{what}: {found[0]}{more}{remark}"] if found else []
 
 
-def file_text(task: Task, answers: Iterable[tuple[Numbers, Cell]]) -> str:
+def file_text(task: Task, answers: Iterable[tuple[Numbers, ServerAnswer]]) -> str:
     """The official file of a task, in the order of its numbers."""
     answers = sorted(answers, key=lambda answer: answer[0])
     if task.submission.file.endswith(".tsv"):
         return "".join(f"{line}\n" for line in (HEADER, *(f"{number}\t{said}" for (number,), said in answers)))
-    ways = list(task.submission.levels.values()) or [()]
-    return "".join(f"{json.dumps(record)}\n" for record in records(answers, ways[1:]))
+    return "".join(f"{json.dumps(line)}\n" for line in nested(answers, [*task.submission.levels.values()][1:]))
 
 
-def records(answers: Iterable[tuple[Numbers, Cell]], ways: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
-    """Answers as records; those that belong to one record lie inside it, `ways[0]` down from it."""
+def nested(
+    answers: Iterable[tuple[Numbers, ServerAnswer]], ways: Sequence[tuple[str, ...]]
+) -> Iterator[dict[str, Any]]:
+    """Answers as JSON objects; those that belong to one object lie inside it, `ways[0]` down from it."""
     for number, group in groupby(answers, key=lambda answer: answer[0][0]):
         if not ways:
             yield from ({"idx": number, "label": said} for _, said in group)
             continue
-        inside: Any = list(records([(numbers[1:], said) for numbers, said in group], ways[1:]))
+        inside: Any = list(nested([(numbers[1:], said) for numbers, said in group], ways[1:]))
         for name in reversed(ways[0]):
             inside = {name: inside}
         yield {"idx": number, **inside}

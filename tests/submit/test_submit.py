@@ -13,16 +13,16 @@ from glue_harness.core.errors import DataError, GlueError, UsageError
 from glue_harness.data import load
 from glue_harness.runs.store import Store
 from glue_harness.submit import (
-    cell,
+    assign,
     file_text,
     majority,
     numbers_of,
     official_files,
-    parts,
+    server_answer,
     suite_of,
     write_zip,
 )
-from glue_harness.submit.answers import valid_cells
+from glue_harness.submit.answers import valid_answers
 from glue_harness.suite.registry import load_tasks
 
 REGISTRY = load_tasks()
@@ -61,7 +61,7 @@ def test_the_files_are_those_that_the_servers_know():
     ],
 )
 def test_answers_are_written_as_the_server_reads_them(task, label, said):
-    found = cell(REGISTRY.tasks[task], label)
+    found = server_answer(REGISTRY.tasks[task], label)
     assert (found, type(found)) == (said, type(said))
 
 
@@ -94,7 +94,7 @@ def store(tmp_path):
 
 
 def planned(suite, *records):
-    return {part.file: part for part in parts(REGISTRY, suite, records)}
+    return {one.file: one for one in assign(REGISTRY, suite, records)}
 
 
 def test_each_file_is_answered_by_the_model_that_learned_it(store):
@@ -112,7 +112,7 @@ def test_each_file_is_answered_by_the_model_that_learned_it(store):
 def test_diagnostics_of_superglue_are_answered_by_rte(store):
     record = finished(store, {"superglue_rte": {"accuracy": 1.0}})
     found = planned("superglue", record)
-    assert {file for file, part in found.items() if part.step} == {"RTE.jsonl", "AX-b.jsonl", "AX-g.jsonl"}
+    assert {file for file, one in found.items() if one.step} == {"RTE.jsonl", "AX-b.jsonl", "AX-g.jsonl"}
 
 
 def test_wnli_is_answered_by_its_own_model_before_that_of_wsc(store):
@@ -170,7 +170,7 @@ def asked(name, n):
 def test_an_invalid_answer_is_replaced_openly():
     task, examples = asked("rte", 3)
     model = Says(["entailment", "nonsense", "not_entailment"], ["not_entailment"])
-    assert valid_cells(model, task, examples) == (
+    assert valid_answers(model, task, examples) == (
         ["entailment", "not_entailment", "not_entailment"],
         ["1 answers were not valid: answered again with the valid ones to choose from"],
     )
@@ -178,7 +178,7 @@ def test_an_invalid_answer_is_replaced_openly():
 
 def test_numbers_out_of_range_are_moved_openly():
     task, examples = asked("stsb", 2)
-    assert valid_cells(Says(["7.5", "2.2"]), task, examples) == (
+    assert valid_answers(Says(["7.5", "2.2"]), task, examples) == (
         [5.0, 2.2],
         ["1 numbers were not between 0 and 5: moved there"],
     )
@@ -187,7 +187,7 @@ def test_numbers_out_of_range_are_moved_openly():
 def test_an_answer_that_names_nothing_is_no_match():
     task, examples = asked("wsc_eval", 2)
     named = examples[1].target
-    assert valid_cells(Says(["", named]), task, examples) == (
+    assert valid_answers(Says(["", named]), task, examples) == (
         ["false", "true"],
         ["1 answers named nothing: counted as 'false'"],
     )
@@ -196,7 +196,7 @@ def test_an_answer_that_names_nothing_is_no_match():
 def test_an_empty_text_that_nothing_can_replace_is_an_error():
     task, examples = asked("record", 1)
     with pytest.raises(GlueError, match="record: 1 answers are empty, which the official server does not take"):
-        valid_cells(Says([""]), task, [replace(examples[0], choices=())])
+        valid_answers(Says([""]), task, [replace(examples[0], choices=())])
 
 
 TOYS = '''
