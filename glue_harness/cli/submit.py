@@ -54,7 +54,7 @@ def command(
     from glue_harness.data import is_demo
     from glue_harness.report.console import note, say, show, table
     from glue_harness.runs.store import Store
-    from glue_harness.submit import assign, suite_of, write_zip
+    from glue_harness.submit import assign, file_text, suite_of, write_zip
 
     registry = open_registry(task_folders)
     if zip_file:
@@ -80,9 +80,9 @@ def command(
         raise UsageError(f"these answers are a demo's: --out must have {MARK!r} in its name, not {out.name!r}")
     from glue_harness.submit.answers import answer_files  # brings torch with it: names were checked before
 
-    answered = answer_files(assigned, registry, store, where)
-    write_zip(out, answered.texts)
-    for remark in answered.notes:
+    answers, notes = answer_files(assigned, registry, store, where)
+    write_zip(out, {file: file_text(task, answers[file]) for file, task, *_ in assigned})
+    for remark in notes:
         note(remark)
     facts = [
         {
@@ -90,12 +90,12 @@ def command(
             "task": task.name,
             "run": record.id if step else None,
             "step": step or None,
-            "rows": answered.rows[file],
+            "rows": len(answers[file]),
         }
         for file, task, record, step in assigned
     ]
     if as_json:
-        click.echo(json.dumps({"file": str(out), "suite": suite, "parts": facts, "notes": answered.notes}))
+        click.echo(json.dumps({"file": str(out), "suite": suite, "parts": facts, "notes": notes}))
         return
     lines = [["-" if value is None else value for value in fact.values()] for fact in facts]
     show(table([*facts[0]], lines, right=("step", "rows")))

@@ -97,18 +97,13 @@ def markdown(table: ReproducedTable) -> str:
 
 def as_csv(table: ReproducedTable) -> str:
     """A line for each cell, as pandas likes it."""
+    names = ("ours", "ours_half", "published", "published_half", "difference", "difference_half")
     rows = []
     for row in table.rows:
         for title, cell in zip(table.columns, row.cells, strict=True):
-            numbers = {
-                "ours": cell.ours,
-                "ours_half": cell.half,
-                "published": cell.theirs,
-                "published_half": cell.their_half,
-                "difference": cell.difference,
-                "difference_half": cell.difference_half,
-            }
-            finite = {key: None if n is None or n != n else round(n, 4) for key, n in numbers.items()}
+            numbers = (cell.ours, cell.half, cell.theirs, cell.their_half, cell.difference, cell.difference_half)
+            finite = [None if number is None or number != number else round(number, 4) for number in numbers]
             what = {"table": table.name, "row": row.configuration, "as_run": row.settings, "column": title}
-            rows.append({**what, "seeds": row.seeds, **finite, "runs": " ".join(row.runs)})
+            values = zip(names, finite, strict=True)
+            rows.append({**what, "seeds": row.seeds, **dict(values), "runs": " ".join(row.runs)})
     return csv.text_of(rows)

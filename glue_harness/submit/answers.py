@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 
 from glue_harness import data
@@ -14,27 +13,21 @@ from glue_harness.data import Rows
 from glue_harness.data.own import question
 from glue_harness.lab.predict import Trained, load
 from glue_harness.runs.store import Store
-from glue_harness.submit import Assignment, ServerAnswer, file_text, majority, numbers_of, scale, server_answer
+from glue_harness.submit import Assignment, Numbers, ServerAnswer, majority, numbers_of, scale, server_answer
 from glue_harness.suite.registry import Registry
 
 
-@dataclass
-class Answered:
-    """A submission's files, and whatever was not as asked."""
+def answer_files(
+    assigned: Sequence[Assignment], registry: Registry, store: Store, where: str | None
+) -> tuple[dict[str, list[tuple[Numbers, ServerAnswer]]], list[str]]:
+    """The answers of every file, each with where it belongs, and whatever was not as asked.
 
-    texts: dict[str, str] = field(default_factory=dict)
-    rows: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
-
-
-def answer_files(assigned: Sequence[Assignment], registry: Registry, store: Store, where: str | None) -> Answered:
-    """The official files in table order. What a run cannot answer gets the majority answer of its training rows."""
+    What a run cannot answer gets the majority answer of its training rows.
+    """
     rows = test_rows(assigned, where)
     numbers = {file: numbers_of(task, rows[file], rows[file].official) for file, task, *_ in assigned}
     statuses = {one.record.id: one.record.status for one in assigned}
-    done = Answered(
-        notes=[f"run {id} is {status}, not finished" for id, status in statuses.items() if status != "finished"]
-    )
+    notes = [f"run {run} is {status}, not finished" for run, status in statuses.items() if status != "finished"]
     answers: dict[str, list[ServerAnswer]] = {}
 
     def model_of(one: Assignment) -> tuple[str, int]:
@@ -45,16 +38,13 @@ def answer_files(assigned: Sequence[Assignment], registry: Registry, store: Stor
         for one in members:
             if step:
                 trained = trained or load(one.record, store.run_folder(run), step)
-                answers[one.file], notes = valid_answers(trained, one.task, examples_of(one.task, rows[one.file]))
+                answers[one.file], remarks = valid_answers(trained, one.task, examples_of(one.task, rows[one.file]))
             else:
                 said = majority(one.task, rows_of(one, registry.trainer(one.task), "train", where))
                 answers[one.file] = [said] * len(rows[one.file])
-                notes = [f"no run answers it: every row has the majority answer {said!r}"]
-            done.notes += [f"{one.file}: {note}" for note in notes]
-    for file, task, *_ in assigned:
-        done.rows[file] = len(numbers[file])
-        done.texts[file] = file_text(task, zip(numbers[file], answers[file], strict=True))
-    return done
+                remarks = [f"no run answers it: every row has the majority answer {said!r}"]
+            notes += [f"{one.file}: {remark}" for remark in remarks]
+    return {file: list(zip(numbers[file], answers[file], strict=True)) for file in numbers}, notes
 
 
 def rows_of(one: Assignment, task: Task, role: str, where: str | None) -> Rows:

@@ -7,13 +7,13 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 from glue_harness.core.errors import DataError, RowError, UsageError
 from glue_harness.core.task import Row, Task
 from glue_harness.data.lines import json_object
-from glue_harness.submit import HEADER, Numbers, counted, number_faults, official_files, scale, submittable, whole
+from glue_harness.submit import HEADER, counted, number_faults, official_files, scale, submittable, whole
 from glue_harness.suite.build import parse_number
 from glue_harness.suite.registry import Registry
 from glue_harness.suite.superglue import part
@@ -23,14 +23,7 @@ MOST_LINES = 1_000_000
 MOST_FILES = 1000
 EITHER_CASE = ("true", "false")  # the benchmark's own tools wrote `true` for BoolQ and `True` for WSC
 LONGEST = 60  # characters shown of what is wrong
-
-
-class Entry(NamedTuple):
-    """One answer as it stands in a file."""
-
-    line: int
-    numbers: tuple[Any, ...]
-    label: Any
+Entry = tuple[int, tuple[Any, ...], Any]  # an answer as it stands in a file: line, numbers, label
 
 
 def check(path: Path, registry: Registry, suite: str | None = None) -> list[str]:
@@ -66,11 +59,12 @@ def zip_faults(archive: ZipFile, registry: Registry, suite: str | None) -> Itera
         elif name not in official:
             yield f"{name}: not a file of this submission"
     for file, (task, *_) in official.items():
-        faults = entry_faults(archive, task) if file in times else ["missing"]
+        faults = file_faults(archive, task) if file in times else ["missing"]
         yield from (f"{file}: {fault}" for fault in faults)
 
 
-def entry_faults(archive: ZipFile, task: Task) -> list[str]:
+def file_faults(archive: ZipFile, task: Task) -> list[str]:
+    """The faults of one file: of its bytes, its lines, its numbers, its answers."""
     try:
         with archive.open(task.submission.file) as packed:
             content = packed.read(LARGEST + 1)
@@ -81,32 +75,26 @@ def entry_faults(archive: ZipFile, task: Task) -> list[str]:
     if content.count(b"\n") > MOST_LINES:
         return [f"more than {MOST_LINES:,} lines: not read"]
     try:
-        return text_faults(task, content.decode())
+        text = content.decode()
     except UnicodeDecodeError as error:
         return [f"not UTF-8: byte {error.start}"]
-
-
-def text_faults(task: Task, text: str) -> list[str]:
-    """The faults of one file: of its lines, its numbers, its answers."""
-    read = tsv_entries if task.submission.file.endswith(".tsv") else json_entries
-    entries, faults = read(task, text)
-    numbers = [(entry.line, tuple(map(whole, entry.numbers))) for entry in entries]
-    faults += counted("index is not a number, line", [line for line, place in numbers if None in place])
-    unnumbered = {line for line, place in numbers if None in place}
-    places: list[Numbers] = [place for line, place in numbers if line not in unnumbered]
+    entries, faults = (tsv_entries if task.submission.file.endswith(".tsv") else json_entries)(task, text)
+    numbered = [(line, tuple(map(whole, numbers))) for line, numbers, _ in entries]
+    unnumbered = [line for line, numbers in numbered if None in numbers]
+    faults += counted("index is not a number, line", unnumbered)
+    lost = set(unnumbered)
+    found = [numbers for line, numbers in numbered if line not in lost]
     official = task.source.rows.get(task.splits["test"])
-    return faults + number_faults(places, official or len(places)) + label_faults(task, entries)
+    return faults + number_faults(found, official or len(found)) + label_faults(task, entries)
 
 
 def tsv_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
-    first, *lines = (line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
-    faults = [] if first == HEADER else [f"the header is {shortened(first)}, not {HEADER!r}"]
-    start = 2
-    if re.fullmatch(r"\d+\t[^\t]*", first):  # an answer where the header belongs
-        lines, start = [first, *lines], 1
-    cut = [(number, line.split("\t")) for number, line in enumerate(lines, start)]
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    faults = [] if lines[0] == HEADER else [f"the header is {shortened(lines[0])}, not {HEADER!r}"]
+    start = 0 if re.fullmatch(r"\d+\t[^\t]*", lines[0]) else 1  # an answer where the header belongs
+    cut = [(number, line.split("\t")) for number, line in enumerate(lines[start:], start + 1)]
     faults += counted("not two columns, line", [number for number, columns in cut if len(columns) != 2])
-    return [Entry(number, (columns[0],), columns[1]) for number, columns in cut if len(columns) == 2], faults
+    return [(number, (columns[0],), columns[1]) for number, columns in cut if len(columns) == 2], faults
 
 
 def json_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
@@ -117,7 +105,7 @@ def json_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
             continue
         try:
             record = json_object(line, f"line {number}")
-            entries += [Entry(number, numbers, label) for numbers, label in inside(record, ways)]
+            entries += [(number, numbers, label) for numbers, label in inside(record, ways)]
         except (DataError, RowError) as error:
             broken.append(str(error).removeprefix(f"line {number}: ") + f" (line {number})")
     return entries, counted("not an answer", broken)
@@ -154,10 +142,10 @@ def label_faults(task: Task, entries: Sequence[Entry]) -> list[str]:
             label = label.lower()
         return any(type(label) is type(word) and label == word for word in words)
 
-    wrong = [entry for entry in entries if not is_allowed(entry.label)]
+    wrong = [(line, shortened(label)) for line, _, label in entries if not is_allowed(label)]
     allowed = f"a number from {low:g} to {high:g}" if task.kind == "regress" else ", ".join(map(str, words)) or "a text"
-    where = f" (line {wrong[0].line}); allowed: {allowed}" if wrong else ""
-    return counted("answer is not allowed", [shortened(entry.label) for entry in wrong], where)
+    where = f" (line {wrong[0][0]}); allowed: {allowed}" if wrong else ""
+    return counted("answer is not allowed", [label for _, label in wrong], where)
 
 
 def shortened(label: Any) -> str:
