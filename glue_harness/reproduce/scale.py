@@ -53,11 +53,11 @@ class Scale:
         return max(1, round(width * SHAPES[size]["d_model"] / SHAPES[BASE]["d_model"])) if size in SHAPES else width
 
 
-def scale_of(given: Mapping[str, Any], part: float, pretrain_steps: int | None, registry: Registry) -> Scale:
-    """T5's recipe over this part of the paper's steps, under the settings that are given."""
+def scale_of(given: Mapping[str, Any], share: float, pretrain_steps: int | None, registry: Registry) -> Scale:
+    """T5's recipe over this share of the paper's steps, under the settings that are given."""
     recipe = values_of("t5", given.get("tasks", TASKS), registry)
     full = {"tasks": TASKS, "model": "google-t5/t5-base", "data": "hub", **recipe}
-    plan = plan_from(overridden({**full, "steps": max(1, round(STEPS * part))}, given))
+    plan = plan_from(overridden({**full, "steps": max(1, round(STEPS * share))}, given))
     if plan.steps != STEPS and "eval_every" not in given:
         plan = plan.replace(eval_every=None)  # ten times a run
     first = pretrain_steps or max(1, round(PRETRAIN_STEPS * plan.steps / STEPS))

@@ -18,7 +18,7 @@ from glue_harness.core.task import Row, Task
 from glue_harness.core.writing import write_atomic
 from glue_harness.metrics.selection import answering_step
 from glue_harness.suite.registry import Registry
-from glue_harness.suite.superglue import part
+from glue_harness.suite.superglue import value_at
 
 HEADER = "index\tprediction"
 STAMP = (1980, 1, 1, 0, 0, 0)  # of every file in a zip: the same answers make the same bytes
@@ -35,36 +35,35 @@ class Assignment(NamedTuple):
     step: int  # of the checkpoint; 0: no run that was named can answer
 
 
-def submittable(registry: Registry) -> list[str]:
-    """The suites that have an official server."""
-    return sorted({task.suite for task in registry.tasks.values() if task.submission})
+def official_files(registry: Registry, suite: str | None = None) -> dict[str, dict[str, list[Task]]]:
+    """Of one suite, or of each that has an official server: the files of its zip in table order.
 
-
-def official_files(registry: Registry, suite: str) -> dict[str, list[Task]]:
-    """The files of a suite's zip in table order, each with the tasks that can answer it, the preferred one first."""
-    if suite not in (known := submittable(registry)):
-        raise unknown("suite with an official server", suite, known)
-    files: dict[str, list[Task]] = {}
-    for task in sorted(registry.tasks.values(), key=lambda task: task.place):
-        if task.suite == suite and task.submission:
-            files.setdefault(task.submission.file, []).append(task)
-    return files
+    Each comes with the tasks that can answer it, the preferred one first.
+    """
+    suites: dict[str, dict[str, list[Task]]] = {}
+    for task in sorted(registry.tasks.values(), key=lambda task: (task.suite, task.place)):
+        if task.submission:
+            suites.setdefault(task.suite, {}).setdefault(task.submission.file, []).append(task)
+    if suite and suite not in suites:
+        raise unknown("suite with an official server", suite, suites)
+    return {suite: suites[suite]} if suite else suites
 
 
 def suite_of(registry: Registry, records: Sequence[Record]) -> str:
     """The suite that the runs learned, if it is one only."""
-    tasks = [registry.tasks[name] for record in records for name in record.scores if name in registry.tasks]
-    found = sorted({task.suite for task in tasks} & set(submittable(registry)))
+    known = official_files(registry)
+    learned = {registry.tasks[name].suite for record in records for name in record.scores if name in registry.tasks}
+    found = sorted(learned & known.keys())
     if len(found) != 1:
-        learned = " and ".join(found) or "neither"
-        raise UsageError(f"the runs learned {learned} of {', '.join(submittable(registry))}: say which with --suite")
+        said = " and ".join(found) or "neither"
+        raise UsageError(f"the runs learned {said} of {', '.join(known)}: say which with --suite")
     return found[0]
 
 
 def assign(registry: Registry, suite: str, records: Sequence[Record]) -> list[Assignment]:
     """Who answers each file: the first run named that can, by the task that the file prefers."""
     assigned = []
-    for file, tasks in official_files(registry, suite).items():
+    for file, tasks in official_files(registry, suite)[suite].items():
         steps = ((task, record, answering_step(registry, record.scores, task)) for task in tasks for record in records)
         able = (Assignment(file, *answers) for answers in steps if answers[-1] is not None)
         assigned.append(next(able, Assignment(file, tasks[0], records[0], 0)))
@@ -100,7 +99,7 @@ def numbers_of(task: Task, rows: Sequence[Row], official: int | None) -> list[Nu
     levels = task.submission.levels
     found = []
     for position, row in enumerate(rows):
-        named = [part(row, "idx", name) for name in levels] if levels else [row.get("idx", position)]
+        named = [value_at(row, "idx", name) for name in levels] if levels else [row.get("idx", position)]
         numbers = tuple(whole(value) for value in named)
         if None in numbers:
             raise DataError(f"{task.name}: test row {position + 1} has idx {row['idx']!r}, which is not a number")

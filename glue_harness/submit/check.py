@@ -13,10 +13,10 @@ from zipfile import BadZipFile, ZipFile
 from glue_harness.core.errors import DataError, RowError, UsageError
 from glue_harness.core.task import Row, Task
 from glue_harness.data.lines import json_object
-from glue_harness.submit import HEADER, counted, number_faults, official_files, scale, submittable, whole
+from glue_harness.submit import HEADER, counted, number_faults, official_files, scale, whole
 from glue_harness.suite.build import parse_number
 from glue_harness.suite.registry import Registry
-from glue_harness.suite.superglue import part
+from glue_harness.suite.superglue import value_at
 
 LARGEST = 16 * 2**20  # bytes of one file unpacked; the longest official file, QQP's, has a fourth of that
 MOST_LINES = 1_000_000
@@ -43,7 +43,7 @@ def zip_faults(archive: ZipFile, registry: Registry, suite: str | None) -> Itera
         yield f"it holds {len(entries):,} entries: not looked into"
         return
     names = {PurePosixPath(entry.filename).name for entry in entries}
-    known = {name: official_files(registry, name) for name in ([suite] if suite else submittable(registry))}
+    known = official_files(registry, suite)
     suite = max(known, key=lambda name: len(names & known[name].keys()))
     if not names & known[suite].keys():
         yield f"it holds no file of {' or '.join(known)}"
@@ -113,11 +113,11 @@ def json_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
 
 def inside(record: Row, ways: Sequence[tuple[str, ...]], around: tuple[Any, ...] = ()) -> Iterator[tuple[Any, Any]]:
     """The answers inside a record: their numbers, those of the records around them first, and their labels."""
-    numbers = (*around, part(record, "idx"))
+    numbers = (*around, value_at(record, "idx"))
     if not ways:
-        yield numbers, part(record, "label")
+        yield numbers, value_at(record, "label")
         return
-    members = part(record, *ways[0])
+    members = value_at(record, *ways[0])
     if not isinstance(members, list):
         raise RowError(f"{'.'.join(ways[0])!r} is not a list")
     for member in members:

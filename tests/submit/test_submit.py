@@ -31,8 +31,10 @@ SUPERGLUE_FILES = "BoolQ CB COPA MultiRC ReCoRD RTE WiC WSC AX-b AX-g"
 
 
 def test_the_files_are_those_that_the_servers_know():
-    assert list(official_files(REGISTRY, "glue")) == GLUE_FILES.split()
-    assert list(official_files(REGISTRY, "superglue")) == [f"{name}.jsonl" for name in SUPERGLUE_FILES.split()]
+    assert list(official_files(REGISTRY, "glue")["glue"]) == GLUE_FILES.split()
+    assert list(official_files(REGISTRY, "superglue")["superglue"]) == [
+        f"{name}.jsonl" for name in SUPERGLUE_FILES.split()
+    ]
     with pytest.raises(UsageError, match="unknown suite with an official server 'gleu': did you mean glue\\?"):
         official_files(REGISTRY, "gleu")
 
@@ -349,7 +351,7 @@ def test_a_zip_of_a_demo_is_marked_and_names_what_was_replaced(demo, capsys):
 )
 def test_real_test_splits_are_complete_and_numbered(shared, file):
     suite = "glue" if file.endswith("tsv") else "superglue"
-    task = official_files(REGISTRY, suite)[file][0]
+    task = official_files(REGISTRY, suite)[suite][file][0]
     rows = load(task, "test", str(shared / "data"))
     numbers = numbers_of(task, rows, rows.official)
     assert [number[-1] for number in numbers] == list(range(task.source.rows[task.splits["test"]]))
