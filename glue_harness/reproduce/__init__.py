@@ -54,7 +54,6 @@ class Configuration:
 
 def configurations_of(names: Iterable[str], scale: Scale, registry: Registry) -> list[Configuration]:
     """Those that can be made; without a model from scratch there is none without pre-training."""
-    text_task = next(task.name for task in registry.tasks.values() if task.noise)
     scaled = {"limit": scale.limit, "adapter_width": scale.width}
     symbols = {"limit": "K", "adapter_width": "d", "temperature": "T"}
     found = []
@@ -68,7 +67,7 @@ def configurations_of(names: Iterable[str], scale: Scale, registry: Registry) ->
         if strategy == TUNING:
             strategy = "pretrain-finetune" if scale.pretrains else "single"
         elif how.text and scale.with_text:
-            plan = plan.replace(tasks=(*plan.tasks, text_task))
+            plan = plan.replace(tasks=(*plan.tasks, registry.text_task.name))
         if strategy == "multitask":  # as long as the others' two parts together
             plan = plan.replace(steps=steps + plan.steps)
         if not how.text or strategy == "single" or not scale.with_text:

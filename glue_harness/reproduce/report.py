@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glue_harness.models.families import FROM_SCRATCH
+from glue_harness.report.board import LEAST_SEEDS
 from glue_harness.report.console import one_line
 from glue_harness.report.formats import csv, md
 from glue_harness.reproduce import CONFIGURATIONS, Configuration
@@ -48,7 +49,11 @@ def head(scale: Scale, configurations: Sequence[Configuration], recipe: str, see
     widths = [CONFIGURATIONS[one.name].settings.get("adapter_width") for one in configurations]
     if any(width and scale.width(width) != width for width in widths):
         said.append("Adapters are as wide in proportion to the model as in the paper.")
-    over = f"the spread over {seeds} seeds" if seeds >= 3 else "the bootstrap over evaluation examples, not over seeds"
+    over = (
+        f"the spread over {seeds} seeds"
+        if seeds >= LEAST_SEEDS
+        else "the bootstrap over evaluation examples, not over seeds"
+    )
     said.append(f"{CELLS} Ours has {over}; the paper's is that of its baseline over ten runs.")
     return tuple(said)
 

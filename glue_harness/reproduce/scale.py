@@ -61,7 +61,6 @@ def scale_of(given: Mapping[str, Any], share: float, pretrain_steps: int | None,
     if plan.steps != STEPS and "eval_every" not in given:
         plan = plan.replace(eval_every=None)  # ten times a run
     first = pretrain_steps or max(1, round(PRETRAIN_STEPS * plan.steps / STEPS))
-    text_task = next(task for task in registry.tasks.values() if task.noise)
     sizes = {
         task.name: training_size(task, plan.data, plan.revision)
         for task in choose_tasks(plan.replace(text=None), registry).trained
@@ -69,7 +68,7 @@ def scale_of(given: Mapping[str, Any], share: float, pretrain_steps: int | None,
     return Scale(
         plan=plan,
         pretrain_steps=first,
-        with_text=plan.text is not None or available(text_task, plan.data) == "yes",
+        with_text=plan.text is not None or available(registry.text_task, plan.data) == "yes",
         sizes={name: min(size, plan.train_limit or size) for name, size in sizes.items()},
         is_full=first == PRETRAIN_STEPS and all(getattr(plan, key) == full[key] for key in SHARED),
     )

@@ -43,6 +43,11 @@ class Registry:
                 found[f"{suite}-all"] = everything
         return found
 
+    @property
+    def text_task(self) -> Task:
+        """The task that learns from text alone."""
+        return next(task for task in self.tasks.values() if task.noise)
+
     def task(self, name: str, kind: str = "task", others: Iterable[str] = ()) -> Task:
         """A task by its name or by an alias such as T5's registry name. Errors name `kind` and `others`."""
         name = self.aliases.get(name, name)
