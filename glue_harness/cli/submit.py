@@ -109,7 +109,8 @@ def report_faults(zip_file: Path, registry: Registry, suite: str | None, as_json
     faults = check(zip_file, registry, suite)
     if as_json:
         click.echo(json.dumps({"file": str(zip_file), "faults": faults}))
-    for fault in () if as_json else faults or [f"{zip_file}: no fault"]:
-        say(fault)
+    else:
+        for line in faults or [f"{zip_file}: no fault"]:
+            say(line)
     if faults:
         raise DataError(f"{str(zip_file)!r} has {len(faults)} fault{'s' * (len(faults) > 1)}")

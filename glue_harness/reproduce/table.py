@@ -44,8 +44,7 @@ class PaperColumn:
         return math.hypot(*(fmean(spreads.get(key, math.nan) for key in keys) for keys in self.tasks)) / len(self.tasks)
 
 
-@dataclass(frozen=True)
-class Compared:
+class Compared(NamedTuple):
     """One value, ours and theirs; `half` are half 95 % intervals."""
 
     ours: float | None
@@ -176,13 +175,9 @@ def our_value(column: PaperColumn, of_seeds: Sequence[Mapping[str, Score]]) -> t
 
 def average(cells: Sequence[Compared]) -> Compared:
     """Over the columns, which the paper does not print: it ranks the rows."""
-    ours, theirs = [cell.ours for cell in cells], [cell.theirs for cell in cells]
-    return Compared(
-        None if None in ours else fmean(ours),
-        math.hypot(*(cell.half for cell in cells)) / len(cells),
-        None if None in theirs else fmean(theirs),
-        math.hypot(*(cell.their_half for cell in cells)) / len(cells),
-    )
+    ours, half, theirs, their_half = zip(*cells, strict=True)
+    mean, their_mean = (None if None in values else fmean(values) for values in (ours, theirs))
+    return Compared(mean, math.hypot(*half) / len(cells), their_mean, math.hypot(*their_half) / len(cells))
 
 
 class Order(NamedTuple):
@@ -197,17 +192,17 @@ class Order(NamedTuple):
 
 def same_order(cells: Sequence[Compared]) -> Order | None:
     """None below three rows, or where one side's rows are all equal."""
-    ours, theirs = np.array([(cell.ours, cell.theirs) for cell in cells]).T if cells else ((), ())
-    if min(len(set(ours)), len(set(theirs))) < 2 or (n := len(cells)) < 3:
+    n = len(cells)
+    ours, half, theirs, their_half = np.array(cells, dtype=float).reshape(n, 4).T
+    if n < 3 or np.ptp(ours) == 0 or np.ptp(theirs) == 0:
         return None
     random = np.random.default_rng(0)
-    deviations = np.nan_to_num([[cell.half for cell in cells], [cell.their_half for cell in cells]]) / NORMAL_975
+
+    def noisy(values: np.ndarray, half: np.ndarray) -> np.ndarray:
+        return values + np.nan_to_num(half) / NORMAL_975 * random.standard_normal((DRAWS, n))
+
     rho = rank_correlations(ours[None], theirs[None])[0]
-    noisy = [
-        values + deviation * random.standard_normal((DRAWS, n))
-        for values, deviation in zip((ours, theirs), deviations, strict=True)
-    ]
-    low, high = np.quantile(rank_correlations(*noisy), [0.025, 0.975])
+    low, high = np.quantile(rank_correlations(noisy(ours, half), noisy(theirs, their_half)), [0.025, 0.975])
     shuffled = ours[np.stack([random.permutation(n) for _ in range(DRAWS)])]
     chance = rank_correlations(shuffled, np.broadcast_to(theirs, (DRAWS, n)))
     p = (1 + (np.abs(chance) >= abs(rho) - 1e-12).sum()) / (1 + DRAWS)
