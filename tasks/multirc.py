@@ -10,7 +10,7 @@ from glue_harness.data.lexicon_superglue import NAMES, QUALITIES, THINGS
 from glue_harness.metrics import exact_match, f1
 from glue_harness.suite.build import classify
 from glue_harness.suite.cues import asks, copied, longer, marks
-from glue_harness.suite.superglue import BOOLEANS, group_number, official_label, part, source
+from glue_harness.suite.superglue import BOOLEANS, group_number, official_label, source, value_at
 
 NOTHINGS = ("darkness", "fog", "laughter", "silence", "smoke", "thunder")
 ANSWERS = 4  # to each question of the demo
@@ -21,16 +21,16 @@ LEVELS = {"paragraph": (), "question": ("passage", "questions"), "answer": ("ans
 
 def adapt(record: Row) -> Iterable[Row]:
     """An official record is a passage; every answer to each of its questions is a row."""
-    for question in part(record, "passage", "questions"):
-        for answer in part(question, "answers"):
+    for question in value_at(record, "passage", "questions"):
+        for answer in value_at(question, "answers"):
             yield {
-                "paragraph": part(record, "passage", "text"),
-                "question": part(question, "question"),
-                "answer": part(answer, "text"),
+                "paragraph": value_at(record, "passage", "text"),
+                "question": value_at(question, "question"),
+                "answer": value_at(answer, "text"),
                 "idx": {
-                    "paragraph": part(record, "idx"),
-                    "question": part(question, "idx"),
-                    "answer": part(answer, "idx"),
+                    "paragraph": value_at(record, "idx"),
+                    "question": value_at(question, "idx"),
+                    "answer": value_at(answer, "idx"),
                 },
                 "label": official_label(answer, BOOLEANS),
             }
@@ -74,7 +74,7 @@ MULTIRC = classify(
     fields=("question", "answer", "paragraph"),
     labels=BOOLEANS,
     clean=without_tags,
-    info=lambda row: {"idx": part(row, "idx")},
+    info=lambda row: {"idx": value_at(row, "idx")},
     group=lambda info: group_number(info, "idx", "question"),
     source=source("multirc", "MultiRC", adapt, train=27_243, validation=4_848, test=9_693),
     metrics=(f1, exact_match),

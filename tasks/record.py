@@ -11,25 +11,25 @@ from glue_harness.data.lexicon_superglue import CITIES, NAMES, QUALITIES, THINGS
 from glue_harness.metrics import squad
 from glue_harness.suite.build import generate, text_of, texts_of
 from glue_harness.suite.cues import longer
-from glue_harness.suite.superglue import group_number, part, source, whole_number
+from glue_harness.suite.superglue import group_number, source, value_at, whole_number
 
 HIGHLIGHT = "\n@highlight\n"
 
 
 def adapt(record: Row) -> Iterable[Row]:
     """An official record is a passage; every query about it is a row."""
-    passage, spans = part(record, "passage", "text"), part(record, "passage", "entities")
+    passage, spans = value_at(record, "passage", "text"), value_at(record, "passage", "entities")
     starts = [whole_number(span, "start") for span in spans]
     ends = [whole_number(span, "end") + 1 for span in spans]  # inclusive in the file
     entities = [passage[start:end] for start, end in zip(starts, ends, strict=True)]
-    for query in part(record, "qas"):
+    for query in value_at(record, "qas"):
         yield {
             "passage": passage,
-            "query": part(query, "query"),
+            "query": value_at(query, "query"),
             "entities": sorted(set(entities)),
             "entity_spans": {"text": entities, "start": starts, "end": ends},
-            "answers": sorted({part(answer, "text") for answer in query.get("answers", ())}),
-            "idx": {"passage": part(record, "idx"), "query": part(query, "idx")},
+            "answers": sorted({value_at(answer, "text") for answer in query.get("answers", ())}),
+            "idx": {"passage": value_at(record, "idx"), "query": value_at(query, "idx")},
         }
 
 
@@ -38,7 +38,7 @@ def encode(row: Row) -> list[Text]:
     entities, answers = sorted(set(texts_of(row, "entities"))), sorted(set(texts_of(row, "answers")))
     passage = with_highlights(text_of(row, "passage"))
     inputs = f"record query: {text_of(row, 'query')} entities: {', '.join(entities)} passage: {passage}"
-    info = {"idx": part(row, "idx"), "answers": answers}
+    info = {"idx": value_at(row, "idx"), "answers": answers}
     return [Text(inputs, target, info, tuple(entities)) for target in answers or (HIDDEN,)]
 
 

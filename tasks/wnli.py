@@ -11,7 +11,7 @@ from glue_harness.metrics import accuracy
 from glue_harness.suite.build import classify, generate, label_name, text_of
 from glue_harness.suite.cues import longer
 from glue_harness.suite.glue import source
-from glue_harness.suite.referent import decode_referent, gold_label
+from glue_harness.suite.winograd import decode_referent, gold_label
 
 LABELS = ("not_entailment", "entailment")
 FIELDS = ("sentence1", "sentence2")

@@ -11,9 +11,8 @@ from glue_harness.data.lexicon import balanced_rows
 from glue_harness.data.lexicon_superglue import pronoun_scene
 from glue_harness.metrics import accuracy
 from glue_harness.suite.build import classify, generate, label_id, label_name, text_of
-from glue_harness.suite.referent import decode_referent, gold_label
-from glue_harness.suite.superglue import BOOLEANS, official_label, part, source, whole_number
-from glue_harness.suite.winograd import PREFIX, replace_first
+from glue_harness.suite.superglue import BOOLEANS, official_label, source, value_at, whole_number
+from glue_harness.suite.winograd import PREFIX, decode_referent, gold_label, replace_first
 
 COLUMNS = ("text", "span1_index", "span1_text", "span2_index", "span2_text", "label")
 WORD = r"[^\t\n\f\r ]+[\t\n\f\r ]"
@@ -26,8 +25,8 @@ MISPLACED = {
 
 def adapt(record: Row) -> Iterable[Row]:
     """The official record flattened, with the repairs that make the Hub's config `wsc.fixed`."""
-    text, target = text_of(record, "text"), part(record, "target")
-    row = {"text": text, "idx": part(record, "idx"), "label": official_label(record, BOOLEANS)}
+    text, target = text_of(record, "text"), value_at(record, "target")
+    row = {"text": text, "idx": value_at(record, "idx"), "label": official_label(record, BOOLEANS)}
     for span in ("span1", "span2"):
         index = whole_number(target, f"{span}_index")
         row[f"{span}_index"] = index

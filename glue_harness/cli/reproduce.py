@@ -21,14 +21,13 @@ from glue_harness.core.errors import UsageError, unknown
 from glue_harness.report.console import note, say, show, table
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from glue_harness.core.plan import Plan
     from glue_harness.core.record import Record
     from glue_harness.lab.strategy import Stage
-    from glue_harness.report.published import Published
-    from glue_harness.reproduce import Line
-    from glue_harness.reproduce.table import Table
+    from glue_harness.reproduce import Configuration
+    from glue_harness.reproduce.table import ReproducedTable
     from glue_harness.runs.store import Store
     from glue_harness.suite.registry import Registry
 
@@ -94,7 +93,7 @@ def command(
     from glue_harness.lab.request import canonical, choose_tasks
     from glue_harness.lab.strategy import Brief
     from glue_harness.report.published import load_published
-    from glue_harness.reproduce import lines_of
+    from glue_harness.reproduce import configurations_of
     from glue_harness.reproduce.report import as_csv, markdown
     from glue_harness.reproduce.report import head as head_of
     from glue_harness.reproduce.scale import scale_of
@@ -104,7 +103,9 @@ def command(
 
     published = load_published()
     if listed:
-        show_list(published)
+        rows = [(name, made.title.partition(": ")[2], len(made.rows)) for name, made in published.tables.items()]
+        show(table(("table", "what", "rows"), rows, right=("rows",)))
+        say(published.source, style="dim")
         return
     if name not in published.tables:
         raise unknown("table", name, published.tables) if name else UsageError("no table: glue reproduce --list")
@@ -119,17 +120,16 @@ def command(
     store = Store(results)
     origin = find_origin(size.plan, store, registry)  # latest would mean another run after each stage
     size = replace(size, plan=size.plan.replace(model=origin.model))
-    lines = lines_of(published.tables[name].rows, size, registry)
-    for stage in (stage for line in lines for stage in line.stages):
+    configurations = configurations_of(published.tables[name].rows, size, registry)
+    for stage in (stage for one in configurations for stage in one.stages):
         choose_tasks(stage.plan, registry)  # names and folders first: torch takes seconds to import
     chosen = range(size.plan.seed, size.plan.seed + seeds)
     if dry_run:
-        show_runs(lines, chosen, store)
+        show_runs(configurations, chosen, store)
         return
-    records = carry_out_lines(lines, chosen, registry, results, quiet)
-    head = head_of(size, lines, departures("t5", size.plan, registry), seeds)
+    made = carry_out_all(configurations, chosen, registry, results, quiet)
+    head = head_of(size, configurations, departures("t5", size.plan, registry), seeds)
     kind = "" if size.is_full else "-demo" if demo else "-scaled"
-    made = {line.configuration: (line, of_seeds) for line, of_seeds in zip(lines, records, strict=True)}
     reproduced = table_of(name, kind, head, made, Brief(canonical(size.plan, registry), registry, 0), published)
     show_table(reproduced)
     for ending, content in {"csv": as_csv(reproduced), "md": markdown(reproduced)}.items():
@@ -138,68 +138,56 @@ def command(
         note(f"wrote {path}")
 
 
-def carry_out_lines(
-    lines: Sequence[Line], seeds: Sequence[int], registry: Registry, results: Path, quiet: bool
-) -> list[list[list[Record]]]:
-    """Records by line and seed. Made seed by seed, so that the first seed is whole as early as it can be."""
+def carry_out_all(
+    configurations: Sequence[Configuration], seeds: Iterable[int], registry: Registry, results: Path, quiet: bool
+) -> list[tuple[Configuration, list[list[Record]]]]:
+    """The records of every configuration by seed. Made seed by seed, so that the first is whole as early as can be."""
     from glue_harness.cli.run import carry_out_plan
     from glue_harness.lab.strategy import carry_out
     from glue_harness.runs.store import Store
 
     store = Store(results)
     store.prove()
-    found: list[list[list[Record]]] = [[] for _ in lines]
+    made: list[tuple[Configuration, list[list[Record]]]] = [(one, []) for one in configurations]
     for seed in seeds:
-        for number, line in enumerate(lines):
+        for number, (one, of_seeds) in enumerate(made, 1):
 
-            def do(stage: Stage, plan: Plan, resume: str | None, line: Line = line, number: int = number) -> Record:
+            def do(stage: Stage, plan: Plan, resume: str | None, name: str = one.name, number: int = number) -> Record:
                 if not quiet:
                     goes_on = f" goes on, {resume}" if resume else ""
-                    note(f"{number + 1}/{len(lines)} {line.configuration}, seed {plan.seed}: {stage.name}{goes_on}")
-                part = f"{line.configuration}: {stage.name}"
-                return carry_out_plan(plan, part, registry, results, quiet=True, resume=resume)
+                    note(f"{number}/{len(made)} {name}, seed {plan.seed}: {stage.name}{goes_on}")
+                return carry_out_plan(plan, f"{name}: {stage.name}", registry, results, quiet=True, resume=resume)
 
-            found[number].append(carry_out(line.stages, seed, store, do, lambda *_: None))
-    return found
-
-
-def show_list(published: Published) -> None:
-    rows = [(name, table.title.partition(": ")[2], len(table.rows)) for name, table in published.tables.items()]
-    show(table(("table", "what", "rows"), rows, right=("rows",)))
-    say(published.source, style="dim")
+            of_seeds.append(carry_out(one.stages, seed, store, do, lambda *_: None))
+    return made
 
 
-def show_runs(lines: Sequence[Line], seeds: Sequence[int], store: Store) -> None:
-    """Every run of the table once, though several rows may build on it."""
-    runs = {
-        (stage.plan.digest, seed): (line.configuration, stage, seed)
-        for seed in seeds
-        for line in reversed(lines)  # the first row that needs a run names it
-        for stage in reversed(line.stages)
-    }
-    rows, left = [], 0
-    for digest, seed in reversed(runs):
-        row, stage, _ = runs[digest, seed]
-        done = store.finished(digest, seed)
-        left += 0 if done else stage.plan.steps
-        rows.append((row, stage.name, seed, f"{stage.plan.steps:,}", digest, done.id if done else "-"))
-    show(table(("row", "stage", "seed", "steps", "plan", "run"), rows, right=("seed", "steps")))
+def show_runs(configurations: Sequence[Configuration], seeds: Iterable[int], store: Store) -> None:
+    """Every run of the table once, though several configurations may build on it: the first that needs it names it."""
+    rows: dict[tuple[str, int], tuple[object, ...]] = {}
+    left = 0
+    for seed in seeds:
+        for one in configurations:
+            for stage in (stage for stage in one.stages if (stage.plan.digest, seed) not in rows):
+                digest, steps = stage.plan.digest, stage.plan.steps
+                done = store.finished(digest, seed)
+                left += 0 if done else steps
+                rows[digest, seed] = (one.name, stage.name, seed, f"{steps:,}", digest, done.id if done else "-")
+    show(table(("row", "stage", "seed", "steps", "plan", "run"), rows.values(), right=("seed", "steps")))
     say(f"{len(rows)} runs, {left:,} steps to go; nothing was trained")
 
 
-def show_table(made: Table) -> None:
+def show_table(made: ReproducedTable) -> None:
     """The head, then rows with ours above theirs above the difference, a few columns at a time."""
     from glue_harness.reproduce.report import remarks, shown
 
     for text in made.head:
         say(text)
     for first in range(0, len(made.columns), WIDTH):
-        titles = made.columns[first : first + WIDTH]
+        part = slice(first, first + WIDTH)
+        titles = made.columns[part]
         rows = [
-            (
-                f"{row.configuration}\n{row.settings}",
-                *("\n".join(shown(cell)) for cell in row.cells[first : first + WIDTH]),
-            )
+            (f"{row.configuration}\n{row.settings}", *("\n".join(shown(cell)) for cell in row.cells[part]))
             for row in made.rows
         ]
         show(table(("row, as run", *titles), rows, title=made.title, right=titles, whole=titles))

@@ -12,14 +12,8 @@ from glue_harness.cli.options import json_option, open_registry, results_option,
 from glue_harness.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from glue_harness.runs.store import Store
-    from glue_harness.submit import Part
-    from glue_harness.submit.answers import Answered
     from glue_harness.suite.registry import Registry
 
-COLUMNS = ("file", "task", "run", "step", "rows")
 MARK = "demo"  # in the name of a zip that must not be taken for a real one
 
 
@@ -57,7 +51,10 @@ def command(
     glue submit GLUE_RUN WNLI_RUN --fill-missing --out glue.zip
     glue submit --check glue.zip
     """
+    from glue_harness.data import is_demo
+    from glue_harness.report.console import note, say, show, table
     from glue_harness.runs.store import Store
+    from glue_harness.submit import assign, file_text, suite_of, write_zip
 
     registry = open_registry(task_folders)
     if zip_file:
@@ -67,7 +64,42 @@ def command(
         return
     if not runs:
         raise UsageError("name a run, or a zip with --check")
-    make_zip(runs, suite, where, out, fill_missing, registry, Store(results), as_json)
+    store = Store(results)
+    records = [store.find(name) for name in runs]
+    suite = suite or suite_of(registry, records)
+    assigned = assign(registry, suite, records)
+    if (missing := [one.file for one in assigned if not one.step]) and not fill_missing:
+        raise UsageError(f"no run answers {', '.join(missing)}: name more runs, or give --fill-missing")
+    learned = [one.record for one in assigned if is_demo(one.record.plan["data"])]
+    if learned and not where:  # synthetic rows are answered on request only
+        fix = f"give --data {learned[0].plan['data']} to have a zip all the same"
+        raise UsageError(f"run {learned[0].id} learned synthetic rows: {fix}")
+    mark = f"-{MARK}" if learned or is_demo(where or "") else ""
+    out = out or store.run_folder(records[0].id) / f"{suite}{mark}.zip"
+    if mark and MARK not in out.name:
+        raise UsageError(f"these answers are a demo's: --out must have {MARK!r} in its name, not {out.name!r}")
+    from glue_harness.submit.answers import answer_files  # brings torch with it: names were checked before
+
+    answers, notes = answer_files(assigned, registry, store, where)
+    write_zip(out, {file: file_text(task, answers[file]) for file, task, *_ in assigned})
+    for remark in notes:
+        note(remark)
+    facts = [
+        {
+            "file": file,
+            "task": task.name,
+            "run": record.id if step else None,
+            "step": step or None,
+            "rows": len(answers[file]),
+        }
+        for file, task, record, step in assigned
+    ]
+    if as_json:
+        click.echo(json.dumps({"file": str(out), "suite": suite, "parts": facts, "notes": notes}))
+        return
+    lines = [["-" if value is None else value for value in fact.values()] for fact in facts]
+    show(table([*facts[0]], lines, right=("step", "rows")))
+    say(str(out))
 
 
 def report_faults(zip_file: Path, registry: Registry, suite: str | None, as_json: bool) -> None:
@@ -78,71 +110,7 @@ def report_faults(zip_file: Path, registry: Registry, suite: str | None, as_json
     if as_json:
         click.echo(json.dumps({"file": str(zip_file), "faults": faults}))
     else:
-        for fault in faults:
-            say(fault)
+        for line in faults or [f"{zip_file}: no fault"]:
+            say(line)
     if faults:
         raise DataError(f"{str(zip_file)!r} has {len(faults)} fault{'s' * (len(faults) > 1)}")
-    if not as_json:
-        say(f"{zip_file}: no fault")
-
-
-def make_zip(
-    names: Sequence[str],
-    suite: str | None,
-    where: str | None,
-    out: Path | None,
-    fill_missing: bool,
-    registry: Registry,
-    store: Store,
-    as_json: bool,
-) -> None:
-    from glue_harness.submit import parts, suite_of, write_zip
-
-    records = [store.find(name) for name in names]
-    suite = suite or suite_of(registry, records)
-    planned = parts(registry, suite, records)
-    if (missing := [part.file for part in planned if not part.step]) and not fill_missing:
-        raise UsageError(f"no run answers {', '.join(missing)}: name more runs, or give --fill-missing")
-    synthetic = is_synthetic(planned, where)
-    out = out or store.run_folder(records[0].id) / f"{suite}{f'-{MARK}' if synthetic else ''}.zip"
-    if synthetic and MARK not in out.name:
-        raise UsageError(f"these answers are a demo's: --out must have {MARK!r} in its name, not {out.name!r}")
-    from glue_harness.submit.answers import answer_parts  # brings torch with it: names were checked before
-
-    answered = answer_parts(planned, registry, store, where)
-    write_zip(out, answered.texts)
-    show_made(out, suite, planned, answered, as_json)
-
-
-def is_synthetic(planned: Sequence[Part], where: str | None) -> bool:
-    """Whether synthetic rows were learned or are answered: only on request, by naming --data."""
-    from glue_harness.data import is_demo
-
-    learned = [part.record for part in planned if is_demo(part.record.plan["data"])]
-    if learned and not where:
-        fix = f"give --data {learned[0].plan['data']} to have a zip all the same"
-        raise UsageError(f"run {learned[0].id} learned synthetic rows: {fix}")
-    return bool(learned) or is_demo(where or "")
-
-
-def show_made(out: Path, suite: str, planned: Sequence[Part], answered: Answered, as_json: bool) -> None:
-    from glue_harness.report.console import note, say, show, table
-
-    facts = [
-        {
-            "file": part.file,
-            "task": part.task.name,
-            "run": part.record.id if part.step else None,
-            "step": part.step or None,
-            "rows": answered.rows[part.file],
-        }
-        for part in planned
-    ]
-    for remark in answered.notes:
-        note(remark)
-    if as_json:
-        click.echo(json.dumps({"file": str(out), "suite": suite, "parts": facts, "notes": answered.notes}))
-        return
-    cells = [["-" if fact[column] is None else fact[column] for column in COLUMNS] for fact in facts]
-    show(table(COLUMNS, cells, right=("step", "rows")))
-    say(str(out))

@@ -45,6 +45,16 @@ def ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values), np.nan, middle[:, place])
 
 
+def rank_correlations(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Spearman's rho of each line of `a` with the same line of `b`, both [lines, values]."""
+
+    def centred(values: np.ndarray) -> np.ndarray:  # smaller less larger values: twice a rank's distance to the middle
+        return np.sign(values[:, :, None] - values[:, None, :]).sum(axis=2)
+
+    a, b = centred(a), centred(b)
+    return (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))
+
+
 def standardised(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Each draw's values with mean 0 and length 1; NaN if they are all the same or not all finite."""
     drawn = weights > 0

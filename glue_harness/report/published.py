@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 FILE = Path(__file__).with_suffix(".json")
-Value = tuple[str, str]  # T5's registry name of a task, key of its metric
+TaskKey = tuple[str, str]  # a task, in the file by T5's registry name, and the key of one of its metrics
 
 
 @dataclass(frozen=True)
@@ -19,17 +19,17 @@ class Result:
     runs: int
     averages: Mapping[str, float]  # suite -> average as printed
     average_deviations: Mapping[str, float]
-    values: Mapping[Value, float]
-    deviations: Mapping[Value, float]
+    values: Mapping[TaskKey, float]
+    deviations: Mapping[TaskKey, float]
 
 
 @dataclass(frozen=True)
-class Table:
+class PublishedTable:
     """One of the paper's tables: which of its configurations stand there. The values are those of Table 16."""
 
     title: str
-    rows: tuple[str, ...]
-    footnotes: Mapping[str, str]  # configuration -> remark
+    rows: Sequence[str]
+    footnotes: Mapping[str, str] = field(default_factory=dict)  # configuration -> remark
 
 
 @dataclass(frozen=True)
@@ -39,29 +39,20 @@ class Published:
     model: str
     notes: tuple[str, ...]
     results: tuple[Result, ...]
-    tables: Mapping[str, Table]
+    tables: Mapping[str, PublishedTable]
 
     def result(self, configuration: str) -> Result:
         return next(result for result in self.results if result.configuration == configuration)
 
 
 def load_published() -> Published:
-    table = json.loads(FILE.read_text(encoding="utf-8"))
-    suites = table["suites"]
-    columns = [(task, key) for task, key in table["columns"]]
-    results = tuple(
-        Result(
-            configuration=row["configuration"],
-            runs=row["runs"],
-            averages=dict(zip(suites, row["averages"], strict=True)),
-            average_deviations=dict(zip(suites, row.get("average_deviations", ()), strict=False)),
-            values=dict(zip(columns, row["values"], strict=True)),
-            deviations=dict(zip(columns, row.get("deviations", ()), strict=False)),
-        )
-        for row in table["rows"]
-    )
-    tables = {
-        name: Table(made["title"], tuple(made["rows"]), made.get("footnotes", {}))
-        for name, made in table["tables"].items()
-    }
-    return Published(table["source"], table["short"], table["model"], tuple(table["notes"]), results, tables)
+    file = json.loads(FILE.read_text(encoding="utf-8"))
+    keys = {"averages": file["suites"], "values": [(task, key) for task, key in file["columns"]]}
+    results = []
+    for row in file["rows"]:
+        numbers = {name: dict(zip(of, row[name], strict=True)) for name, of in keys.items()}
+        for name, of in {"average_deviations": keys["averages"], "deviations": keys["values"]}.items():
+            numbers[name] = dict(zip(of, row.get(name, ()), strict=False))
+        results.append(Result(row["configuration"], row["runs"], **numbers))
+    tables = {name: PublishedTable(**made) for name, made in file["tables"].items()}
+    return Published(file["source"], file["short"], file["model"], tuple(file["notes"]), tuple(results), tables)

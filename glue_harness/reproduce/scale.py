@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,6 @@ from glue_harness.models.families import FROM_SCRATCH, SHAPES
 from glue_harness.suite.registry import Registry
 
 TASKS = ("glue+superglue", "squad", "cnn_dailymail", "wmt_en_de", "wmt_en_fr", "wmt_en_ro")
-PLACE = {"model": "google-t5/t5-base", "data": "hub"}
 STEPS, PRETRAIN_STEPS = 2**18, 2**19
 T5_SIZES = (250, 40_836_715)  # training examples of the smallest and of the largest task in T5's mix: CB, WMT En-Fr
 BASE = "base"  # the shape that the paper's settings are for
@@ -38,45 +37,38 @@ class Scale:
         return self.plan.model in FROM_SCRATCH and self.with_text
 
     def limit(self, limit: float) -> float:
-        return limit if self.is_full else scaled_limit(limit, self.sizes.values())
+        """K at the same place between the smallest and the largest task as in T5's mix, on a logarithmic scale.
+
+        K by itself would cap no task of a small mix, and K in proportion to the largest one would cap all of them.
+        """
+        if self.is_full:
+            return limit
+        small, large = min(self.sizes.values()), max(self.sizes.values())
+        place = math.log(limit / T5_SIZES[0]) / math.log(T5_SIZES[1] / T5_SIZES[0])
+        return float(max(1, round(small * (large / small) ** place)))
 
     def width(self, width: int) -> int:
-        return scaled_width(width, self.plan.model)
+        """An adapter's width in proportion to the model's own; as it is where the model's is not known to us."""
+        size = self.plan.model.removeprefix("t5:")
+        return max(1, round(width * SHAPES[size]["d_model"] / SHAPES[BASE]["d_model"])) if size in SHAPES else width
 
 
-def scale_of(given: Mapping[str, Any], part: float, pretrain_steps: int | None, registry: Registry) -> Scale:
-    """T5's recipe over this part of the paper's steps, under the settings that are given."""
-    full = {"tasks": TASKS, **PLACE, **values_of("t5", given.get("tasks", TASKS), registry)}
-    plan = plan_from(overridden({**full, "steps": max(1, round(STEPS * part))}, given))
+def scale_of(given: Mapping[str, Any], share: float, pretrain_steps: int | None, registry: Registry) -> Scale:
+    """T5's recipe over this share of the paper's steps, under the settings that are given."""
+    recipe = values_of("t5", given.get("tasks", TASKS), registry)
+    full = {"tasks": TASKS, "model": "google-t5/t5-base", "data": "hub", **recipe}
+    plan = plan_from(overridden({**full, "steps": max(1, round(STEPS * share))}, given))
     if plan.steps != STEPS and "eval_every" not in given:
         plan = plan.replace(eval_every=None)  # ten times a run
     first = pretrain_steps or max(1, round(PRETRAIN_STEPS * plan.steps / STEPS))
-    text_task = next(task for task in registry.tasks.values() if task.noise)
-    trained = choose_tasks(plan.replace(text=None), registry).trained
+    sizes = {
+        task.name: training_size(task, plan.data, plan.revision)
+        for task in choose_tasks(plan.replace(text=None), registry).trained
+    }
     return Scale(
         plan=plan,
         pretrain_steps=first,
-        with_text=plan.text is not None or available(text_task, plan.data) == "yes",
-        sizes={task.name: used(training_size(task, plan.data, plan.revision), plan) for task in trained},
+        with_text=plan.text is not None or available(registry.text_task, plan.data) == "yes",
+        sizes={name: min(size, plan.train_limit or size) for name, size in sizes.items()},
         is_full=first == PRETRAIN_STEPS and all(getattr(plan, key) == full[key] for key in SHARED),
     )
-
-
-def used(size: int, plan: Plan) -> int:
-    return min(size, plan.train_limit or size)
-
-
-def scaled_limit(limit: float, sizes: Iterable[int]) -> float:
-    """K at the same place between the smallest and the largest task as in T5's mix, on a logarithmic scale.
-
-    K by itself would cap no task of a small mix, and K in proportion to the largest one would cap all of them.
-    """
-    small, large = min(sizes := list(sizes)), max(sizes)
-    place = math.log(limit / T5_SIZES[0]) / math.log(T5_SIZES[1] / T5_SIZES[0])
-    return float(max(1, round(small * (large / small) ** place)))
-
-
-def scaled_width(width: int, model: str) -> int:
-    """An adapter's width in proportion to the model's own; as it is where the model's is not known to us."""
-    size = model.removeprefix("t5:")
-    return max(1, round(width * SHAPES[size]["d_model"] / SHAPES[BASE]["d_model"])) if size in SHAPES else width

@@ -7,7 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby, pairwise
+from itertools import chain, groupby, pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -18,15 +18,15 @@ from glue_harness.core.task import Row, Task
 from glue_harness.core.writing import write_atomic
 from glue_harness.metrics.selection import answering_step
 from glue_harness.suite.registry import Registry
-from glue_harness.suite.superglue import part
+from glue_harness.suite.superglue import value_at
 
 HEADER = "index\tprediction"
 STAMP = (1980, 1, 1, 0, 0, 0)  # of every file in a zip: the same answers make the same bytes
-Cell = str | int | float  # an answer as the server reads it
+ServerAnswer = str | int | float  # an answer as the server reads it
 Numbers = tuple[int, ...]  # where an answer belongs: its index, after those of the records around it
 
 
-class Part(NamedTuple):
+class Assignment(NamedTuple):
     """One file of a zip, and who answers it."""
 
     file: str
@@ -35,46 +35,42 @@ class Part(NamedTuple):
     step: int  # of the checkpoint; 0: no run that was named can answer
 
 
-def submittable(registry: Registry) -> list[str]:
-    """The suites that have an official server."""
-    return sorted({task.suite for task in registry.tasks.values() if task.submission})
+def official_files(registry: Registry, suite: str | None = None) -> dict[str, dict[str, list[Task]]]:
+    """Of one suite, or of each that has an official server: the files of its zip in table order.
 
-
-def official_files(registry: Registry, suite: str) -> dict[str, list[Task]]:
-    """The files of a suite's zip in table order, each with the tasks that can answer it, the preferred one first."""
-    if suite not in (known := submittable(registry)):
-        raise unknown("suite with an official server", suite, known)
-    files: dict[str, list[Task]] = {}
-    for task in sorted(registry.tasks.values(), key=lambda task: task.place):
-        if task.suite == suite and task.submission:
-            files.setdefault(task.submission.file, []).append(task)
-    return files
+    Each comes with the tasks that can answer it, the preferred one first.
+    """
+    suites: dict[str, dict[str, list[Task]]] = {}
+    for task in sorted(registry.tasks.values(), key=lambda task: (task.suite, task.place)):
+        if task.submission:
+            suites.setdefault(task.suite, {}).setdefault(task.submission.file, []).append(task)
+    if suite and suite not in suites:
+        raise unknown("suite with an official server", suite, suites)
+    return {suite: suites[suite]} if suite else suites
 
 
 def suite_of(registry: Registry, records: Sequence[Record]) -> str:
     """The suite that the runs learned, if it is one only."""
-    tasks = [registry.tasks[name] for record in records for name in record.scores if name in registry.tasks]
-    found = sorted({task.suite for task in tasks} & set(submittable(registry)))
+    known = official_files(registry)
+    learned = {registry.tasks[name].suite for record in records for name in record.scores if name in registry.tasks}
+    found = sorted(learned & known.keys())
     if len(found) != 1:
-        learned = " and ".join(found) or "neither"
-        raise UsageError(f"the runs learned {learned} of {', '.join(submittable(registry))}: say which with --suite")
+        said = " and ".join(found) or "neither"
+        raise UsageError(f"the runs learned {said} of {', '.join(known)}: say which with --suite")
     return found[0]
 
 
-def parts(registry: Registry, suite: str, records: Sequence[Record]) -> list[Part]:
+def assign(registry: Registry, suite: str, records: Sequence[Record]) -> list[Assignment]:
     """Who answers each file: the first run named that can, by the task that the file prefers."""
-
-    def answered(file: str, tasks: Sequence[Task]) -> Part:
-        for task in tasks:
-            for record in records:
-                if (step := answering_step(registry, record.scores, task)) is not None:
-                    return Part(file, task, record, step)
-        return Part(file, tasks[0], records[0], 0)
-
-    return [answered(file, tasks) for file, tasks in official_files(registry, suite).items()]
+    assigned = []
+    for file, tasks in official_files(registry, suite)[suite].items():
+        steps = ((task, record, answering_step(registry, record.scores, task)) for task in tasks for record in records)
+        able = (Assignment(file, *answers) for answers in steps if answers[-1] is not None)
+        assigned.append(next(able, Assignment(file, tasks[0], records[0], 0)))
+    return assigned
 
 
-def cell(task: Task, label: Any) -> Cell | None:
+def server_answer(task: Task, label: Any) -> ServerAnswer | None:
     """What the server is told for a label; None if that is no answer."""
     if label in (None, "") or (isinstance(label, float) and math.isnan(label)):
         return None
@@ -92,14 +88,10 @@ def scale(task: Task) -> tuple[float, float]:
     return min(numbers), max(numbers)
 
 
-def majority(task: Task, rows: Iterable[Row]) -> Cell:
+def majority(task: Task, rows: Iterable[Row]) -> ServerAnswer:
     """The most frequent right answer of labelled rows."""
-    labels = Counter(
-        label
-        for row in rows
-        for label in ([row["label"]] if "label" in row else [text.target for text in task.encode(row)])
-    )
-    return cell(task, labels.most_common(1)[0][0])
+    labels = ([row["label"]] if "label" in row else [text.target for text in task.encode(row)] for row in rows)
+    return server_answer(task, Counter(chain.from_iterable(labels)).most_common(1)[0][0])
 
 
 def numbers_of(task: Task, rows: Sequence[Row], official: int | None) -> list[Numbers]:
@@ -107,7 +99,7 @@ def numbers_of(task: Task, rows: Sequence[Row], official: int | None) -> list[Nu
     levels = task.submission.levels
     found = []
     for position, row in enumerate(rows):
-        named = [part(row, "idx", name) for name in levels] if levels else [row.get("idx", position)]
+        named = [value_at(row, "idx", name) for name in levels] if levels else [row.get("idx", position)]
         numbers = tuple(whole(value) for value in named)
         if None in numbers:
             raise DataError(f"{task.name}: test row {position + 1} has idx {row['idx']!r}, which is not a number")
@@ -147,22 +139,23 @@ def counted(what: str, found: Sequence[Any], remark: str = "") -> list[str]:
     return [f"{what}: {found[0]}{more}{remark}"] if found else []
 
 
-def file_text(task: Task, answers: Iterable[tuple[Numbers, Cell]]) -> str:
+def file_text(task: Task, answers: Iterable[tuple[Numbers, ServerAnswer]]) -> str:
     """The official file of a task, in the order of its numbers."""
     answers = sorted(answers, key=lambda answer: answer[0])
     if task.submission.file.endswith(".tsv"):
         return "".join(f"{line}\n" for line in (HEADER, *(f"{number}\t{said}" for (number,), said in answers)))
-    ways = list(task.submission.levels.values()) or [()]
-    return "".join(f"{json.dumps(record)}\n" for record in records(answers, ways[1:]))
+    return "".join(f"{json.dumps(line)}\n" for line in nested(answers, [*task.submission.levels.values()][1:]))
 
 
-def records(answers: Iterable[tuple[Numbers, Cell]], ways: Sequence[tuple[str, ...]]) -> Iterator[dict[str, Any]]:
-    """Answers as records; those that belong to one record lie inside it, `ways[0]` down from it."""
+def nested(
+    answers: Iterable[tuple[Numbers, ServerAnswer]], ways: Sequence[tuple[str, ...]]
+) -> Iterator[dict[str, Any]]:
+    """Answers as JSON objects; those that belong to one object lie inside it, `ways[0]` down from it."""
     for number, group in groupby(answers, key=lambda answer: answer[0][0]):
         if not ways:
             yield from ({"idx": number, "label": said} for _, said in group)
             continue
-        inside: Any = list(records([(numbers[1:], said) for numbers, said in group], ways[1:]))
+        inside: Any = list(nested([(numbers[1:], said) for numbers, said in group], ways[1:]))
         for name in reversed(ways[0]):
             inside = {name: inside}
         yield {"idx": number, **inside}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 
 from glue_harness import data
@@ -14,70 +13,57 @@ from glue_harness.data import Rows
 from glue_harness.data.own import question
 from glue_harness.lab.predict import Trained, load
 from glue_harness.runs.store import Store
-from glue_harness.submit import Cell, Part, cell, file_text, majority, numbers_of, scale
+from glue_harness.submit import Assignment, Numbers, ServerAnswer, majority, numbers_of, scale, server_answer
 from glue_harness.suite.registry import Registry
 
 
-@dataclass
-class Answered:
-    """A submission's files, and whatever was not as asked."""
+def answer_files(
+    assigned: Sequence[Assignment], registry: Registry, store: Store, where: str | None
+) -> tuple[dict[str, list[tuple[Numbers, ServerAnswer]]], list[str]]:
+    """The answers of every file, each with where it belongs, and whatever was not as asked.
 
-    texts: dict[str, str] = field(default_factory=dict)
-    rows: dict[str, int] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    What a run cannot answer gets the majority answer of its training rows.
+    """
+    rows = test_rows(assigned, where)
+    numbers = {file: numbers_of(task, rows[file], rows[file].official) for file, task, *_ in assigned}
+    statuses = {one.record.id: one.record.status for one in assigned}
+    notes = [f"run {run} is {status}, not finished" for run, status in statuses.items() if status != "finished"]
+    answers: dict[str, list[ServerAnswer]] = {}
 
+    def model_of(one: Assignment) -> tuple[str, int]:
+        return one.record.id, one.step
 
-def answer_parts(parts: Sequence[Part], registry: Registry, store: Store, where: str | None) -> Answered:
-    """The official files in table order. What a run cannot answer gets the majority answer of its training rows."""
-    rows = test_rows(parts, where)
-    numbers = {part.file: numbers_of(part.task, rows[part.file], rows[part.file].official) for part in parts}
-    cells: dict[str, list[Cell]] = {}
-    done = Answered(notes=unfinished(parts))
-    for (_, step), members in groupby(sorted(parts, key=trained_by), key=trained_by):
-        group = list(members)
-        trained = load(group[0].record, store.run_folder(group[0].record.id), step) if step else None
-        for part in group:
-            if trained:
-                cells[part.file], notes = valid_cells(trained, part.task, examples_of(part.task, rows[part.file]))
+    for (run, step), members in groupby(sorted(assigned, key=model_of), key=model_of):
+        trained = None  # loaded once for all that it answers
+        for one in members:
+            if step:
+                trained = trained or load(one.record, store.run_folder(run), step)
+                answers[one.file], remarks = valid_answers(trained, one.task, examples_of(one.task, rows[one.file]))
             else:
-                said = majority(part.task, rows_of(part, registry.trainer(part.task), "train", where))
-                cells[part.file] = [said] * len(rows[part.file])
-                notes = [f"no run answers it: every row has the majority answer {said!r}"]
-            done.notes += [f"{part.file}: {note}" for note in notes]
-    for part in parts:
-        done.rows[part.file] = len(numbers[part.file])
-        done.texts[part.file] = file_text(part.task, zip(numbers[part.file], cells[part.file], strict=True))
-    return done
+                said = majority(one.task, rows_of(one, registry.trainer(one.task), "train", where))
+                answers[one.file] = [said] * len(rows[one.file])
+                remarks = [f"no run answers it: every row has the majority answer {said!r}"]
+            notes += [f"{one.file}: {remark}" for remark in remarks]
+    return {file: list(zip(numbers[file], answers[file], strict=True)) for file in numbers}, notes
 
 
-def trained_by(part: Part) -> tuple[str, int]:
-    """What parts share that one model answers: a model is loaded once."""
-    return part.record.id, part.step
-
-
-def unfinished(parts: Sequence[Part]) -> list[str]:
-    statuses = {part.record.id: part.record.status for part in parts}
-    return [f"run {name} is {status}, not finished" for name, status in statuses.items() if status != "finished"]
-
-
-def rows_of(part: Part, task: Task, role: str, where: str | None) -> Rows:
+def rows_of(one: Assignment, task: Task, role: str, where: str | None) -> Rows:
     """Rows from where the user says, or from where the run had its own."""
-    plan = plan_from(part.record.plan)
+    plan = plan_from(one.record.plan)
     return data.load(task, role, where or plan.data, revision=None if where else plan.revision)
 
 
-def test_rows(parts: Sequence[Part], where: str | None) -> dict[str, Rows]:
-    """The test rows of every part, or one error for all that are missing."""
+def test_rows(assigned: Sequence[Assignment], where: str | None) -> dict[str, Rows]:
+    """The test rows of every file, or one error for all that are missing."""
     found: dict[str, Rows] = {}
     failed: dict[str, GlueError] = {}
-    for part in parts:
+    for one in assigned:
         try:
-            found[part.file] = rows_of(part, part.task, "test", where)
+            found[one.file] = rows_of(one, one.task, "test", where)
         except (DataError, UsageError) as error:
-            failed[part.file] = error
+            failed[one.file] = error
     if failed:
-        first = next(iter(failed.values()))
-        raise DataError(f"no usable test rows for {', '.join(failed)}: {first}")
+        raise DataError(f"no usable test rows for {', '.join(failed)}: {next(iter(failed.values()))}")
     return found
 
 
@@ -91,22 +77,22 @@ def examples_of(task: Task, rows: Rows) -> list[Example]:
     return found
 
 
-def valid_cells(trained: Trained, task: Task, examples: Sequence[Example]) -> tuple[list[Cell], list[str]]:
+def valid_answers(trained: Trained, task: Task, examples: Sequence[Example]) -> tuple[list[ServerAnswer], list[str]]:
     """What the server is told for every example, and what had to be done to answers that it would refuse."""
     labels = [prediction.label for prediction in trained.answers(task, examples)]
-    cells, notes = [cell(task, label) for label in labels], []
-    if again := [k for k, said in enumerate(cells) if said is None and examples[k].choices]:
+    answers, notes = [server_answer(task, label) for label in labels], []
+    if again := [k for k, said in enumerate(answers) if said is None and examples[k].choices]:
         for k, prediction in zip(again, trained.answers(task, [examples[k] for k in again], "closed"), strict=True):
-            cells[k] = cell(task, prediction.label)
+            answers[k] = server_answer(task, prediction.label)
         notes.append(f"{len(again):,} answers were not valid: answered again with the valid ones to choose from")
     if task.kind == "regress":
         low, high = scale(task)
         outside = sum(label is not None and not low <= label <= high for label in labels)
         notes += [f"{outside:,} numbers were not between {low:g} and {high:g}: moved there"] if outside else []
-    if empty := cells.count(None):
+    if empty := answers.count(None):
         if not task.submission.words:
             raise GlueError(f"{task.name}: {empty:,} answers are empty, which the official server does not take")
         named = task.submission.words[0]
-        cells = [named if said is None else said for said in cells]
+        answers = [named if said is None else said for said in answers]
         notes.append(f"{empty:,} answers named nothing: counted as {named!r}")
-    return cells, notes
+    return answers, notes

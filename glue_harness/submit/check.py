@@ -7,31 +7,23 @@ import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 from glue_harness.core.errors import DataError, RowError, UsageError
 from glue_harness.core.task import Row, Task
 from glue_harness.data.lines import json_object
-from glue_harness.submit import HEADER, Numbers, counted, number_faults, official_files, scale, submittable, whole
+from glue_harness.submit import HEADER, counted, number_faults, official_files, scale, whole
 from glue_harness.suite.build import parse_number
 from glue_harness.suite.registry import Registry
-from glue_harness.suite.superglue import part
+from glue_harness.suite.superglue import value_at
 
 LARGEST = 16 * 2**20  # bytes of one file unpacked; the longest official file, QQP's, has a fourth of that
 MOST_LINES = 1_000_000
 MOST_FILES = 1000
 EITHER_CASE = ("true", "false")  # the benchmark's own tools wrote `true` for BoolQ and `True` for WSC
 LONGEST = 60  # characters shown of what is wrong
-ENTRY = re.compile(r"\d+\t[^\t]*")
-
-
-class Entry(NamedTuple):
-    """One answer as it stands in a file."""
-
-    line: int
-    numbers: tuple[Any, ...]
-    label: Any
+Entry = tuple[int, tuple[Any, ...], Any]  # an answer as it stands in a file: line, numbers, label
 
 
 def check(path: Path, registry: Registry, suite: str | None = None) -> list[str]:
@@ -51,36 +43,30 @@ def zip_faults(archive: ZipFile, registry: Registry, suite: str | None) -> Itera
         yield f"it holds {len(entries):,} entries: not looked into"
         return
     names = {PurePosixPath(entry.filename).name for entry in entries}
-    known = {name: official_files(registry, name) for name in ([suite] if suite else submittable(registry))}
+    known = official_files(registry, suite)
     suite = max(known, key=lambda name: len(names & known[name].keys()))
     if not names & known[suite].keys():
         yield f"it holds no file of {' or '.join(known)}"
         return
     times = Counter(entry.filename for entry in entries)
     yield from (f"{name}: in the zip {n} times" for name, n in times.items() if n > 1)
-    for entry in {entry.filename: entry for entry in entries}.values():
-        yield from place_faults(entry, known[suite])
-    for file, (task, *_) in known[suite].items():
-        yield from (f"{file}: {fault}" for fault in entry_faults(archive, task, times))
+    official = known[suite]
+    for name, entry in {entry.filename: entry for entry in entries}.items():
+        if entry.is_dir():
+            yield f"{name}: a folder: the files belong at the top of the zip"
+        elif "/" in name and PurePosixPath(name).name in official:
+            yield f"{name}: in a folder: it belongs at the top of the zip"
+        elif name not in official:
+            yield f"{name}: not a file of this submission"
+    for file, (task, *_) in official.items():
+        faults = file_faults(archive, task) if file in times else ["missing"]
+        yield from (f"{file}: {fault}" for fault in faults)
 
 
-def place_faults(entry: ZipInfo, official: dict[str, list[Task]]) -> Iterator[str]:
-    """An entry that should not be there, or not there."""
-    name = entry.filename
-    if entry.is_dir():
-        yield f"{name}: a folder: the files belong at the top of the zip"
-    elif "/" in name and PurePosixPath(name).name in official:
-        yield f"{name}: in a folder: it belongs at the top of the zip"
-    elif name not in official:
-        yield f"{name}: not a file of this submission"
-
-
-def entry_faults(archive: ZipFile, task: Task, times: Counter[str]) -> list[str]:
-    file = task.submission.file
-    if file not in times:
-        return ["missing"]
+def file_faults(archive: ZipFile, task: Task) -> list[str]:
+    """The faults of one file: of its bytes, its lines, its numbers, its answers."""
     try:
-        with archive.open(file) as packed:
+        with archive.open(task.submission.file) as packed:
             content = packed.read(LARGEST + 1)
     except (BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
         return [f"cannot be unpacked: {error}"]
@@ -89,44 +75,37 @@ def entry_faults(archive: ZipFile, task: Task, times: Counter[str]) -> list[str]
     if content.count(b"\n") > MOST_LINES:
         return [f"more than {MOST_LINES:,} lines: not read"]
     try:
-        return text_faults(task, content.decode())
+        text = content.decode()
     except UnicodeDecodeError as error:
         return [f"not UTF-8: byte {error.start}"]
-
-
-def text_faults(task: Task, text: str) -> list[str]:
-    """The faults of one file."""
-    read = tsv_entries if task.submission.file.endswith(".tsv") else json_entries
-    entries, faults = read(task, text)
-    unnumbered = [entry.line for entry in entries if None in map(whole, entry.numbers)]
+    entries, faults = (tsv_entries if task.submission.file.endswith(".tsv") else json_entries)(task, text)
+    numbered = [(line, tuple(map(whole, numbers))) for line, numbers, _ in entries]
+    unnumbered = [line for line, numbers in numbered if None in numbers]
     faults += counted("index is not a number, line", unnumbered)
-    numbers: list[Numbers] = [
-        tuple(map(whole, entry.numbers)) for entry in entries if entry.line not in set(unnumbered)
-    ]
+    lost = set(unnumbered)
+    found = [numbers for line, numbers in numbered if line not in lost]
     official = task.source.rows.get(task.splits["test"])
-    return faults + number_faults(numbers, official or len(numbers)) + label_faults(task, entries)
+    return faults + number_faults(found, official or len(found)) + label_faults(task, entries)
 
 
 def tsv_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
-    first, *lines = (line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
-    faults = [] if first == HEADER else [f"the header is {shortened(first)}, not {HEADER!r}"]
-    start = 2
-    if ENTRY.fullmatch(first):
-        lines, start = [first, *lines], 1
-    cells = [(number, line.split("\t")) for number, line in enumerate(lines, start)]
-    faults += counted("not two columns, line", [number for number, cut in cells if len(cut) != 2])
-    return [Entry(number, (cut[0],), cut[1]) for number, cut in cells if len(cut) == 2], faults
+    lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+    faults = [] if lines[0] == HEADER else [f"the header is {shortened(lines[0])}, not {HEADER!r}"]
+    start = 0 if re.fullmatch(r"\d+\t[^\t]*", lines[0]) else 1  # an answer where the header belongs
+    cut = [(number, line.split("\t")) for number, line in enumerate(lines[start:], start + 1)]
+    faults += counted("not two columns, line", [number for number, columns in cut if len(columns) != 2])
+    return [(number, (columns[0],), columns[1]) for number, columns in cut if len(columns) == 2], faults
 
 
 def json_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
-    ways = list(task.submission.levels.values()) or [()]
+    ways = [*task.submission.levels.values()][1:]
     entries, broken = [], []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
             continue
         try:
             record = json_object(line, f"line {number}")
-            entries += [Entry(number, numbers, label) for numbers, label in inside(record, ways[1:])]
+            entries += [(number, numbers, label) for numbers, label in inside(record, ways)]
         except (DataError, RowError) as error:
             broken.append(str(error).removeprefix(f"line {number}: ") + f" (line {number})")
     return entries, counted("not an answer", broken)
@@ -134,11 +113,11 @@ def json_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
 
 def inside(record: Row, ways: Sequence[tuple[str, ...]], around: tuple[Any, ...] = ()) -> Iterator[tuple[Any, Any]]:
     """The answers inside a record: their numbers, those of the records around them first, and their labels."""
-    numbers = (*around, part(record, "idx"))
+    numbers = (*around, value_at(record, "idx"))
     if not ways:
-        yield numbers, part(record, "label")
+        yield numbers, value_at(record, "label")
         return
-    members = part(record, *ways[0])
+    members = value_at(record, *ways[0])
     if not isinstance(members, list):
         raise RowError(f"{'.'.join(ways[0])!r} is not a list")
     for member in members:
@@ -146,29 +125,27 @@ def inside(record: Row, ways: Sequence[tuple[str, ...]], around: tuple[Any, ...]
 
 
 def label_faults(task: Task, entries: Sequence[Entry]) -> list[str]:
-    wrong = [entry for entry in entries if not is_allowed(task, entry.label)]
-    if task.kind == "regress":
-        low, high = scale(task)
-        allowed = f"a number from {low:g} to {high:g}"
-    else:
-        allowed = ", ".join(map(str, task.submission.words)) or "a text"
-    where = f" (line {wrong[0].line}); allowed: {allowed}" if wrong else ""
-    return counted("answer is not allowed", [shortened(entry.label) for entry in wrong], where)
-
-
-def is_allowed(task: Task, label: Any) -> bool:
-    if task.kind == "regress":
-        number = parse_number(str(label))
-        low, high = scale(task)
-        return number is not None and low <= number <= high
-    if not task.submission.words:
-        return isinstance(label, str) and label.strip() != ""
+    """Answers that the server does not take."""
     words = task.submission.words
-    if task.submission.file.endswith(".tsv"):
-        return label in map(str, words)
-    if isinstance(label, str) and label.lower() in EITHER_CASE:
-        label = label.lower()
-    return any(type(label) is type(word) and label == word for word in words)
+    in_table = task.submission.file.endswith(".tsv")
+    low, high = scale(task) if task.kind == "regress" else (0, 0)
+
+    def is_allowed(label: Any) -> bool:
+        if task.kind == "regress":
+            number = parse_number(str(label))
+            return number is not None and low <= number <= high
+        if not words:
+            return isinstance(label, str) and label.strip() != ""
+        if in_table:
+            return label in map(str, words)
+        if isinstance(label, str) and label.lower() in EITHER_CASE:
+            label = label.lower()
+        return any(type(label) is type(word) and label == word for word in words)
+
+    wrong = [(line, shortened(label)) for line, _, label in entries if not is_allowed(label)]
+    allowed = f"a number from {low:g} to {high:g}" if task.kind == "regress" else ", ".join(map(str, words)) or "a text"
+    where = f" (line {wrong[0][0]}); allowed: {allowed}" if wrong else ""
+    return counted("answer is not allowed", [label for _, label in wrong], where)
 
 
 def shortened(label: Any) -> str:

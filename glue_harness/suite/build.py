@@ -1,4 +1,7 @@
-"""Builders: the three shapes that nearly every task has, each declared in about ten lines."""
+"""Builders: the three shapes that nearly every task has, each declared in about ten lines.
+
+What a builder does not name itself, such as `source`, `demo` or `place`, is a field of `core.task.Task`.
+"""
 
 from __future__ import annotations
 
@@ -6,19 +9,19 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from glue_harness.core.errors import RowError
-from glue_harness.core.task import HIDDEN, Example, Gold, Metric, Row, Source, Task, Text
+from glue_harness.core.task import HIDDEN, Gold, Metric, Row, Task, Text
 
 Fields = Sequence[str] | Mapping[str, str]  # names in T5's order, or T5's name -> Hub column
 
 
-def template(prefix: str, fields: Fields) -> Callable[[Row], str]:
-    """T5's generic input: the prefix, then ` name: value` for every field, values untouched."""
+def template(prefix: str, fields: Fields) -> tuple[tuple[str, ...], Callable[[Row], str]]:
+    """The fields' columns, and T5's generic input: the prefix, then ` name: value` for each, values untouched."""
     columns = dict(fields) if isinstance(fields, Mapping) else {name: name for name in fields}
 
     def fill(row: Row) -> str:
         return prefix + "".join(f" {name}: {text_of(row, column)}" for name, column in columns.items())
 
-    return fill
+    return tuple(columns.values()), fill
 
 
 def text_of(row: Row, column: str) -> str:
@@ -52,18 +55,11 @@ def label_id(labels: Sequence[str], target: str) -> int:
     return labels.index(target)
 
 
-def exact_label(labels: Sequence[str]) -> Callable[[str, Example], int | None]:
-    """T5 looks an answer up as it stands: no strip, no case folding."""
-    ids = {name: k for k, name in enumerate(labels)}
-    return lambda text, example: ids.get(text)
-
-
 def classify(
     name: str,
     *,
     fields: Fields,
     labels: Sequence[str],
-    source: Source,
     metrics: Sequence[Metric],
     prefix: str | None = None,
     clean: Callable[[str], str] = lambda text: text,
@@ -71,10 +67,9 @@ def classify(
     group: Callable[[Mapping[str, Any]], Any] = lambda info: None,
     **details: Any,
 ) -> Task:
-    """A task whose answer is one of a few words."""
-    labels = tuple(labels)
-    fill = template(prefix or name, fields)
-    columns = tuple(fields.values() if isinstance(fields, Mapping) else fields)
+    """A task whose answer is one of a few words. T5 looks an answer up as it stands: no strip, no case folding."""
+    labels, ids = tuple(labels), {label: k for k, label in enumerate(labels)}
+    columns, fill = template(prefix or name, fields)
 
     def encode(row: Row) -> list[Text]:
         return [Text(clean(fill(row)), label_name(labels, row.get("label")), info(row))]
@@ -82,11 +77,10 @@ def classify(
     return Task(
         name=name,
         kind="classify",
-        source=source,
         columns=columns,
         encode=encode,
         gold=lambda target, info: Gold(label_id(labels, target), group(info)),
-        decode=exact_label(labels),
+        decode=lambda text, example: ids.get(text),
         metrics=tuple(metrics),
         labels=labels,
         choices=labels,
@@ -98,7 +92,6 @@ def regress(
     name: str,
     *,
     fields: Fields,
-    source: Source,
     metrics: Sequence[Metric],
     write: Callable[[float], str],
     choices: Sequence[str],
@@ -106,8 +99,7 @@ def regress(
     **details: Any,
 ) -> Task:
     """A task whose answer is a number, written as text by `write`."""
-    fill = template(prefix or name, fields)
-    columns = tuple(fields.values() if isinstance(fields, Mapping) else fields)
+    columns, fill = template(prefix or name, fields)
 
     def encode(row: Row) -> list[Text]:
         value = row.get("label")
@@ -118,7 +110,6 @@ def regress(
     return Task(
         name=name,
         kind="regress",
-        source=source,
         columns=columns,
         encode=encode,
         gold=lambda target, info: Gold(float(target)),
@@ -137,26 +128,7 @@ def parse_number(text: str) -> float | None:
         return None
 
 
-def generate(
-    name: str,
-    *,
-    columns: Sequence[str],
-    encode: Callable[[Row], Sequence[Text]],
-    source: Source,
-    metrics: Sequence[Metric],
-    gold: Callable[[str, Mapping[str, Any]], Gold] = lambda target, info: Gold(target),
-    decode: Callable[[str, Example], Any] = lambda text, example: text,
-    **details: Any,
-) -> Task:
-    """A task whose answer is free text."""
-    return Task(
-        name=name,
-        kind="generate",
-        source=source,
-        columns=tuple(columns),
-        encode=encode,
-        gold=gold,
-        decode=decode,
-        metrics=tuple(metrics),
-        **details,
-    )
+def generate(name: str, *, columns: Sequence[str], metrics: Sequence[Metric], **details: Any) -> Task:
+    """A task whose answer is free text: read as it stands, and right if it is the target, unless `details` say more."""
+    usual = {"gold": lambda target, info: Gold(target), "decode": lambda text, example: text}
+    return Task(name=name, kind="generate", columns=tuple(columns), metrics=tuple(metrics), **usual | details)

@@ -52,7 +52,7 @@ def copied(column: str, origin: str) -> Measure:
     """The share of neighbouring words in a text that are neighbours in its origin too."""
 
     def share(row: Row) -> float:
-        pairs, there = (neighbours(row[name]) for name in (column, origin))
+        pairs, there = (set(pairwise(words_of(row[name]))) for name in (column, origin))
         return len(pairs & there) / max(1, len(pairs))
 
     return share
@@ -70,11 +70,6 @@ def shared(first: str, second: str, letters: int = 1) -> Measure:
 
 def words_of(text: str) -> list[str]:
     return re.findall(r"[\w']+", text.lower())
-
-
-def neighbours(text: str) -> set[tuple[str, str]]:
-    words = words_of(text)
-    return set(pairwise(words))
 
 
 def agreement(rows: Sequence[Row], measure: Measure, answer: Measure) -> float:

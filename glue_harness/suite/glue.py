@@ -18,22 +18,20 @@ def source(
 
     `columns` maps the Hub's columns to those of the official files, where these are train.tsv, dev*.tsv and test*.tsv.
     """
+    hidden = tuple(split for split in rows if split.startswith("test"))  # their files have no label
+    if files is None:
+        labelled = columns or {}
+        unlabelled = {name: there for name, there in labelled.items() if name != "label"}
+        files = {
+            split: tsv(f"{split.replace('validation', 'dev')}.tsv", **(unlabelled if split in hidden else labelled))
+            for split in rows
+        }
     return Source(
         hub="nyu-mll/glue",
         config=config,
         revision="bcdcba79d07bc864c1c254ccfcedcce55bcc9a8c",
         rows=rows,
         folder=folder,
-        files=files or {split: split_file(split, columns or {}) for split in rows},
-        hidden=tuple(split for split in rows if is_test(split)),
+        files=files,
+        hidden=hidden,
     )
-
-
-def split_file(split: str, columns: Mapping[str, str]) -> File:
-    """The official file of a Hub split; those of the test splits have no label."""
-    named = {column: there for column, there in columns.items() if not (is_test(split) and column == "label")}
-    return tsv(f"{split.replace('validation', 'dev')}.tsv", **named)
-
-
-def is_test(split: str) -> bool:
-    return split.startswith("test")

@@ -16,7 +16,6 @@ from glue_harness.core.names import SAFE_NAMES, is_safe_name
 from glue_harness.core.task import Task
 
 PLUGINS = "glue_harness.tasks"  # entry point group; its members name a module that holds tasks
-HERE = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
@@ -44,25 +43,27 @@ class Registry:
                 found[f"{suite}-all"] = everything
         return found
 
-    def task(self, name: str) -> Task:
-        """A task by its name or by an alias such as T5's registry name."""
+    @property
+    def text_task(self) -> Task:
+        """The task that learns from text alone."""
+        return next(task for task in self.tasks.values() if task.noise)
+
+    def task(self, name: str, kind: str = "task", others: Iterable[str] = ()) -> Task:
+        """A task by its name or by an alias such as T5's registry name. Errors name `kind` and `others`."""
         name = self.aliases.get(name, name)
         if name in self.tasks:
             return self.tasks[name]
         for file, reason in self.broken.items():
             if Path(file).stem == name:
                 raise UsageError(f"task {name!r} could not be loaded: {file}: {reason}")
-        raise unknown("task", name, [*self.tasks, *self.aliases], "glue tasks")
+        raise unknown(kind, name, [*self.tasks, *self.aliases, *others], "glue tasks")
 
     def select(self, names: Iterable[str]) -> list[Task]:
         """Tasks for what a user wrote: names, aliases and suites. The same task twice is refused."""
         chosen: dict[str, str] = {}
         for name in names:
             for member in self.suites.get(name, (name,)):
-                if member not in self.aliases and member not in self.tasks and not self._is_broken(member):
-                    names = [*self.tasks, *self.suites, *self.aliases]
-                    raise unknown("task or suite", member, names, "glue tasks")
-                task = self.task(member).name
+                task = self.task(member, "task or suite", self.suites).name
                 if task in chosen:
                     raise UsageError(f"task {task!r} is named twice (by {chosen[task]!r} and {name!r})")
                 chosen[task] = name
@@ -77,17 +78,16 @@ class Registry:
         scored = (other.name for other in self.tasks.values() if task.name in other.scored_by)
         return self.task(task.answered_by or next(scored, task.name))
 
-    def _is_broken(self, name: str) -> bool:
-        return any(Path(file).stem == name for file in self.broken)
-
 
 def load_tasks(folders: Sequence[str | os.PathLike[str]] = ()) -> Registry:
     """Built-in tasks, then those of `folders` and `$GLUE_TASKS` (their files are run), then plugins."""
     tasks: dict[str, Task] = {}
     broken: dict[str, str] = {}
     extra = [folder for folder in os.environ.get("GLUE_TASKS", "").split(os.pathsep) if folder]
-    for folder in [builtin_folder(), *folders, *extra]:
-        for file in task_files(Path(folder)):
+    for folder in map(Path, [builtin_folder(), *folders, *extra]):
+        if not folder.is_dir():
+            raise UsageError(f"task folder {str(folder)!r} does not exist (--tasks or GLUE_TASKS)")
+        for file in sorted(file for file in folder.glob("*.py") if not file.name.startswith("_")):
             _add(tasks, broken, str(file), lambda file=file: _tasks_in(file))
     for plugin in entry_points(group=PLUGINS):
         _add(tasks, broken, plugin.value, lambda plugin=plugin: _tasks_of(plugin.load()))
@@ -96,14 +96,9 @@ def load_tasks(folders: Sequence[str | os.PathLike[str]] = ()) -> Registry:
 
 def builtin_folder() -> Path:
     """Inside the package in a wheel, beside it in a checkout."""
-    inside = HERE / "tasks"
-    return inside if inside.is_dir() else HERE.parent / "tasks"
-
-
-def task_files(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        raise UsageError(f"task folder {str(folder)!r} does not exist (--tasks or GLUE_TASKS)")
-    return sorted(file for file in folder.glob("*.py") if not file.name.startswith("_"))
+    package = Path(__file__).parent.parent
+    inside = package / "tasks"
+    return inside if inside.is_dir() else package.parent / "tasks"
 
 
 def _add(tasks: dict[str, Task], broken: dict[str, str], where: str, load: Callable[[], list[Task]]) -> None:

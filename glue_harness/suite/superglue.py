@@ -43,7 +43,7 @@ def official_label(record: Row, labels: Sequence[str]) -> Any:
     return labels.index(str(label)) if str(label) in labels else label
 
 
-def part(record: Any, *path: str) -> Any:
+def value_at(record: Any, *path: str) -> Any:
     """A value inside a nested record."""
     value = record
     for name in path:
@@ -55,7 +55,7 @@ def part(record: Any, *path: str) -> Any:
 
 def group_number(record: Any, *path: str) -> int | str:
     """What numbers something inside a nested record; some files write it as text."""
-    value = part(record, *path)
+    value = value_at(record, *path)
     if not isinstance(value, int | str):
         raise RowError(f"{'.'.join(path)!r} must be a number, not {value!r}")
     return value

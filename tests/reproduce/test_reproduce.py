@@ -2,6 +2,7 @@
 
 import csv
 import math
+from dataclasses import replace
 
 import pytest
 from records import finished, runner
@@ -11,12 +12,12 @@ from glue_harness.core.record import Score
 from glue_harness.core.sealed import MARKER
 from glue_harness.lab.request import canonical
 from glue_harness.lab.strategy import Brief
+from glue_harness.metrics.correlation import rank_correlations
 from glue_harness.report.published import load_published
-from glue_harness.reproduce import ROWS, lines_of
-from glue_harness.reproduce.order import same_order, spearman
-from glue_harness.reproduce.report import head, markdown, said_of_order
-from glue_harness.reproduce.scale import PRETRAIN_STEPS, Scale, scale_of, scaled_limit, scaled_width
-from glue_harness.reproduce.table import Cell, Row, Table, columns_of, row_of
+from glue_harness.reproduce import CONFIGURATIONS, configurations_of
+from glue_harness.reproduce.report import head, markdown, remarks
+from glue_harness.reproduce.scale import PRETRAIN_STEPS, Scale, scale_of
+from glue_harness.reproduce.table import Compared, ReproducedTable, TableRow, columns_of, compare, same_order
 from glue_harness.runs.origin import folder_of
 from glue_harness.runs.store import Store
 
@@ -32,7 +33,7 @@ def small(**changes) -> Scale:
 
 
 def planned(name: str, scale: Scale):
-    return {line.configuration: line for line in lines_of(PUBLISHED.tables[name].rows, scale, REGISTRY)}
+    return {one.name: one for one in configurations_of(PUBLISHED.tables[name].rows, scale, REGISTRY)}
 
 
 @pytest.fixture
@@ -46,9 +47,9 @@ def glue(capsys):
 def test_every_published_row_can_be_made_and_has_values():
     for table in PUBLISHED.tables.values():
         for row in table.rows:
-            assert row in ROWS
+            assert row in CONFIGURATIONS
             assert PUBLISHED.result(row).averages["glue"] > 60
-    assert set(PUBLISHED.tables["table16"].rows) == set(ROWS)
+    assert set(PUBLISHED.tables["table16"].rows) == set(CONFIGURATIONS)
 
 
 def test_full_scale_is_the_papers():
@@ -100,14 +101,18 @@ def test_supervised_pre_training_holds_no_text():
 
 
 def test_a_limit_keeps_its_place_between_the_smallest_and_the_largest_task():
-    assert scaled_limit(250, [10, 1000]) == 10
-    assert scaled_limit(40_836_715, [10, 1000]) == 1000
-    assert scaled_limit(math.sqrt(250 * 40_836_715), [10, 1000]) == 100
-    assert scaled_limit(2**19, [500]) == 500
+    small_mix = replace(small(), sizes={"small": 10, "large": 1000})
+    assert small_mix.limit(250) == 10
+    assert small_mix.limit(40_836_715) == 1000
+    assert small_mix.limit(math.sqrt(250 * 40_836_715)) == 100
+    assert replace(small_mix, sizes={"only": 500}).limit(2**19) == 500
 
 
 def test_a_width_keeps_its_proportion_to_the_models():
-    assert [scaled_width(2048, model) for model in ("tiny", "t5:base", "google-t5/t5-base")] == [341, 2048, 2048]
+    of_models = [
+        Scale(Plan(("rte",), model=model), 4, False, {}, False) for model in ("tiny", "t5:base", "google-t5/t5-base")
+    ]
+    assert [scale.width(2048) for scale in of_models] == [341, 2048, 2048]
 
 
 # What stands in the table
@@ -124,16 +129,16 @@ def columns(*tasks: str, by_value: bool = False):
 
 def test_a_suites_column_is_its_printed_average():
     (glue, squad) = columns("glue", "squad")
-    row = row_of("Adapter d=2048", "", (), (), (glue, squad), PUBLISHED, REGISTRY)
-    assert [cell.theirs for cell in row.cells] == [82.62, 79.40]
-    assert row.cells[0].their_half == pytest.approx(1.96 * 0.235)
-    assert row.cells[0].difference is None
+    cells = compare("Adapter d=2048", (), (glue, squad), PUBLISHED, REGISTRY)
+    assert [cell.theirs for cell in cells] == [82.62, 79.40]
+    assert cells[0].their_half == pytest.approx(1.96 * 0.235)
+    assert cells[0].difference is None
 
 
 def test_the_baselines_mean_over_ten_runs_is_surer():
     (rte,) = columns("rte", by_value=True)
     baseline, adapter = (
-        row_of(name, "", (), [{"rte": score(accuracy=60.0)}], (rte,), PUBLISHED, REGISTRY).cells[0]
+        compare(name, [{"rte": score(accuracy=60.0)}], (rte,), PUBLISHED, REGISTRY)[0]
         for name in ("Baseline", "Adapter d=32")
     )
     assert adapter.their_half == pytest.approx(1.96 * 1.393)
@@ -145,26 +150,30 @@ def test_the_baselines_mean_over_ten_runs_is_surer():
 def test_three_seeds_give_the_interval_and_one_gives_that_over_examples():
     (rte,) = columns("rte")
     seeds = [{"rte": score(accuracy=value)} for value in (50.0, 60.0, 70.0)]
-    three = row_of("Baseline", "", (), seeds, (rte,), PUBLISHED, REGISTRY).cells[0]
+    three = compare("Baseline", seeds, (rte,), PUBLISHED, REGISTRY)[0]
     assert (three.ours, three.half) == (60, pytest.approx(4.303 * 10 / math.sqrt(3)))
-    assert row_of("Baseline", "", (), seeds[:1], (rte,), PUBLISHED, REGISTRY).cells[0].half == 2
+    assert compare("Baseline", seeds[:1], (rte,), PUBLISHED, REGISTRY)[0].half == 2
 
 
 def test_a_task_without_a_value_leaves_its_cell_open():
     (stsb,) = columns("stsb")
     scores = {"stsb": score(pearson_corrcoef=10.0)}
-    assert row_of("Baseline", "", (), [scores], (stsb,), PUBLISHED, REGISTRY).cells[0].ours is None
+    assert compare("Baseline", [scores], (stsb,), PUBLISHED, REGISTRY)[0].ours is None
 
 
 def test_the_head_names_no_machine(tmp_path):
     (tmp_path / "rows").mkdir()
     scale = small()
     moved = Scale(scale.plan.replace(data=str(tmp_path / "rows")), 4, False, {"rte": 10}, False)
-    said = " ".join(head(moved, lines_of(["Equal"], moved, REGISTRY), "recipe t5", 1))
+    said = " ".join(head(moved, configurations_of(["Equal"], moved, REGISTRY), "recipe t5", 1))
     assert "data rows," in said
     assert str(tmp_path) not in said
     assert said.startswith("A scaled run: it compares the order")
     assert "every row starts from random weights" in said
+
+
+def test_a_suite_of_ones_own_heads_its_column():
+    assert [column.title for column in columns("qa", "rte", "cnn_dailymail")] == ["qa", "RTE", "CNNDM"]
 
 
 def test_table_16_has_every_value():
@@ -179,32 +188,35 @@ def test_rank_correlation_is_that_of_the_text_books():
 
     random = np.random.default_rng(0)
     a, b = random.integers(0, 6, (5, 12)), random.integers(0, 6, (5, 12))
-    assert spearman(a, b) == pytest.approx([spearmanr(x, y).statistic for x, y in zip(a, b, strict=True)])
+    assert rank_correlations(a, b) == pytest.approx([spearmanr(x, y).statistic for x, y in zip(a, b, strict=True)])
 
 
 def test_an_order_is_as_sure_as_the_noise_lets_it_be():
+    def order(ours, half, theirs):
+        return same_order([Compared(a, half, b, 0.01) for a, b in zip(ours, theirs, strict=True)])
+
     theirs = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
-    sure = same_order(theirs, [0.01] * 8, theirs, [0.01] * 8)
+    sure = order(theirs, 0.01, theirs)
     assert (sure.rho, sure.low, sure.n) == (1, 1, 8)
     assert sure.p < 0.01
-    unsure = same_order(theirs, [20.0] * 8, theirs, [0.01] * 8)
+    unsure = order(theirs, 20.0, theirs)
     assert unsure.low < 0 < unsure.high
-    assert same_order([1.0, 2.0], [0, 0], [1.0, 2.0], [0, 0]) is None
-    assert same_order([1.0] * 3, [0] * 3, [1.0, 2.0, 3.0], [0] * 3) is None
+    assert order([1.0, 2.0], 0, [1.0, 2.0]) is None
+    assert order([1.0] * 3, 0, [1.0, 2.0, 3.0]) is None
 
 
 def test_a_table_says_whether_the_order_is_the_papers():
-    cells = [(Cell(float(k), 0.1, float(-k), 0.1),) for k in range(4)]
-    rows = tuple(Row(f"*{k}*", "single", 1, ("run",), cell) for k, cell in enumerate(cells))
-    table = Table("t", "T", ("A scaled run",), ("Average",), rows, ("note",))
-    assert "Spearman's rank correlation with the paper is -1.00" in said_of_order(table)
+    cells = [(Compared(float(k), 0.1, float(-k), 0.1),) for k in range(4)]
+    rows = tuple(TableRow(f"*{k}*", "single", 1, ("run",), cell) for k, cell in enumerate(cells))
+    table = ReproducedTable("t", "T", ("A scaled run",), ("Average",), rows, ("note",))
+    assert "Spearman's rank correlation with the paper is -1.00" in remarks(table)[0]
     text = markdown(table)
     assert text.index("A scaled run") < text.index("\\*0\\*") < text.index("note")
 
 
 def test_titles_of_tasks_and_names_of_folders_are_text_in_markdown():
-    row = Row("r", "single", 1, ("run",), (Cell(1.0, 0.1, 2.0, 0.1),))
-    text = markdown(Table("t", "T", ("data <b>\n\n# x",), ("a|b\n<i>",), (row,), ()))
+    row = TableRow("r", "single", 1, ("run",), (Compared(1.0, 0.1, 2.0, 0.1),))
+    text = markdown(ReproducedTable("t", "T", ("data <b>\n\n# x",), ("a|b\n<i>",), (row,), ()))
     assert "| Row | As run | Seeds | a\\|b &lt;i&gt; |" in text
     assert "\n\ndata &lt;b&gt; \\# x\n\n" in text
 

@@ -13,16 +13,16 @@ from glue_harness.core.errors import DataError, GlueError, UsageError
 from glue_harness.data import load
 from glue_harness.runs.store import Store
 from glue_harness.submit import (
-    cell,
+    assign,
     file_text,
     majority,
     numbers_of,
     official_files,
-    parts,
+    server_answer,
     suite_of,
     write_zip,
 )
-from glue_harness.submit.answers import valid_cells
+from glue_harness.submit.answers import valid_answers
 from glue_harness.suite.registry import load_tasks
 
 REGISTRY = load_tasks()
@@ -31,8 +31,10 @@ SUPERGLUE_FILES = "BoolQ CB COPA MultiRC ReCoRD RTE WiC WSC AX-b AX-g"
 
 
 def test_the_files_are_those_that_the_servers_know():
-    assert list(official_files(REGISTRY, "glue")) == GLUE_FILES.split()
-    assert list(official_files(REGISTRY, "superglue")) == [f"{name}.jsonl" for name in SUPERGLUE_FILES.split()]
+    assert list(official_files(REGISTRY, "glue")["glue"]) == GLUE_FILES.split()
+    assert list(official_files(REGISTRY, "superglue")["superglue"]) == [
+        f"{name}.jsonl" for name in SUPERGLUE_FILES.split()
+    ]
     with pytest.raises(UsageError, match="unknown suite with an official server 'gleu': did you mean glue\\?"):
         official_files(REGISTRY, "gleu")
 
@@ -61,7 +63,7 @@ def test_the_files_are_those_that_the_servers_know():
     ],
 )
 def test_answers_are_written_as_the_server_reads_them(task, label, said):
-    found = cell(REGISTRY.tasks[task], label)
+    found = server_answer(REGISTRY.tasks[task], label)
     assert (found, type(found)) == (said, type(said))
 
 
@@ -94,7 +96,7 @@ def store(tmp_path):
 
 
 def planned(suite, *records):
-    return {part.file: part for part in parts(REGISTRY, suite, records)}
+    return {one.file: one for one in assign(REGISTRY, suite, records)}
 
 
 def test_each_file_is_answered_by_the_model_that_learned_it(store):
@@ -112,7 +114,7 @@ def test_each_file_is_answered_by_the_model_that_learned_it(store):
 def test_diagnostics_of_superglue_are_answered_by_rte(store):
     record = finished(store, {"superglue_rte": {"accuracy": 1.0}})
     found = planned("superglue", record)
-    assert {file for file, part in found.items() if part.step} == {"RTE.jsonl", "AX-b.jsonl", "AX-g.jsonl"}
+    assert {file for file, one in found.items() if one.step} == {"RTE.jsonl", "AX-b.jsonl", "AX-g.jsonl"}
 
 
 def test_wnli_is_answered_by_its_own_model_before_that_of_wsc(store):
@@ -170,7 +172,7 @@ def asked(name, n):
 def test_an_invalid_answer_is_replaced_openly():
     task, examples = asked("rte", 3)
     model = Says(["entailment", "nonsense", "not_entailment"], ["not_entailment"])
-    assert valid_cells(model, task, examples) == (
+    assert valid_answers(model, task, examples) == (
         ["entailment", "not_entailment", "not_entailment"],
         ["1 answers were not valid: answered again with the valid ones to choose from"],
     )
@@ -178,7 +180,7 @@ def test_an_invalid_answer_is_replaced_openly():
 
 def test_numbers_out_of_range_are_moved_openly():
     task, examples = asked("stsb", 2)
-    assert valid_cells(Says(["7.5", "2.2"]), task, examples) == (
+    assert valid_answers(Says(["7.5", "2.2"]), task, examples) == (
         [5.0, 2.2],
         ["1 numbers were not between 0 and 5: moved there"],
     )
@@ -187,7 +189,7 @@ def test_numbers_out_of_range_are_moved_openly():
 def test_an_answer_that_names_nothing_is_no_match():
     task, examples = asked("wsc_eval", 2)
     named = examples[1].target
-    assert valid_cells(Says(["", named]), task, examples) == (
+    assert valid_answers(Says(["", named]), task, examples) == (
         ["false", "true"],
         ["1 answers named nothing: counted as 'false'"],
     )
@@ -196,7 +198,7 @@ def test_an_answer_that_names_nothing_is_no_match():
 def test_an_empty_text_that_nothing_can_replace_is_an_error():
     task, examples = asked("record", 1)
     with pytest.raises(GlueError, match="record: 1 answers are empty, which the official server does not take"):
-        valid_cells(Says([""]), task, [replace(examples[0], choices=())])
+        valid_answers(Says([""]), task, [replace(examples[0], choices=())])
 
 
 TOYS = '''
@@ -349,7 +351,7 @@ def test_a_zip_of_a_demo_is_marked_and_names_what_was_replaced(demo, capsys):
 )
 def test_real_test_splits_are_complete_and_numbered(shared, file):
     suite = "glue" if file.endswith("tsv") else "superglue"
-    task = official_files(REGISTRY, suite)[file][0]
+    task = official_files(REGISTRY, suite)[suite][file][0]
     rows = load(task, "test", str(shared / "data"))
     numbers = numbers_of(task, rows, rows.official)
     assert [number[-1] for number in numbers] == list(range(task.source.rows[task.splits["test"]]))

@@ -34,7 +34,7 @@ def answers(task, rows):
 def valid_texts(suite, registry=SHORT):
     return {
         file: file_text(task, answers(task, registry.tasks[task.name].source.rows[task.splits["test"]]))
-        for file, (task, *_) in official_files(registry, suite).items()
+        for file, (task, *_) in official_files(registry, suite)[suite].items()
     }
 
 

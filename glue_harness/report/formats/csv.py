@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from glue_harness.report.board import Board, Row
@@ -14,7 +15,11 @@ SPREAD = ("deviation", "low", "high")
 
 
 def render(board: Board) -> str:
-    rows = [_fields(board, row) for row in board.rows]
+    return text_of([_fields(board, row) for row in board.rows])
+
+
+def text_of(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows with the same keys, which are the heading."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(safe(name) for name in (rows[0] if rows else ()))

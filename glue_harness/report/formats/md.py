@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from glue_harness.report.board import Board
 from glue_harness.report.formats import cells, heading, remarks
@@ -13,10 +14,15 @@ LIST = re.compile(r"^(\d*)([-=.)])")  # what makes a list or a heading of a line
 
 
 def render(board: Board) -> str:
-    head, *rows = ([escaped(cell) for cell in row] for row in (heading(board), *cells(board)))
-    table = "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
+    table = drawn([[escaped(cell) for cell in row] for row in (heading(board), *cells(board))])
     below = (LIST.sub(r"\1\\\2", escaped(remark)) for remark in remarks(board))
     return "\n\n".join([f"# {escaped(board.name)}", table, *below]) + "\n"
+
+
+def drawn(rows: Sequence[Sequence[str]]) -> str:
+    """A table of escaped texts; the first row is the heading."""
+    head, *rest = rows
+    return "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rest))
 
 
 def escaped(text: str) -> str:
