@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from tempfile import gettempdir
 from typing import Any
 
@@ -25,6 +26,8 @@ from glue_harness.train.optimizers import make_optimizer
 
 CUDA_MULTIPLE = 8  # tensor cores like lengths that are multiples of it
 IGNORED = -100  # a label that is padding
+QUIET = {"save_strategy": "no", "logging_strategy": "no", "disable_tqdm": True}
+ONCE = {"num_train_epochs": 1, "optim": "adamw_torch_fused", "remove_unused_columns": False}
 
 Questions = Sequence[tuple[Task, Sequence[Example]]]
 Batching = Callable[[Sequence[Any]], Sequence[Sequence[int]]]  # examples in tokens -> the indices in each batch
@@ -109,23 +112,17 @@ def trainer(
     module = as_transformers_makes_it(setup.model.module)
     start = copy.deepcopy(module.state_dict())
     arguments = TrainingArguments(
+        **(ONCE | QUIET | others),
         output_dir=gettempdir(),  # which must be there, though nothing is written
         per_device_train_batch_size=plan.batch_size,
-        num_train_epochs=1,
         train_sampling_strategy=sampling,
         learning_rate=plan.lr,
         lr_scheduler_type=plan.schedule,
         weight_decay=plan.weight_decay,
         max_grad_norm=plan.clip,
-        optim="adamw_torch_fused",
         bf16=machine.precision == "bf16",
         use_cpu=not machine.on_gpu,
         seed=plan.seed,
-        save_strategy="no",
-        logging_strategy="no",
-        disable_tqdm=True,
-        remove_unused_columns=False,
-        **others,
     )
     moments: list[float] = []
 
@@ -177,12 +174,7 @@ def answering(setup: Setup, questions: Questions) -> list[Contestant]:
     """Ours first. All tokenise, answer and decode the same examples, task by task, with the same weights."""
     model, plan, machine = setup.model, setup.plan, setup.machine
     width, size = plan.max_input, max(1, token_budget(plan, machine) // plan.max_input)
-
-    def as_they_come(encoded: Sequence[Any]) -> Sequence[Sequence[int]]:
-        return slices(len(encoded), size)
-
-    def by_length(encoded: Sequence[Any]) -> Sequence[Sequence[int]]:
-        return batches_of(encoded, plan, machine)
+    by_length: Batching = partial(batches_of, plan=plan, machine=machine)
 
     def contestant(name: str, does: str, batching: Batching, collator: Collator) -> Contestant:
         def run() -> float:
@@ -202,7 +194,7 @@ def answering(setup: Setup, questions: Questions) -> list[Contestant]:
     in_order = f"generate in our batches, sorted by length, padded to the longest, {ends}"
     return [
         contestant("glue", "glue run's own answers", by_length, Collator()),
-        contestant("padded", padded, as_they_come, Collator(width)),
+        contestant("padded", padded, lambda encoded: slices(len(encoded), size), Collator(width)),
         contestant("sorted", in_order, by_length, Collator()),
     ]
 
@@ -218,18 +210,13 @@ def generated(
     model.module.eval()
     encoded = model.encode(examples)
     labels = model.tokenizer.encode(sorted({choice for example in examples for choice in example.choices}))
-    config = GenerationConfig(
-        max_new_tokens=1 + max(map(len, labels)),
-        do_sample=False,
-        decoder_start_token_id=model.module.config.decoder_start_token_id,
-        eos_token_id=EOS,
-        pad_token_id=PAD,
-    )
+    special = {"decoder_start_token_id": model.module.config.decoder_start_token_id, "eos_token_id": EOS}
+    rule = GenerationConfig(max_new_tokens=1 + max(map(len, labels)), do_sample=False, pad_token_id=PAD, **special)
     texts: dict[int, str] = {}
     for rows in batching(encoded):
         batch = {name: tensor.to(machine.device) for name, tensor in collator([encoded[k] for k in rows]).items()}
         del batch["labels"]
         with machine.autocast():
-            ids = model.module.generate(**batch, generation_config=config)
+            ids = model.module.generate(**batch, generation_config=rule)
         texts.update(zip(rows, map(model.tokenizer.decode, ids[:, 1:].tolist()), strict=True))
     return [task.prediction(example, texts[k]) for k, example in enumerate(examples)]

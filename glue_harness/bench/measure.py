@@ -7,7 +7,7 @@ import gc
 import re
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import truediv
@@ -19,7 +19,6 @@ import torch
 
 from glue_harness.train.device import Machine
 
-RESET_PEAK = "5"  # what clears a process's resident peak, see proc(5)
 TRAINING = 3  # times the forward pass: the backward pass makes two products of each
 FORMULA = (
     "FLOPs of a forward pass = 2 x products; for n input and m target tokens, each without padding, "
@@ -51,13 +50,14 @@ def measure(
     warm_up = {one.name: one.run() for one in contestants}
     seconds: dict[str, list[float]] = {name: [] for name in warm_up}
     memory: dict[str, list[int]] = {name: [] for name in warm_up}
-    for number in range(repeats):
-        first = number % len(contestants)
-        for one in [*contestants[first:], *contestants[:first]]:
+    turns = deque(contestants)
+    for _ in range(repeats):
+        for one in turns:
             gc.collect()
             held = watch_memory(machine.device)
             seconds[one.name].append(one.run())
             memory[one.name] += [held()] if held else []
+        turns.rotate(-1)
     ours, *others = warm_up
     inputs = sum(e.length for e in encoded)
     tokens = inputs + sum(e.target_length for e in encoded)
@@ -95,7 +95,7 @@ def watch_memory(device: torch.device) -> Callable[[], int] | None:
         return lambda: torch.cuda.max_memory_allocated(device) - before
     try:
         ctypes.CDLL("libc.so.6").malloc_trim(0)  # else what an earlier run freed counts as held
-        Path("/proc/self/clear_refs").write_text(RESET_PEAK)
+        Path("/proc/self/clear_refs").write_text("5")  # clears the resident peak, see proc(5)
     except OSError:
         return None
 

@@ -22,7 +22,13 @@ FIGURES = {  # heading: the name in JSON, its unit there, how it is written
     "TFLOP/s": ("flops_per_second", 1e12, "{:.2f}"),
     "MFU": ("mfu", 1, "{:.0%}"),
 }
-READING = """\
+SETUP = """\
+{precision}, {optimizer}, updates of {batch_size} examples, inputs cut at {max_input} tokens, the same on all sides
+{data}: {tasks}"""
+PROFILE_NOTE = """\
+{:.1f} ms a step: median of each part over {}.
+The clock waits for a GPU at each part's beginning and end, so a free-running step is a little faster."""
+CONTEST_NOTE = """\
 Medians of {repeats} rounds in which all sides take turns; our speed is the median over rounds.
 Tokens count without padding; warm-up is what the first run, which is not among them, took longer:
 on CUDA mostly torch.compile. Memory is the most that a run held beyond what was there before it.
@@ -89,23 +95,19 @@ def command(
     if as_json:
         click.echo(json_text(found))
         return
-    show_setup(found["setup"])
-    if profiled:
-        show_profile(found["profile"], found["setup"]["updates"] - 1)
-    else:
-        show_contest(f"training, {found['setup']['updates']} updates", found["train"])
-        show_contest("answers to label tasks", found["answers"])
-        say(READING.format_map(found))
-
-
-def show_setup(facts: dict[str, Any]) -> None:
+    facts = found["setup"]
     threads = f", {facts['threads']} threads" if facts["device"] == "CPU" else ""
     say(f"{facts['model']} ({facts['parameters'] / 1e6:.1f}M parameters), {facts['device']}{threads}")
-    say(
-        f"{facts['precision']}, {facts['optimizer']}, updates of {facts['batch_size']} examples, inputs cut at "
-        f"{facts['max_input']} tokens, the same on all sides"
-    )
-    say(f"{facts['data']}: {', '.join(facts['tasks'])}")
+    say(SETUP.format_map(facts | {"tasks": ", ".join(facts["tasks"])}))
+    if profiled:
+        parts = found["profile"]["parts"].items()
+        rows = [(name, f"{1000 * part['seconds']:.1f}", f"{part['share']:.0%}") for name, part in parts]
+        show(table(("part of a step", "ms", "share"), rows, right=("ms", "share")))
+        say(PROFILE_NOTE.format(1000 * found["profile"]["step"], facts["updates"] - 1))
+    else:
+        show_contest(f"training, {facts['updates']} updates", found["train"])
+        show_contest("answers to label tasks", found["answers"])
+        say(CONTEST_NOTE.format_map(found))
 
 
 def show_contest(title: str, found: dict[str, Any]) -> None:
@@ -120,11 +122,3 @@ def show_contest(title: str, found: dict[str, Any]) -> None:
     for name, side in found["sides"].items():
         say(f"  {name}: {side['does']}", style="dim")
     say()
-
-
-def show_profile(found: dict[str, Any], steps: int) -> None:
-    parts = found["parts"].items()
-    rows = [(name, f"{1000 * part['seconds']:.1f}", f"{part['share']:.0%}") for name, part in parts]
-    show(table(("part of a step", "ms", "share"), rows, right=("ms", "share")))
-    say(f"{1000 * found['step']:.1f} ms a step: median of each part over {steps}.")
-    say("The clock waits for a GPU at each part's beginning and end, so a free-running step is a little faster.")
