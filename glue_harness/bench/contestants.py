@@ -41,10 +41,10 @@ class Collator:
     multiple: int = 1
 
     def __call__(self, encoded: Sequence[Any]) -> dict[str, Tensor]:
-        inputs, labels = (
-            pad_sequence([torch.tensor(t, dtype=torch.long) for t in tokens], batch_first=True, padding_value=value)
-            for tokens, value in (([e.inputs for e in encoded], PAD), ([e.targets for e in encoded], IGNORED))
-        )
+        given = [torch.tensor(e.inputs, dtype=torch.long) for e in encoded]
+        wanted = [torch.tensor(e.targets, dtype=torch.long) for e in encoded]
+        inputs = pad_sequence(given, batch_first=True, padding_value=PAD)
+        labels = pad_sequence(wanted, batch_first=True, padding_value=IGNORED)
         columns = self.width or -(-inputs.shape[1] // self.multiple) * self.multiple
         inputs = pad(inputs, (0, columns - inputs.shape[1]), value=PAD)
         return {"input_ids": inputs, "attention_mask": inputs.ne(PAD).long(), "labels": labels}
@@ -106,7 +106,7 @@ def trainer(
 
     With it comes what runs it, again and again, since a new one would compile again.
     """
-    from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
+    from transformers import PrinterCallback, Trainer, TrainingArguments
 
     plan, machine = setup.plan, setup.machine
     module = as_transformers_makes_it(setup.model.module)
@@ -124,27 +124,17 @@ def trainer(
         use_cpu=not machine.on_gpu,
         seed=plan.seed,
     )
-    moments: list[float] = []
-
-    class Timing(TrainerCallback):
-        """Counts neither what stands before the first epoch nor what follows the last."""
-
-        def on_train_begin(self, *_: Any, **__: Any) -> None:
-            moments.append(now(machine.device))
-
-        on_train_end = on_train_begin
-
     model = torch.compile(module) if compiled else module
-    made = Trainer(model, arguments, collator, train_dataset=encoded, callbacks=[Timing()])
+    made = Trainer(model, arguments, collator, train_dataset=encoded)
     made.remove_callback(PrinterCallback)
 
     def run() -> float:
         module.load_state_dict(start)
         torch.manual_seed(plan.seed)  # the same batches each time
-        made.train()
+        seconds = made.train().metrics["train_runtime"]  # of its steps alone, and it waits for a GPU
         made.optimizer.state.clear()
         module.zero_grad(set_to_none=True)
-        return moments[-1] - moments[-2]
+        return seconds
 
     return made, run
 
