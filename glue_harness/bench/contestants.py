@@ -58,23 +58,22 @@ def slices(count: int, size: int) -> list[range]:
     return [range(k, min(k + size, count)) for k in range(0, count, size)]
 
 
-def train_once(setup: Setup, optimizer: torch.optim.Optimizer, hooks: Sequence[loop.Hook] = ()) -> None:
-    """The plan's steps by our own loop."""
-    learned = (setup.model, setup.method, setup.parameters, optimizer)
+def train_once(setup: Setup, hooks: Sequence[loop.Hook] = ()) -> float:
+    """The plan's steps by our own loop, and the seconds that they took."""
+    learned = (setup.model, setup.method, setup.parameters, make_optimizer(setup.plan, setup.parameters))
+    began = now(setup.machine.device)
     loop.train(*learned, setup.feed, setup.plan, setup.machine, hooks, setup.fit)
+    return now(setup.machine.device) - began
 
 
 def training(setup: Setup, encoded: Sequence[Any]) -> list[Contestant]:
     """Ours first. All train copies of the same weights on the same examples, in as many updates of the same size."""
-    plan, module, device, on_gpu = setup.plan, setup.model.module, setup.machine.device, setup.machine.on_gpu
+    plan, module, on_gpu = setup.plan, setup.model.module, setup.machine.on_gpu
     start = copy.deepcopy(module.state_dict())
 
     def ours() -> float:
         module.load_state_dict(start)
-        optimizer = make_optimizer(plan, setup.parameters)
-        began = now(device)
-        train_once(setup, optimizer)
-        return now(device) - began
+        return train_once(setup)
 
     batches, grouped = slices(len(encoded), plan.batch_size), grouped_by_length(encoded, plan)
     fixed, longest = Collator(plan.max_input), Collator(multiple=CUDA_MULTIPLE if on_gpu else 1)
@@ -204,9 +203,9 @@ def generated(
     rule = GenerationConfig(max_new_tokens=1 + max(map(len, labels)), do_sample=False, pad_token_id=PAD, **special)
     texts: dict[int, str] = {}
     for rows in batching(encoded):
-        batch = {name: tensor.to(machine.device) for name, tensor in collator([encoded[k] for k in rows]).items()}
-        del batch["labels"]
+        batch = collator([encoded[k] for k in rows])
+        inputs = {name: batch[name].to(machine.device) for name in ("input_ids", "attention_mask")}
         with machine.autocast():
-            ids = model.module.generate(**batch, generation_config=rule)
+            ids = model.module.generate(**inputs, generation_config=rule)
         texts.update(zip(rows, map(model.tokenizer.decode, ids[:, 1:].tolist()), strict=True))
     return [task.prediction(example, texts[k]) for k, example in enumerate(examples)]
