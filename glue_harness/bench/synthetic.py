@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import numpy as np
 
 from glue_harness.core.plan import Plan
 from glue_harness.core.task import Source
@@ -28,33 +29,22 @@ LENGTHS = {
 MIX = "synthetic text, lengths drawn from quantiles measured on GLUE's training rows mixed by size"
 WORDS = (*lexicon.NOUNS, *lexicon.ACTIONS, *lexicon.PLACES, *lexicon.DAYS, *lexicon.ADJECTIVES)
 NOT_WORDS = 4  # tokens of an input that are not its text's: prefix, field name, colon, end
+LABELS = ("entailment", "neutral", "contradiction")
 VOCABULARY = 400
 
 
 def draw_length(random: Random) -> int:
     """Straight lines between the quantiles."""
-    share = random.random()
-    for (low, shortest), (high, longest) in pairwise(LENGTHS.items()):
-        if share <= high:
-            return round(shortest + (longest - shortest) * (share - low) / (high - low))
-    return LENGTHS[1.0]
+    return round(np.interp(random.random(), list(LENGTHS), list(LENGTHS.values())))
 
 
 def rows(random: Random, n: int) -> list[dict[str, Any]]:
-    return [
-        {"text": " ".join(random.choices(WORDS, k=draw_length(random) - NOT_WORDS)), "label": random.randrange(3)}
-        for _ in range(n)
-    ]
+    lengths = (draw_length(random) - NOT_WORDS for _ in range(n))
+    return [{"text": " ".join(random.choices(WORDS, k=k)), "label": random.randrange(len(LABELS))} for k in lengths]
 
 
 SYNTHETIC = classify(
-    "glue_lengths",
-    prefix="bench",
-    fields=("text",),
-    labels=("entailment", "neutral", "contradiction"),
-    source=Source(),
-    metrics=(accuracy,),
-    demo=rows,
+    "glue_lengths", prefix="bench", fields=("text",), labels=LABELS, source=Source(), metrics=(accuracy,), demo=rows
 )
 
 
@@ -65,8 +55,8 @@ def without_data(plan: Plan, answers: int) -> Iterator[tuple[Plan, Registry]]:
         if plan.model in FROM_SCRATCH and not plan.tokenizer:
             train_tokenizer(texts(), VOCABULARY).save(Path(folder))
             plan = plan.replace(tokenizer=folder)
-        rows = max(plan.steps * plan.batch_size, 10 * answers)  # a tenth is for validation
-        plan = plan.replace(tasks=(SYNTHETIC.name,), data=f"demo:{rows}")
+        wanted = max(plan.steps * plan.batch_size, 10 * answers)  # a tenth is for validation
+        plan = plan.replace(tasks=(SYNTHETIC.name,), data=f"demo:{wanted}")
         yield plan, Registry({SYNTHETIC.name: SYNTHETIC}, {})
 
 

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import click
 
 from glue_harness.cli.options import json_option, plan_option, split_names, task_folders_option
 from glue_harness.core.errors import UsageError
+from glue_harness.report.console import say, show, table
 
-if TYPE_CHECKING:
-    from glue_harness.core.plan import Plan
-
-COLUMNS = ("side", "our speed", "seconds", "tokens/s", "padding", "warm-up", "memory", "TFLOP/s", "MFU")
-
-
-class Size(NamedTuple):
-    steps: int
-    batch_size: int
-    repeats: int
-    answers: int
-
-
-FULL, QUICK = Size(24, 32, 5, 1024), Size(3, 32, 3, 96)
+FULL = {"steps": 24, "batch_size": 32, "repeats": 5, "answers": 1024}
+QUICK = FULL | {"steps": 3, "repeats": 3, "answers": 96}
+FIGURES = {  # heading: the name in JSON, its unit there, how it is written
+    "seconds": ("seconds", 1, "{:.2f}"),
+    "tokens/s": ("tokens_per_second", 1, "{:,.0f}"),
+    "padding": ("padding", 1, "{:.0%}"),
+    "warm-up": ("warm_up_seconds", 1, "{:.1f}"),
+    "memory": ("peak_bytes", 2**20, "{:,.0f} MiB"),
+    "TFLOP/s": ("flops_per_second", 1e12, "{:.2f}"),
+    "MFU": ("mfu", 1, "{:.0%}"),
+}
+SETUP = """\
+{precision}, {optimizer}, updates of {batch_size} examples, inputs cut at {max_input} tokens, the same on all sides
+{data}: {tasks}"""
+PROFILE_NOTE = """\
+{:.1f} ms a step: median of each part over {}.
+The clock waits for a GPU at each part's beginning and end, so a free-running step is a little faster."""
+CONTEST_NOTE = """\
+Medians of {repeats} rounds in which all sides take turns; our speed is the median over rounds.
+Tokens count without padding; warm-up is what the first run, which is not among them, took longer:
+on CUDA mostly torch.compile. Memory is the most that a run held beyond what was there before it.
+{flops}"""
 
 
 @click.command()
@@ -36,9 +44,11 @@ FULL, QUICK = Size(24, 32, 5, 1024), Size(3, 32, 3, 96)
 @plan_option("tokenizer", "Folder with the vocabulary of a model from scratch.")
 @plan_option("precision", "auto, bf16 or fp32, on all sides.")
 @plan_option("device", "auto, cuda or cpu.")
-@click.option("--steps", type=click.IntRange(min=2), help=f"Updates a repeat; default: {FULL.steps}.")
-@click.option("--batch-size", type=click.IntRange(min=1), help=f"Examples an update; default: {FULL.batch_size}.")
-@click.option("--repeats", type=click.IntRange(min=1), help=f"Rounds in which all take turns; default: {FULL.repeats}.")
+@click.option("--steps", type=click.IntRange(min=2), help=f"Updates a repeat; default: {FULL['steps']}.")
+@click.option("--batch-size", type=click.IntRange(min=1), help=f"Examples an update; default: {FULL['batch_size']}.")
+@click.option(
+    "--repeats", type=click.IntRange(min=1), help=f"Rounds in which all take turns; default: {FULL['repeats']}."
+)
 @click.option(
     "--quick", is_flag=True, help="Fewer and smaller updates, rounds and answers: under 3 minutes on 2 cores."
 )
@@ -48,10 +58,6 @@ FULL, QUICK = Size(24, 32, 5, 1024), Size(3, 32, 3, 96)
 def command(
     names: tuple[str, ...],
     data: str | None,
-    model: str,
-    steps: int | None,
-    batch_size: int | None,
-    repeats: int | None,
     quick: bool,
     profiled: bool,
     task_folders: tuple[str, ...],
@@ -67,106 +73,52 @@ def command(
     """
     from glue_harness.core.plan import Plan
     from glue_harness.core.writing import json_text
-
-    if names and not data:
-        raise UsageError("--task needs rows: say where they are with --data")
-    default = QUICK if quick else FULL
-    plan = Plan(
-        tasks=tuple(split_names(names)) or ("glue",),
-        model=model,
-        data=data or "demo",
-        steps=steps or default.steps,
-        batch_size=batch_size or default.batch_size,
-        **{key: value for key, value in settings.items() if value is not None},
-    )
-    found = _measured(plan, data is not None, task_folders, profiled, repeats or default.repeats, default.answers)
-    if as_json:
-        click.echo(json_text(found))
-    elif profiled:
-        show_profile(found)
-    else:
-        show_bench(found)
-
-
-def _measured(
-    plan: Plan, has_data: bool, task_folders: tuple[str, ...], profiled: bool, repeats: int, answers: int
-) -> dict[str, Any]:
     from glue_harness.lab.request import choose_tasks
     from glue_harness.models.families import FROM_SCRATCH, check_model
     from glue_harness.suite.registry import load_tasks
 
+    if names and not data:
+        raise UsageError("--task needs rows: say where they are with --data")
+    settings = (QUICK if quick else FULL) | {key: value for key, value in settings.items() if value is not None}
+    repeats, answers = settings.pop("repeats"), settings.pop("answers")
+    plan = Plan(tasks=tuple(split_names(names)) or ("glue",), data=data or "demo", **settings)
     registry = load_tasks(task_folders)
-    if has_data:  # names first: torch takes seconds to import
+    if data:  # names first: torch takes seconds to import
         choose_tasks(plan, registry)
     elif plan.model not in FROM_SCRATCH:
         check_model(plan.model, plan.tokenizer)
-    from glue_harness.bench import bench, profile_steps
+    from glue_harness import bench
     from glue_harness.bench.synthetic import without_data
 
-    with contextlib.nullcontext((plan, registry)) if has_data else without_data(plan, answers) as (plan, registry):
-        return profile_steps(plan, registry) if profiled else bench(plan, registry, repeats, answers)
-
-
-def show_bench(found: dict[str, Any]) -> None:
-    from glue_harness.report.console import say
-
-    show_setup(found["setup"])
-    _show_sides(f"training, {found['setup']['updates']} updates", found["train"])
-    _show_sides("answers to label tasks", found["answers"])
-    say(f"Medians of {found['repeats']} rounds in which all sides take turns; our speed is the median over rounds.")
-    say("Tokens count without padding; warm-up is what the first run, which is not among them, took longer:")
-    say("on CUDA mostly torch.compile. Memory is the most that a run held beyond what was there before it.")
-    say(found["flops"])
-
-
-def show_setup(facts: dict[str, Any]) -> None:
-    from glue_harness.report.console import say
-
+    with contextlib.nullcontext((plan, registry)) if data else without_data(plan, answers) as (plan, registry):
+        found = bench.profile(plan, registry) if profiled else bench.bench(plan, registry, repeats, answers)
+    if as_json:
+        click.echo(json_text(found))
+        return
+    facts = found["setup"]
     threads = f", {facts['threads']} threads" if facts["device"] == "CPU" else ""
     say(f"{facts['model']} ({facts['parameters'] / 1e6:.1f}M parameters), {facts['device']}{threads}")
-    say(
-        f"{facts['precision']}, {facts['optimizer']}, updates of {facts['batch_size']} examples, inputs cut at "
-        f"{facts['max_input']} tokens, the same on all sides"
-    )
-    say(f"{facts['data']}: {', '.join(facts['tasks'])}")
+    say(SETUP.format_map(facts | {"tasks": ", ".join(facts["tasks"])}))
+    if profiled:
+        parts = found["profile"]["parts"].items()
+        rows = [(name, f"{1000 * part['seconds']:.1f}", f"{part['share']:.0%}") for name, part in parts]
+        show(table(("part of a step", "ms", "share"), rows, right=("ms", "share")))
+        say(PROFILE_NOTE.format(1000 * found["profile"]["step"], facts["updates"] - 1))
+    else:
+        show_contest(f"training, {facts['updates']} updates", found["train"])
+        show_contest("answers to label tasks", found["answers"])
+        say(CONTEST_NOTE.format_map(found))
 
 
-def _show_sides(title: str, part: dict[str, Any]) -> None:
-    from glue_harness.report.console import say, show, table
-
+def show_contest(title: str, found: dict[str, Any]) -> None:
     rows = []
-    for name, side in part["sides"].items():
-        ratio = part.get(f"vs_{name}")
-        rows.append(
-            (
-                name,
-                f"{ratio:.2f}x" if ratio else "",
-                f"{side['seconds']:.2f}",
-                f"{side['tokens_per_second']:,.0f}",
-                f"{side['padding']:.0%}",
-                f"{side['warm_up_seconds']:.1f}",
-                _shown(side["peak_bytes"], lambda n: f"{n / 2**20:,.0f} MiB"),
-                _shown(side.get("flops_per_second"), lambda n: f"{n / 1e12:.2f}"),
-                _shown(side.get("mfu"), lambda n: f"{n:.0%}"),
-            )
-        )
+    for name, side in found["sides"].items():
+        ratio = f"{found[f'vs_{name}']:.2f}x" if f"vs_{name}" in found else ""
+        figures = ((side.get(key), unit, form) for key, unit, form in FIGURES.values())
+        rows.append((name, ratio, *("-" if n is None else form.format(n / unit) for n, unit, form in figures)))
     say()
-    show(table(COLUMNS, rows, title=f"{title}, {part['examples']} examples", right=COLUMNS[1:]))
-    for name, side in part["sides"].items():
+    numbers = ("our speed", *FIGURES)
+    show(table(("side", *numbers), rows, title=f"{title}, {found['examples']} examples", right=numbers))
+    for name, side in found["sides"].items():
         say(f"  {name}: {side['does']}", style="dim")
     say()
-
-
-def _shown(value: float | None, form: Callable[[float], str]) -> str:
-    return "-" if value is None else form(value)
-
-
-def show_profile(found: dict[str, Any]) -> None:
-    from glue_harness.report.console import say, show, table
-
-    show_setup(found["setup"])
-    parts = found["profile"]["parts"]
-    rows = [(name, f"{1000 * part['seconds']:.1f}", f"{part['share']:.0%}") for name, part in parts.items()]
-    show(table(("part of a step", "ms", "share"), rows, right=("ms", "share")))
-    say(f"{1000 * found['profile']['step']:.1f} ms a step: median of each part over {found['setup']['updates'] - 1}.")
-    say("The clock waits for a GPU at each part's beginning and end, so a free-running step is a little faster.")

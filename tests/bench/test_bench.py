@@ -1,6 +1,5 @@
 """glue bench on toys: what it says is measured on equal terms, and its counting is exact. Nothing here is timed."""
 
-import copy
 import json
 import threading
 from math import isclose
@@ -13,20 +12,17 @@ from torch.utils.flop_counter import FlopCounterMode
 from toys import CPU, toy_examples, toy_model
 from transformers import T5Config, T5ForConditionalGeneration
 
-import glue_harness.bench.training as training
 from glue_harness import bench
-from glue_harness.bench import by_official_size, compiled_as_usual, prepared
-from glue_harness.bench.answering import answering_sides, generated, questions, slices
-from glue_harness.bench.contest import Side, Times, compete, speed_up
-from glue_harness.bench.features import Collator, features_of, padded_tokens
-from glue_harness.bench.flops import forward_flops, peak_flops
-from glue_harness.bench.profile import PARTS, Clock
+from glue_harness.bench import PHASES, as_in_long_runs, contestants, prepared
+from glue_harness.bench.contestants import Collator, answering, ask, generated, slices
+from glue_harness.bench.measure import Contestant, PhaseClock, forward_flops, measure, peak_flops
 from glue_harness.bench.synthetic import LENGTHS, SYNTHETIC, draw_length, without_data
 from glue_harness.cli import glue, main
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.lab.request import choose_tasks
 from glue_harness.models.batch import Batch
+from glue_harness.models.interface import Encoded
 from glue_harness.suite.registry import Registry, load_tasks
 
 SMALL = [
@@ -100,7 +96,7 @@ def test_a_profile_accounts_for_the_whole_step():
     out = CliRunner().invoke(glue, [*SMALL, "--profile", "--json"])
     assert out.exit_code == 0, out.output
     profile = json.loads(out.stdout)["profile"]
-    assert set(profile["parts"]) == set(PARTS)
+    assert set(profile["parts"]) == set(PHASES)
     assert isclose(sum(part["share"] for part in profile["parts"].values()), 1)
     assert all(profile["parts"][name]["seconds"] > 0 for name in ("data", "forward", "backward", "optimizer"))
 
@@ -108,7 +104,7 @@ def test_a_profile_accounts_for_the_whole_step():
 def test_a_clock_gives_time_to_the_innermost_part(monkeypatch):
     now = iter(range(100))
     monkeypatch.setattr("time.perf_counter", lambda: next(now))
-    clock = Clock(torch.device("cpu"))
+    clock = PhaseClock(torch.device("cpu"))
     inner = clock.timed("sync", lambda: None)
     clock.timed("forward", inner)()
     assert clock.take() == {"other": 2, "forward": 2, "sync": 1}
@@ -117,16 +113,17 @@ def test_a_clock_gives_time_to_the_innermost_part(monkeypatch):
 
 def test_graphs_are_measured_where_long_runs_have_them(monkeypatch):
     plan = Plan(("rte",), steps=5)
-    assert compiled_as_usual(plan.replace(device="cpu")).compile == "auto"
+    chosen = choose_tasks(plan, load_tasks())
+    assert as_in_long_runs(plan.replace(device="cpu"), chosen).compile == "auto"
     monkeypatch.setattr(bench.device, "choose", lambda plan: torch.device("cuda"))
-    assert compiled_as_usual(plan).compile == "on"
-    assert compiled_as_usual(plan.replace(compile="off")).compile == "off"
+    assert as_in_long_runs(plan, chosen).compile == "on"
+    assert as_in_long_runs(plan.replace(compile="off"), chosen).compile == "off"
 
 
 def test_a_clock_leaves_out_what_another_thread_does(monkeypatch):
     now = iter(range(100))
     monkeypatch.setattr("time.perf_counter", lambda: next(now))
-    clock = Clock(torch.device("cpu"))
+    clock = PhaseClock(torch.device("cpu"))
     beside = threading.Thread(target=clock.timed("data", lambda: None))
     beside.start()
     beside.join()
@@ -136,22 +133,21 @@ def test_a_clock_leaves_out_what_another_thread_does(monkeypatch):
 def test_both_sides_train_on_the_same_examples(setup, encoded, monkeypatch):
     seen = {"glue": [], "padded": [], "tuned": []}
     loss = setup.model.loss
-    updates = [setup.feed.update(step) for step in range(setup.plan.steps)]
-    with training.training_sides(setup, updates, encoded) as (ours, *theirs):
-        monkeypatch.setattr(setup.model, "loss", lambda b, lean: seen["glue"].extend(examples_of(b)) or loss(b, lean))
-        ours.run()
-        for side in theirs:
-            collate = Collator.__call__
+    ours, *theirs = contestants.training(setup, encoded)
+    monkeypatch.setattr(setup.model, "loss", lambda b, lean: seen["glue"].extend(examples_of(b)) or loss(b, lean))
+    ours.run()
+    for side in theirs:
+        collate = Collator.__call__
 
-            def spy(self, features, side=side, collate=collate):
-                batch = collate(self, features)
-                seen[side.name].extend(rows_of(batch["input_ids"]))
-                assert len(features) == setup.plan.batch_size
-                return batch
+        def spy(self, examples, side=side, collate=collate):
+            batch = collate(self, examples)
+            seen[side.name].extend(rows_of(batch["input_ids"]))
+            assert len(examples) == setup.plan.batch_size
+            return batch
 
-            monkeypatch.setattr(Collator, "__call__", spy)
-            side.run()
-            monkeypatch.setattr(Collator, "__call__", collate)
+        monkeypatch.setattr(Collator, "__call__", spy)
+        side.run()
+        monkeypatch.setattr(Collator, "__call__", collate)
     expected = sorted(list(e.inputs) for e in encoded)
     assert {name: sorted(rows) for name, rows in seen.items()} == dict.fromkeys(seen, expected)
 
@@ -167,19 +163,17 @@ def rows_of(ids: torch.Tensor) -> list[list[int]]:
 
 def test_every_run_starts_from_the_same_weights_and_learns(setup, encoded):
     start = setup.model.module.shared.weight.clone()
-    updates = [setup.feed.update(step) for step in range(setup.plan.steps)]
-    with training.training_sides(setup, updates, encoded) as (ours, *_):
-        ours.run()
-        once = setup.model.module.shared.weight.clone()
-        ours.run()
+    ours, *_ = contestants.training(setup, encoded)
+    ours.run()
+    once = setup.model.module.shared.weight.clone()
+    ours.run()
     assert not torch.equal(once, start)
     assert torch.equal(setup.model.module.shared.weight, once)
 
 
-def test_a_trainer_runs_again_with_the_same_result(setup, encoded, tmp_path):
-    module = copy.deepcopy(setup.model.module)
-    made = training.trainer(setup, module, features_of(encoded), Collator(width=128), "random", tmp_path)
-    run = training.trainer_run(made, module, CPU.device)
+def test_a_trainer_runs_again_with_the_same_result(setup, encoded):
+    made, run = contestants.trainer(setup, encoded, Collator(width=128), "random")
+    module = made.model
     assert run() > 0
     once = module.shared.weight.clone()
     assert run() > 0
@@ -193,29 +187,27 @@ def test_both_sides_have_the_same_loss_on_a_batch(collator):
     model = toy_model()
     encoded = model.encode(toy_task(), toy_examples(6))
     ours = model.loss(model.lay([[e] for e in encoded], CPU.device))
-    theirs = model.module(**collator(features_of(encoded))).loss
+    theirs = model.module(**collator(encoded)).loss
     assert torch.isclose(ours.total / len(ours.each), theirs, rtol=1e-5)
 
 
 def test_padding_is_counted_as_it_is_made():
-    features = [{"input_ids": [5] * n, "labels": [1]} for n in (3, 9, 2)]
-    assert padded_tokens(features, Collator(), 2) == 9 + 9 + 2
-    assert padded_tokens(features, Collator(multiple=8), 2) == 16 + 16 + 8
-    assert padded_tokens(features, Collator(width=32), 2) == 96
-    assert Collator(multiple=8)(features)["attention_mask"].sum(1).tolist() == [3, 9, 2]
+    encoded = [Encoded([5] * n, [1]) for n in (3, 9, 2)]
+    assert Collator().input_tokens(encoded, slices(3, 2)) == 9 + 9 + 2
+    assert Collator(multiple=8).input_tokens(encoded, slices(3, 2)) == 16 + 16 + 8
+    assert Collator(width=32).input_tokens(encoded, slices(3, 2)) == 96
+    assert Collator(multiple=8)(encoded)["attention_mask"].sum(1).tolist() == [3, 9, 2]
 
 
 def test_grouping_by_length_loses_no_example():
-    features = [{"input_ids": [5] * n, "labels": [1]} for n in range(1, 13)]
-    grouped = training.grouped_by_length(features, Plan(("x",), steps=3, batch_size=4))
-    lengths = [len(f["input_ids"]) for f in grouped]
-    assert lengths == sorted(range(1, 13), reverse=True)
+    encoded = [Encoded([5] * n, [1]) for n in range(1, 13)]
+    grouped = contestants.grouped_by_length(encoded, Plan(("x",), steps=3, batch_size=4))
+    assert [e.length for e in grouped] == sorted(range(1, 13), reverse=True)
 
 
 def test_generate_answers_what_free_greedy_decoding_answers(setup):
-    asked = questions(setup, 6)
-    (task,) = setup.chosen.scored
-    examples = asked[task.name]
+    ((task, examples),) = questions = ask(setup, 6)
+    assert task.name in [scored.name for scored in setup.chosen.scored]
     collators = {"padded": Collator(width=128), "longest": Collator()}
     found = {
         name: [p.text for p in generated(setup, task, examples, lambda e: slices(len(e), 4), collator)]
@@ -225,7 +217,7 @@ def test_generate_answers_what_free_greedy_decoding_answers(setup):
     free = setup.model.generate(setup.model.lay([[e] for e in encoded], CPU.device), 2)
     assert found["padded"] == found["longest"]
     assert len(found["padded"]) == len(free) == 6
-    assert [side.name for side in answering_sides(setup, asked)] == ["glue", "padded", "sorted"]
+    assert [side.name for side in answering(setup, questions)] == ["glue", "padded", "sorted"]
 
 
 @pytest.mark.parametrize("feed_forward", ["relu", "gated-gelu"])
@@ -268,16 +260,18 @@ def test_the_peak_is_of_the_device_and_the_precision(name, precision, peak, monk
 
 def test_sides_take_turns_and_another_begins_each_round():
     order = []
-    sides = [Side(name, "", 1, lambda name=name: order.append(name) or 1.0) for name in "abc"]
-    times = compete(sides, 2, torch.device("cpu"))
+    sides = [Contestant(name, "", 1, lambda name=name: order.append(name) or 1.0) for name in "abc"]
+    found = measure(sides, 2, CPU, [Encoded([5], [1])])
     assert "".join(order) == "abc" + "abc" + "bca"
-    assert times["a"].seconds == [1.0, 1.0]
+    assert found["sides"]["a"]["all_seconds"] == [1.0, 1.0]
 
 
 def test_a_ratio_is_taken_within_rounds():
-    ours, theirs = Times(9.0, [1.0, 10.0, 1.0], None), Times(3.0, [2.0, 20.0, 3.0], None)
-    assert speed_up(ours, theirs) == 2.0
-    assert ours.extra == 8.0
+    ours, theirs = iter([9.0, 1.0, 10.0, 1.0]), iter([3.0, 2.0, 20.0, 3.0])
+    sides = [Contestant("ours", "", 1, lambda: next(ours)), Contestant("theirs", "", 1, lambda: next(theirs))]
+    found = measure(sides, 3, CPU, [Encoded([5], [1])])
+    assert found["vs_theirs"] == 2.0
+    assert found["sides"]["ours"]["warm_up_seconds"] == 8.0
 
 
 def test_synthetic_inputs_are_as_long_as_drawn(setup):
@@ -295,7 +289,7 @@ def test_synthetic_inputs_are_as_long_as_drawn(setup):
 def test_without_accelerate_the_fix_is_named(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"needs accelerate: pip install 'glue-harness\[bench\]'"):
-        training.require_accelerate()
+        bench.bench(Plan(("x",)), Registry({}, {}), 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -321,9 +315,9 @@ def test_mistakes_are_one_line(arguments, message, capsys):
 def test_tasks_weigh_what_they_do_officially(setup):
     registry = load_tasks()
     plan = Plan(("rte", "cola"))
-    weighed = by_official_size(plan, choose_tasks(plan, registry))
+    weighed = as_in_long_runs(plan, choose_tasks(plan, registry))
     assert weighed.mixing == "custom"
     assert weighed.rates == {"rte": 2490, "cola": 8551}
     own = Registry({SYNTHETIC.name: SYNTHETIC}, {})
-    plan = Plan((SYNTHETIC.name,))
-    assert by_official_size(plan, choose_tasks(plan, own)) is plan
+    plan = Plan((SYNTHETIC.name,), device="cpu")
+    assert as_in_long_runs(plan, choose_tasks(plan, own)) is plan

@@ -15,8 +15,8 @@ import torch
 from torch.nn import functional
 
 from glue_harness.bench import prepared
+from glue_harness.bench.contestants import as_transformers_makes_it
 from glue_harness.bench.synthetic import without_data
-from glue_harness.bench.training import as_transformers_makes_it
 from glue_harness.core.plan import Plan
 from glue_harness.models.batch import Batch
 from glue_harness.train.arrangement import arrangement, as_passes
