@@ -267,13 +267,13 @@ def _show(record: Record, registry: Registry, folder: Path, as_json: bool) -> No
 
 def _interrupted(stop: KeyboardInterrupt, folder: Path | None, of_several: bool) -> Interrupted:
     """What is left of a run that was stopped, and how to go on with it."""
-    from glue_harness.runs.resume import snapshots
+    from glue_harness.runs.folder import RunFolder
 
     code = getattr(stop, "exit_code", Interrupted.exit_code)
     message = "interrupted" if code == Interrupted.exit_code else "terminated"
     if of_several:
         message += ": the same command goes on from here"
-    elif folder and (left := snapshots(folder)):
+    elif folder and (left := RunFolder(folder).snapshots()):
         where = f" --results {folder.parent}" if folder.parent != results_folder() else ""
         message += f" after step {left[0][0]}: glue run --resume {folder.name}{where} goes on from there"
     elif folder:

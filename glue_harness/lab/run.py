@@ -12,12 +12,10 @@ from glue_harness.core.record import Record
 from glue_harness.lab.request import canonical, choose_tasks
 from glue_harness.lab.signals import Stop, listening
 from glue_harness.lab.underway import UnderWay, Watcher
-from glue_harness.runs.claim import claim
 from glue_harness.runs.origin import find_origin
 from glue_harness.runs.resume import agreed_plan, mixed_digest, unfinished
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry, load_tasks
-from glue_harness.train import snapshots
 
 
 def run(
@@ -49,7 +47,7 @@ def run(
         record = _begun(plan, store, stage, [*notes, *chosen.notes])
     else:
         record = unfinished(store, resume)
-    with claim(store.run_folder(record.id)), listening() as stop:
+    with store.run(record.id).claim(), listening() as stop:
         if resume is not None:
             record = store.find(record.id)  # nobody else writes it any more
             plan = _go_on(record, plan, force)
@@ -60,7 +58,7 @@ def run(
         )
         if record.status != "finished":
             _carry_out(under_way, stop)
-        snapshots.discard(under_way.folder, {score.step for score in record.scores.values()} | {plan.steps})
+        under_way.run.tidy({score.step for score in record.scores.values()} | {plan.steps})
         stop.obey()  # whoever asked this run to stop means those after it too
     return record
 

@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from glue_harness.core import writing
 from glue_harness.core.errors import DataError, Stopped, UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.record import Record
 from glue_harness.core.task import Prediction, Task
-from glue_harness.core.writing import write_atomic
+from glue_harness.core.writing import sync
 from glue_harness.lab.assemble import Setup, assemble
 from glue_harness.lab.portions import Asked
 from glue_harness.lab.request import Chosen
@@ -76,7 +75,7 @@ class UnderWay:
     started: bool = False  # before that nothing on disk was changed
 
     def __post_init__(self) -> None:
-        self.folder = self.store.run_folder(self.record.id)
+        self.run = self.store.run(self.record.id)
         self.clock = Clock(self.record.timing)
         self.saved: set[int] = set()  # steps whose weights this attempt has saved or loaded
         self.held_out = self.plan.select == "heldout"
@@ -120,12 +119,13 @@ class UnderWay:
         self.record.timing, self.record.seconds = dict(self.clock.spent), sum(self.clock.spent.values())
         if self.started:
             self._count()
-            self.store.save(self.record)
+            self.run.save(self.record)
         elif not self.resumes:
             self.store.discard(self.record.id)
 
     def _snapshot(self) -> Snapshot | None:
-        found, damaged = snapshots.newest(self.folder)
+        folder, damaged = self.run.newest_snapshot()
+        found = snapshots.read(folder) if folder else None
         self._note(damaged)
         step = found.progress.state.step if found else 0
         if not found:
@@ -140,7 +140,7 @@ class UnderWay:
     def _assemble(self, found: Snapshot | None) -> Setup:
         """A vocabulary that was learned from the tasks is the one that the weights know."""
         learned = found and self.plan.model in FROM_SCRATCH and not self.plan.tokenizer
-        kept = str(checkpoints.folder_of(self.folder, found.progress.state.step)) if learned else self.plan.tokenizer
+        kept = str(self.run.checkpoint(found.progress.state.step)) if learned else self.plan.tokenizer
         setup = assemble(self.plan.replace(tokenizer=kept), self.registry, self.chosen, self.origin)
         return dataclasses.replace(setup, plan=self.plan)
 
@@ -158,12 +158,11 @@ class UnderWay:
         """Everything on disk and in memory as it was at the snapshot: whatever came later is done again."""
         self.started = True
         self.progress, step = found.progress, found.progress.state.step
-        snapshots.roll_back(self.folder, found)
-        self.store.cut_train(self.record.id, step)
+        self.run.roll_back(step)
         for part in ("scores", "history", "last"):
             setattr(self.record, part, getattr(found.record, part))
         if step:
-            checkpoints.load(self.folder, step, self.setup.model)
+            checkpoints.load(self.run, step, self.setup.model)
             self.saved.add(step)
         if 0 < step < self.plan.steps:
             snapshots.read_optimizer(found.folder / snapshots.OPTIMIZER, self.setup.model, self.optimizer)
@@ -188,10 +187,10 @@ class UnderWay:
         if before:
             self._note(f"at step {record.resumed[-1]}, {text}" for text in changed_place(before, record.environment))
         self.started = True
-        self.store.save(record)
-        write_atomic(self.folder / "plan.toml", self.plan.to_toml())
+        self.run.save(record)
+        self.run.save_plan(self.plan)
         if self.watcher:
-            self.watcher.assembled(setup, record, self.folder)
+            self.watcher.assembled(setup, record, self.run.path)
 
     def _data(self) -> dict[str, dict[str, Any]]:
         rows = self.setup.rows.items()
@@ -220,7 +219,7 @@ class UnderWay:
     def _log(self, state: State) -> None:
         facts = {"step": state.step, "loss": state.loss, "lr": state.lr, "gradient_norm": state.gradient_norm}
         facts |= {"examples": state.examples, "tokens": state.tokens, "task_losses": state.task_losses}
-        self.store.append_train(self.record.id, facts)
+        self.run.append_train(facts)
 
     def _leave_if_asked(self, state: State) -> None:
         if self.stop.asked:
@@ -255,13 +254,13 @@ class UnderWay:
         if improved or state.step == self.plan.steps:  # weights first: no score may stand without its checkpoint
             self._save_weights(state.step)
             best.update(dict.fromkeys(improved, state.step))
-            snapshots.prune(self.folder, {*best.values(), state.step})
+            self.run.prune({*best.values(), state.step})
         for group in improved if not self.held_out else ():  # else validation is asked once, at the end
             self._keep(group, found, state.step)
         self._count()
         self.progress.evaluated = state.step
         self.clock.turn_to("train")
-        self.store.save(record)
+        self.run.save(record)
         if self.watcher:
             self.watcher.scored(state.step, {task.name: record.history[task.name][-1][1] for task in choosers})
 
@@ -270,15 +269,15 @@ class UnderWay:
         self.clock.turn_to("save")
         check_weights(self.setup.model, f"after step {state.step}")
         self._save_weights(state.step)
-        writing.sync(self.folder / "train.jsonl")
+        sync(self.run.log)
         optimizer = self.optimizer if state.step < self.plan.steps else None
-        snapshots.save(self.folder, self.progress, self.record, self.setup.model, optimizer)
-        snapshots.prune(self.folder, self.progress.weights)
+        snapshots.save(self.run, self.progress, self.record, self.setup.model, optimizer)
+        self.run.prune(())
         self.clock.turn_to("train")
 
     def _save_weights(self, step: int) -> None:
         if step not in self.saved:
-            checkpoints.save(self.folder, step, self.setup.model, self.setup.parameters)
+            checkpoints.save(self.run, step, self.setup.model, self.setup.parameters)
             self.saved.add(step)
 
     def _answer(self, task: Task, asked: Asked, limit: int | None = None) -> list[Prediction]:
@@ -293,14 +292,14 @@ class UnderWay:
     def _keep(self, group: str, found: dict[str, list[Prediction]], step: int) -> None:
         for task in self.chosen.groups[group]:
             self.record.scores[task.name] = score(task, found[task.name], step, with_intervals=True)
-            self.store.write_predictions(self.record.id, task.name, found[task.name])
+            self.run.write_predictions(task.name, found[task.name])
 
     def _score_in_full(self) -> None:
         """The final scores use all examples, whatever was used to choose the steps."""
         self.clock.turn_to("evaluate")
         best = self.progress.best
         for step in sorted(set(best.values())):
-            checkpoints.load(self.folder, step, self.setup.model)
+            checkpoints.load(self.run, step, self.setup.model)
             for group in (group for group, at in best.items() if at == step):
                 tasks, asked = self.chosen.groups[group], self.setup.scoring
                 self._keep(group, {task.name: self._answer(task, asked[task.name]) for task in tasks}, step)

@@ -17,7 +17,7 @@ from glue_harness.reproduce.order import same_order, spearman
 from glue_harness.reproduce.report import head, markdown, said_of_order
 from glue_harness.reproduce.scale import PRETRAIN_STEPS, Scale, scale_of, scaled_limit, scaled_width
 from glue_harness.reproduce.table import Cell, Row, Table, columns_of, row_of
-from glue_harness.runs.origin import folder_of
+from glue_harness.runs.folder import RunFolder
 from glue_harness.runs.store import Store
 
 REGISTRY, PUBLISHED = load_tasks(), load_published()
@@ -238,8 +238,8 @@ def test_a_table_goes_on_where_it_stopped(tmp_path, glue):
 
 def test_the_latest_run_is_one_run_for_all_rows(tmp_path, glue):
     record = finished(Store(tmp_path), steps=3)
-    (folder_of(tmp_path / record.id, 3)).mkdir(parents=True)
-    (folder_of(tmp_path / record.id, 3) / MARKER).touch()
+    RunFolder(tmp_path / record.id).checkpoint(3).mkdir(parents=True)
+    (RunFolder(tmp_path / record.id).checkpoint(3) / MARKER).touch()
     command = (
         "reproduce",
         "table12",
