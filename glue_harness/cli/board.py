@@ -59,7 +59,7 @@ def command(
 
     for name in chosen:
         formats.renderer(name)
-    records, broken = Store(results).load_all()
+    records, broken = Store(results).summaries()
     boards = make_boards(records, open_registry(task_folders), suite, published)
     for path, reason in broken:
         note(f"skipped {path}: {reason}", style="yellow")

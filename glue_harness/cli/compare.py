@@ -53,7 +53,7 @@ def command(runs: tuple[str, ...], transfer: bool, results: Path, task_folders: 
     if not least <= len(runs) <= len(ascii_uppercase):
         raise UsageError(f"compare takes {least} to {len(ascii_uppercase)} runs, not {len(runs)}: glue compare RUN RUN")
     registry, store = open_registry(task_folders), Store(results)
-    records, _ = store.load_all()
+    records, _ = store.summaries()
     sides = [pick(store, run, records) for run in runs]
     if transfer and len(sides) == 1:
         sides += find_alone(sides[0], store, records, registry)

@@ -85,12 +85,12 @@ def sides_of(names: Sequence[str], store: Store) -> list[Side]:
     from glue_harness.core.plan import plan_from
     from glue_harness.report.comparison import Side
 
-    everything = store.load_all()[0]
+    everything = store.summaries()[0]
     groups: dict[str, dict[int, Record]] = defaultdict(dict)
     for name in (part for text in names for part in text.split(",")):
         repeats = [record for record in everything if record.digest == name and record.status == "finished"]
         for record in repeats or [store.find(name.strip(), everything)]:
-            groups[record.digest][plan_from(record.plan).seed] = record
+            groups[record.digest][plan_from(record.plan).seed] = store.find(record.id)  # with its history
     return [
         Side(next(iter(group.values())).id, tuple(group[seed] for seed in sorted(group))) for group in groups.values()
     ]

@@ -32,7 +32,7 @@ def command(results: Path) -> None:
     say("\nThree tasks in one model, under two mixings:", "bold")
     _glue(MIXED.format("proportional"), results)
     _glue(MIXED.format("equal"), results)
-    runs = [record.id for record in Store(results).load_all()[0][-3:]]
+    runs = [record.id for record in Store(results).summaries()[0][-3:]]
     say("\nWhat differs, and is it more than chance?", "bold")
     _glue(f"compare {' '.join(runs)}", results)
     say("\nThe leaderboard:", "bold")

@@ -1,38 +1,26 @@
-"""A folder that is whole or not there: drafted beside, synced, its checksums in a marker written last, renamed."""
+"""A folder that is whole or not there, with a marker that holds the checksums of its files."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from glue_harness.core.errors import DataError
-from glue_harness.core.writing import sync
+from glue_harness.core.writing import whole
 
 MARKER = "complete"
 
 
 def seal(target: Path, write: Callable[[Path], None]) -> None:
-    """Makes a folder with what `write` puts into it. A crash while writing leaves a draft that nobody reads."""
-    draft = target.with_name(f".{target.name}.tmp")
-    try:
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(parents=True)
+    """Makes a folder with what `write` puts into it."""
+    with whole(target) as draft:
+        draft.mkdir()
         write(draft)
         files = sorted(path for path in draft.rglob("*") if path.is_file())
         sums = {file.relative_to(draft).as_posix(): checksum(file) for file in files}
         (draft / MARKER).write_text(json.dumps({"sha256": sums}, indent=1) + "\n", encoding="utf-8")
-        for path in (*draft.rglob("*"), draft):
-            sync(path)
-        shutil.rmtree(target, ignore_errors=True)
-        os.replace(draft, target)
-        sync(target.parent)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
 
 
 def prove_whole(folder: Path) -> None:

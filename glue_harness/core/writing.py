@@ -1,4 +1,4 @@
-"""Files that are whole or as they were before, and JSON that every reader takes."""
+"""Files and folders that are whole or as they were before, and JSON that every reader takes."""
 
 from __future__ import annotations
 
@@ -7,29 +7,47 @@ import json
 import math
 import os
 import secrets
-from collections.abc import Mapping
+import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from glue_harness.core.errors import GlueError
 
+DRAFT = ".tmp"
 
-def write_atomic(path: Path, content: str | bytes) -> None:
-    """Replaces a file in one step that survives a power cut; on failure the earlier file is intact."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+
+@contextlib.contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A draft of a file or a folder, which takes its place in one step that survives a power cut.
+
+    On failure there is what was there before; of a killed process a draft stays, which nobody reads.
+    """
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{DRAFT}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(draft, "xb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield draft
+        for written in (*draft.rglob("*"), draft):
+            sync(written)
+        if draft.is_dir():  # no system replaces a folder that is not empty
+            shutil.rmtree(path, ignore_errors=True)
         os.replace(draft, path)
         sync(path.parent)
-    except OSError as error:
-        raise cannot_save(path, error) from None
     finally:
         with contextlib.suppress(OSError):
-            draft.unlink()
+            remove(draft)
+
+
+def write_atomic(path: Path, content: str | bytes) -> None:
+    try:
+        with whole(path) as draft:
+            draft.write_bytes(content.encode() if isinstance(content, str) else content)
+    except OSError as error:
+        raise cannot_save(path, error) from None
+
+
+def remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def json_text(value: Any, indent: int | None = None) -> str:

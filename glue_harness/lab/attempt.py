@@ -106,7 +106,8 @@ class Attempt:
         return self.started or self.resumes
 
     def _snapshot(self) -> Snapshot | None:
-        found, damaged = snapshots.newest(self.folder)
+        at, damaged = self.folder.newest_snapshot()
+        found = snapshots.read(at) if at else None
         self._note(damaged)
         step = found.progress.state.step if found else 0
         if not found:

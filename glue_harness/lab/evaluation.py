@@ -37,8 +37,9 @@ class Evaluation:
 
         Weights come first: no score may stand without its checkpoint.
         """
-        record, best = self.record, self.progress.best
-        scored = {task.name: score(task, found[task.name], step) for task in self.setup.data.choosers}
+        record, best, choosers = self.record, self.progress.best, self.setup.data.choosers
+        tallies = {task.name: [metric.tally(found[task.name]) for metric in task.metrics] for task in choosers}
+        scored = {task.name: score(task, found[task.name], step, tallies[task.name]) for task in choosers}
         for name, result in scored.items():
             record.history.setdefault(name, []).append((step, result.metrics))
             if not self.held_out:
@@ -50,7 +51,7 @@ class Evaluation:
             self.folder.prune({*best.values(), step})
         if not self.held_out:  # else validation is asked once, at the end
             for task in (task for group in improved for task in self.groups[group]):
-                record.scores[task.name] = with_intervals(scored[task.name], task, found[task.name])
+                record.scores[task.name] = with_intervals(scored[task.name], tallies[task.name])
                 self.folder.write_predictions(task.name, found[task.name])
         self.progress.evaluated = step
         return {name: result.metrics for name, result in scored.items()}
@@ -62,7 +63,8 @@ class Evaluation:
             checkpoints.load(self.folder, step, self.setup.learner.model)
             for task in (task for group, at in best.items() if at == step for task in self.groups[group]):
                 found = self._answered(task, self.setup.data.scoring[task.name])
-                self.record.scores[task.name] = with_intervals(score(task, found, step), task, found)
+                tallies = [metric.tally(found) for metric in task.metrics]
+                self.record.scores[task.name] = with_intervals(score(task, found, step, tallies), tallies)
                 self.folder.write_predictions(task.name, found)
 
     def _answered(self, task: Task, asked: Questions, limit: int | None = None) -> list[Prediction]:

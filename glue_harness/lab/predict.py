@@ -12,6 +12,7 @@ from glue_harness.core.record import Record
 from glue_harness.core.task import Example, Prediction, Task
 from glue_harness.models.interface import Model
 from glue_harness.models.packing import FINE
+from glue_harness.runs.folder import RunFolder
 from glue_harness.runs.origin import recorded_source
 from glue_harness.train import checkpoints, device
 from glue_harness.train.answers import answer, batches_of
@@ -48,12 +49,12 @@ class Trained:
 
 def load(record: Record, run_folder: Path, step: int) -> Trained:
     """The model that a run kept at a step."""
-    folder = checkpoints.folder_of(run_folder, step)
-    if not checkpoints.is_there(folder):
+    run = RunFolder(run_folder)
+    if not run.has_checkpoint(step):
         raise GlueError(f"run {record.id} has no checkpoint of step {step} any more: repeat it with glue run")
     precision = record.environment.get("precision", "auto")
     plan = plan_from(record.plan).replace(device="auto", precision=precision)
-    model = checkpoints.rebuild(folder, plan.replace(model=recorded_source(record, run_folder.parent)))
+    model = checkpoints.rebuild(run.checkpoint(step), plan.replace(model=recorded_source(record, run_folder.parent)))
     machine = device.set_up(plan)
     model.module.to(machine.device)
     return Trained(plan, model, machine)

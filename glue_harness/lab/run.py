@@ -46,7 +46,7 @@ def run(
         raise UsageError("neither a plan nor a run to resume")
     else:
         record = begun(request, store, stage, [*notes, *request.notes])
-    folder = store.run_folder(record.id)
+    folder = store.run(record.id)
     with folder.claim(), listening() as stop:
         if resume is not None:
             record = store.find(record.id)  # nobody else writes it any more

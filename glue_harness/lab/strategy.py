@@ -14,7 +14,6 @@ from glue_harness.core.plan import Plan, default_of
 from glue_harness.core.record import Record, Score
 from glue_harness.data import mixtures
 from glue_harness.lab.request import canonical
-from glue_harness.runs.resume import is_free
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
@@ -191,7 +190,7 @@ def carry_out(
 def begun(plan: Plan, store: Store) -> str | None:
     """The newest unfinished run of a plan and its seed."""
     runs = (record for record in reversed(store.of_plan(plan.digest, plan.seed)) if record.status != "finished")
-    return next((record.id for record in runs if is_free(store.run_folder(record.id))), None)
+    return next((record.id for record in runs if store.run(record.id).is_free()), None)
 
 
 def scores_of(stages: Sequence[Stage], records: Sequence[Record], registry: Registry) -> dict[str, Score]:

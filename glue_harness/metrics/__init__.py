@@ -55,10 +55,14 @@ ALL = {
 
 def measure(metrics: Sequence[Metric], predictions: Sequence[Prediction]) -> dict[str, float]:
     """Every value of every metric, x100; NaN where undefined."""
+    return values_of([metric.tally(predictions) for metric in metrics])
+
+
+def values_of(tallies: Sequence[Tally]) -> dict[str, float]:
+    """The values themselves of what metrics counted: every unit with weight 1."""
     import numpy as np
 
     values: dict[str, float] = {}
-    for metric in metrics:
-        units, score = metric.tally(predictions)
+    for units, score in tallies:
         values |= {key: float(value[0]) for key, value in score(np.ones((1, len(units)))).items()}
     return values

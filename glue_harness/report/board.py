@@ -10,10 +10,11 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from glue_harness.core.errors import unknown
-from glue_harness.core.plan import Plan, plan_from
+from glue_harness.core.plan import Plan
 from glue_harness.core.record import Record
 from glue_harness.metrics.selection import suite_average
 from glue_harness.report.published import Published, Result, load_published
+from glue_harness.runs.index import plan_of
 from glue_harness.suite.registry import Registry
 
 SHORT = {  # how the tables of the field call a metric
@@ -104,7 +105,7 @@ def make_boards(
 ) -> tuple[Board, Board]:
     """The suite's board of real data and that of demo data: the two never share one."""
     columns = columns_of(registry, suite)
-    runs = [(record, plan_from(record.plan)) for record in records]
+    runs = [(record, plan_of(record)) for record in records]
     concerned = [run for run in runs if _concerns(*run, registry, suite, columns)]
     real = _board(suite, suite, columns, [run for run in concerned if not run[1].is_demo], registry)
     trial = _board(f"{suite}-demo", suite, columns, [run for run in concerned if run[1].is_demo], registry)

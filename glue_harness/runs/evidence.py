@@ -8,35 +8,39 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from glue_harness import __version__
 from glue_harness.core.record import Score
-from glue_harness.core.task import Prediction, Task
-from glue_harness.metrics import measure
+from glue_harness.core.task import Prediction, Tally, Task
+from glue_harness.metrics import values_of
 from glue_harness.metrics.stats import interval
 
 COMMON = 5  # invalid answers listed in a record
 
 
-def score(task: Task, predictions: Sequence[Prediction], step: int, with_intervals: bool = False) -> Score:
-    """A task's values with what a reader needs to trust them."""
+def score(task: Task, predictions: Sequence[Prediction], step: int, tallies: Sequence[Tally]) -> Score:
+    """A task's values, as its metrics' tallies give them, with what a reader needs to trust them."""
     invalid = [p.text for p in predictions if p.label is None]
-    intervals: dict[str, tuple[float, float]] = {}
-    for metric in task.metrics if with_intervals else ():
-        intervals |= interval(metric.tally(predictions))
-    values = measure(task.metrics, predictions)
     return Score(
         split=task.splits["validation"],
         step=step,
-        metrics={key: value if math.isfinite(value) else None for key, value in values.items()},
-        intervals={key: bounds for key, bounds in intervals.items() if math.isfinite(values[key])},
+        metrics={key: value if math.isfinite(value) else None for key, value in values_of(tallies).items()},
+        intervals={},
         n=len(predictions),
         invalid=len(invalid),
         common_invalid=Counter(invalid).most_common(COMMON),
     )
+
+
+def with_intervals(scored: Score, tallies: Sequence[Tally]) -> Score:
+    """The same score with an interval beside every value that is defined."""
+    found = {key: bounds for tally in tallies for key, bounds in interval(tally).items()}
+    defined = {key: bounds for key, bounds in found.items() if scored.metrics[key] is not None}
+    return replace(scored, intervals=defined)
 
 
 def signatures(tasks: Sequence[Task]) -> dict[str, str]:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import EARLIER, Plan, plan_from
 from glue_harness.core.record import Record
-from glue_harness.core.sealed import MARKER
 from glue_harness.metrics.selection import answering_step
+from glue_harness.runs.folder import RunFolder
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
@@ -34,10 +34,6 @@ class Origin(NamedTuple):
         return {"run": self.run, "step": self.step} if self.run else {}
 
 
-def folder_of(run_folder: Path, step: int) -> Path:
-    return run_folder / "checkpoints" / f"step-{step:08d}"
-
-
 def is_earlier(model: str) -> bool:
     return model.startswith(EARLIER)
 
@@ -49,16 +45,16 @@ def find_origin(plan: Plan, store: Store, registry: Registry) -> Origin:
     name, at, task = plan.model.partition("@")
     record = _run_of(plan, name, store)
     step = _best_step(record, task, registry) if at else _last_step(record)
-    folder = folder_of(store.run_folder(record.id), step)
-    if not (folder / MARKER).exists():
+    run = store.run(record.id)
+    if not run.has_checkpoint(step):
         raise GlueError(f"model {plan.model!r}: run {record.id} has no checkpoint of step {step} any more: repeat it")
-    if (folder / PART).exists():
+    if (run.checkpoint(step) / PART).exists():
         raise UsageError(
             f"model {plan.model!r}: run {record.id} kept only what its method trained "
             f"({plan_from(record.plan).method}): start from a run that trained all of its model"
         )
     kept = name if name.startswith("plan:") else f"run:{record.id}"  # a part of an id, and latest, change their meaning
-    return Origin(f"{kept}{at}{task}", str(folder), record.id, step)
+    return Origin(f"{kept}{at}{task}", str(run.checkpoint(step)), record.id, step)
 
 
 def recorded_source(record: Record, results: Path) -> str:
@@ -66,7 +62,7 @@ def recorded_source(record: Record, results: Path) -> str:
     earlier = record.environment.get("model", {})
     if "run" not in earlier:
         return plan_from(record.plan).model
-    return str(folder_of(results / earlier["run"], earlier["step"]))
+    return str(RunFolder(results / earlier["run"]).checkpoint(earlier["step"]))
 
 
 def _run_of(plan: Plan, name: str, store: Store) -> Record:

@@ -4,28 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from glue_harness.core.errors import UsageError
 from glue_harness.core.names import LATEST
-from glue_harness.core.plan import Plan, plan_from
+from glue_harness.core.plan import Plan, plan_from, settings
 from glue_harness.core.record import Record
-from glue_harness.runs.claim import Taken, claim
 from glue_harness.runs.store import Store
 
-SNAPSHOTS = "resume"  # folder in a run's folder: what it needs beside the weights to go on
-BUILT_IN = (
-    "tasks",
-    "model",
-    "tokenizer",
-    "method",
-    "adapter_width",
-    "adapter_trains",
-    "lora_rank",
-    "prompt_length",
-    "optimizer",
-)
 PLACES = ("device", "precision", "threads", "torch", "transformers", "glue", "commit")  # where the bits come from
 
 
@@ -36,39 +22,30 @@ def unfinished(store: Store, name: str) -> Record:
     """
     if name != LATEST:
         return store.find(name)
-    for record in reversed(store.load_all()[0]):
-        folder = store.run_folder(record.id)
-        if (record.status != "finished" or snapshots(folder)) and is_free(folder):
-            return record
+    for record in reversed(store.summaries()[0]):
+        run = store.run(record.id)
+        if (record.status != "finished" or run.snapshots()) and run.is_free():
+            return store.find(record.id)
     raise UsageError(f"no unfinished run in {str(store.folder)!r}: there is nothing to resume")
 
 
-def is_free(folder: Path) -> bool:
-    try:
-        with claim(folder):
-            return True
-    except Taken:
-        return False
-
-
-def snapshots(run_folder: Path) -> list[tuple[int, Path]]:
-    """The steps that a run may be able to go on from, the newest first."""
-    found = (run_folder / SNAPSHOTS).glob("step-*")
-    return sorted(((int(folder.name.removeprefix("step-")), folder) for folder in found), reverse=True)
-
-
 def agreed_plan(record: Record, plan: Plan | None, force: bool) -> tuple[Plan, list[str]]:
-    """The plan to go on with, and how it differs from the run's: not at all, unless forced."""
-    began = plan_from(record.plan)
+    """The plan to go on with, and how it differs from the run's.
+
+    Where it is carried out may differ, what the experiment is may not, unless forced.
+    """
+    began, known = plan_from(record.plan), settings()
     if plan is None or plan == began:
         return began, []
     changed = differing(began.to_dict(), plan.to_dict())
     listed = "; ".join(f"{key} {old} -> {new}" for key, (old, new) in changed.items())
+    if not any(known[key].identity for key in changed if key in known):
+        return plan, [f"goes on with {listed}"]
     if record.status == "finished":
         raise UsageError(f"run {record.id} is finished, under another plan: {listed}")
     if not force:
         raise UsageError(f"run {record.id} has another plan: {listed}; leave that out, or --force to mix the two")
-    if fixed := [key for key in changed if key in BUILT_IN]:
+    if fixed := [key for key in changed if key in known and known[key].fixed]:
         raise UsageError(f"--force cannot change {', '.join(fixed)} of run {record.id}: its weights are made that way")
     return plan, [f"goes on under a changed plan: {listed}"]
 

@@ -1,32 +1,30 @@
-"""Where runs are kept: results/<id>/ with record, predictions and log. No crash loses what was there."""
+"""Where runs are kept: results/<id>/, a folder a run. No crash loses what was there."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
-import json
+import gc
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from glue_harness.core.errors import DataError, GlueError, UsageError, unknown
 from glue_harness.core.names import LATEST, SAFE_NAMES, is_safe_name
-from glue_harness.core.plan import Plan, plan_from
-from glue_harness.core.reading import json_value, lines_of, open_file, read_small
-from glue_harness.core.record import Record, record_from
-from glue_harness.core.task import Prediction, Task, Text
-from glue_harness.core.writing import cannot_save, json_text, why, write_atomic
+from glue_harness.core.plan import Plan
+from glue_harness.core.record import Record
+from glue_harness.core.task import Prediction, Task
+from glue_harness.core.writing import why
+from glue_harness.runs.folder import RECORD, RunFolder, read_record
+from glue_harness.runs.index import Entry, entries, record_files
 
-RECORD = "record.json"
 STAMP = "%Y%m%d-%H%M%S"  # at the start of an id
 SKEW = timedelta(minutes=1)  # between the clocks of machines that share a folder
-LARGEST_RECORD = 64 * 2**20  # bytes
-LARGEST_LOG = 256 * 2**20
 
 
 class Store:
@@ -46,6 +44,9 @@ class Store:
         if not is_safe_name(run_id):
             raise UsageError(f"run id {run_id!r} is not allowed: {SAFE_NAMES}")
         return self.folder / run_id
+
+    def run(self, run_id: str) -> RunFolder:
+        return RunFolder(self.run_folder(run_id))
 
     def prove(self) -> None:
         """Finds out early, and cheaply, whether anything can be written here."""
@@ -84,7 +85,7 @@ class Store:
         return GlueError(f"results folder {str(self.folder)!r} cannot be written: {why}; {fix}")
 
     def save(self, record: Record) -> None:
-        write_atomic(self.run_folder(record.id) / RECORD, json_text(record.to_dict(), indent=1) + "\n")
+        self.run(record.id).save(record)
 
     def discard(self, run_id: str) -> None:
         """Removes a run that never came to anything."""
@@ -93,49 +94,61 @@ class Store:
     def load_all(self) -> tuple[list[Record], list[tuple[Path, str]]]:
         """Every readable record, oldest first, and the files that are not one with the reason."""
         records, broken = [], []
-        for path in sorted([*self.folder.glob(f"*/{RECORD}"), *self.folder.glob("*.json")]):
+        for path in sorted(self.folder / name for name, _ in record_files(self.folder)):
             try:
-                records.append(self._read(path))
+                records.append(read_record(path, self.folder))
             except DataError as error:
                 broken.append((path, str(error)))
         return sorted(records, key=_age), broken
 
+    def summaries(self) -> tuple[list[Record], list[tuple[Path, str]]]:
+        """The same by the index, however many there are: without `history` and `last`, and not to be changed."""
+        found, parsed = entries(self.folder), {}
+        broken = sorted((self.folder / entry.path, entry.broken) for entry in found if entry.broken is not None)
+        with _no_garbage():
+            return sorted((entry.summary(parsed) for entry in found if entry.broken is None), key=_age), broken
+
     def find(self, name: str, among: Sequence[Record] | None = None) -> Record:
         """The run that a user means: its id, a part of it that only one run has, its folder, or `latest`.
 
-        `among` are the readable records, where the caller has them already.
+        `among` are the readable records or their summaries, oldest first, where the caller has them already.
         """
         if "/" in name or os.sep in name:
             name = self._id_at(name)
         if is_safe_name(name) and (self.folder / name / RECORD).exists():
-            path = self.folder / name / RECORD
-            try:
-                return self._read(path)
-            except DataError as error:
-                raise DataError(f"{path}: {error}") from None
-        records = self.load_all()[0] if among is None else among
-        if not records:
+            return self._read(name)
+        ids = [entry.id for entry in self._by_age()] if among is None else [record.id for record in among]
+        if not ids:
             raise UsageError(f"no run in {str(self.folder)!r}: make one with glue run, or name a folder with --results")
-        if name == LATEST:
-            return records[-1]
         if not name:
             raise UsageError("a run without a name: write its id, a part of it, or latest")
-        found = [r for r in records if r.id.startswith(name)] or [r for r in records if name in r.id]
+        found = ids[-1:] if name == LATEST else [i for i in ids if i.startswith(name)] or [i for i in ids if name in i]
         if len(found) > 1:
-            matches = ", ".join(record.id for record in found[-5:])
-            raise UsageError(f"run {name!r} matches {len(found)} runs, write more of it: {matches}")
+            raise UsageError(f"run {name!r} matches {len(found)} runs, write more of it: {', '.join(found[-5:])}")
         if not found:
-            ids = [record.id for record in records]
             raise unknown("run", name, [LATEST, *difflib.get_close_matches(name, ids, n=5, cutoff=0)])
-        return found[0]
+        return self._read(found[0]) if among is None else among[ids.index(found[0])]
 
     def of_plan(self, digest: str, seed: int) -> list[Record]:
         """Every run of a plan with one seed, oldest first."""
-        return [r for r in self.load_all()[0] if r.digest == digest and plan_from(r.plan).seed == seed]
+        found = [entry for entry in self._by_age() if (entry.digest, entry.seed or 0) == (digest, seed)]
+        return [self._read(entry.id) for entry in found]
 
     def finished(self, digest: str, seed: int) -> Record | None:
         """The last run of a plan with one seed that came to its end."""
-        return next((r for r in reversed(self.of_plan(digest, seed)) if r.status == "finished"), None)
+        return next((record for record in reversed(self.of_plan(digest, seed)) if record.status == "finished"), None)
+
+    def _by_age(self) -> list[Entry]:
+        """What the index knows of the readable records, oldest first."""
+        found = (entry for entry in entries(self.folder) if entry.broken is None)
+        return sorted(found, key=lambda entry: (entry.started, entry.id))
+
+    def _read(self, run_id: str) -> Record:
+        path = self.folder / run_id / RECORD
+        try:
+            return read_record(path, self.folder)
+        except DataError as error:
+            raise DataError(f"{path}: {error}") from None
 
     def _id_at(self, path: str) -> str:
         """The id of the run at a path, which must lie in this store."""
@@ -145,97 +158,23 @@ class Store:
             raise UsageError(f"{path!r} is not a run in {str(self.folder)!r}: name its folder of runs with --results")
         return folder.name
 
-    def write_predictions(self, run_id: str, task_name: str, predictions: Iterable[Prediction]) -> None:
-        """Keeps what is needed to score again: inputs stay with the data."""
-        lines = (json_text(_line(prediction)) + "\n" for prediction in predictions)
-        write_atomic(self._predictions_file(run_id, task_name), "".join(lines))
-
     def read_predictions(self, run_id: str, task: Task) -> list[Prediction]:
-        """The predictions of a run as its metrics want them, right answers and groups included."""
-        path = self._predictions_file(run_id, task.name)
-        found = []
-        try:
-            with self._open(path) as file:
-                for number, line in lines_of(file, str(path)):
-                    found.append(_prediction(task, line, f"{path}, line {number} is not a prediction of {task.name}"))
-        except OSError as error:
-            raise DataError(f"{path}: it cannot be read: {why(error)}") from None
-        return found
-
-    def append_train(self, run_id: str, entry: Mapping[str, Any]) -> None:
-        """One line more in train.jsonl, by one write: a killed process leaves no half of it."""
-        path = self.run_folder(run_id) / "train.jsonl"
-        try:
-            with open(path, "ab") as file:
-                file.write((json_text(entry) + "\n").encode())
-        except OSError as error:
-            raise cannot_save(path, error) from None
-
-    def cut_train(self, run_id: str, step: int) -> None:
-        """Drops the lines of train.jsonl after a step, and one that was cut off."""
-        path = self.run_folder(run_id) / "train.jsonl"
-        if path.exists():
-            lines = path.read_bytes().splitlines(keepends=True)
-            write_atomic(path, b"".join(line for line in lines if _is_until(step, line)))
-
-    def _read(self, path: Path) -> Record:
-        """A record that can be relied on, or an error that says why it cannot."""
-        if path.name == RECORD and not is_safe_name(path.parent.name):
-            raise DataError(f"its folder cannot be that of a run: {SAFE_NAMES}")
-        try:
-            with self._open(path) as file:
-                text = read_small(file, LARGEST_RECORD)
-        except OSError as error:
-            raise DataError(f"it cannot be read: {why(error)}") from None
-        except ValueError as error:
-            raise DataError(str(error)) from None
-        try:
-            values = json_value(text)
-        except ValueError as error:
-            raise DataError(f"it is not complete JSON: {error}" if text.strip() else "it is empty") from None
-        record = record_from(values)
-        try:
-            plan_from(record.plan)
-        except (GlueError, TypeError) as error:
-            raise DataError(f"its plan cannot be read: {error}") from None
-        if record.id != path.parent.name:
-            raise DataError(f"it is the record of run {record.id!r}, so it belongs in a folder of that name")
-        return record
-
-    def _open(self, path: Path) -> BinaryIO:
-        """A file of this store: links out of it are not followed."""
-        if os.path.commonpath([home := os.path.realpath(self.folder), os.path.realpath(path)]) != home:
-            raise OSError(0, "a link leads out of the results folder and is not followed: copy the run instead")
-        return open_file(path)
+        return self.run(run_id).read_predictions(task)
 
     def read_train(self, run_id: str) -> list[dict[str, Any]]:
-        """The lines of train.jsonl, one a step: of repeated steps the last, and none that was cut off."""
-        path = self.run_folder(run_id) / "train.jsonl"
-        found: dict[int, dict[str, Any]] = {}
-        try:
-            with self._open(path) as file:
-                for line in read_small(file, LARGEST_LOG).splitlines():
-                    with contextlib.suppress(ValueError):
-                        entry = json_value(line)
-                        if isinstance(entry, dict) and isinstance(entry.get("step"), int):
-                            found[entry["step"]] = entry
-        except FileNotFoundError:
-            return []
-        except (OSError, ValueError) as error:
-            raise DataError(f"{path}: it cannot be read: {error}") from None
-        return [found[step] for step in sorted(found)]
-
-    def _predictions_file(self, run_id: str, task_name: str) -> Path:
-        if not is_safe_name(task_name):
-            raise UsageError(f"task name {task_name!r} cannot be a file name: {SAFE_NAMES}")
-        return self.run_folder(run_id) / "predictions" / f"{task_name}.jsonl"
+        return self.run(run_id).read_train()
 
 
-def _is_until(step: int, line: bytes) -> bool:
+@contextlib.contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Thousands of new objects and none to collect: looking for garbage between them takes longer than making them."""
+    was_on = gc.isenabled()
+    gc.disable()
     try:
-        return json.loads(line)["step"] <= step
-    except (ValueError, LookupError, TypeError):
-        return False
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _slug(text: str) -> str:
@@ -252,26 +191,3 @@ def _dated(run_id: str) -> tuple[datetime, str]:
 
 def _age(record: Record) -> tuple[str, str]:
     return record.started, record.id
-
-
-def _line(prediction: Prediction) -> dict[str, Any]:
-    example = prediction.example
-    return {
-        "id": example.id,
-        "target": example.target,
-        "prediction": prediction.text,
-        "info": example.info,
-        "scores": prediction.scores,
-    }
-
-
-def _prediction(task: Task, line: bytes, otherwise: str) -> Prediction:
-    try:
-        kept = json_value(line.decode())
-        texts = [kept[name] for name in ("id", "target", "prediction")]
-        if not all(isinstance(text, str) for text in texts) or not isinstance(kept["info"], dict):
-            raise TypeError("a value has the wrong type")
-        example = task.example(Text("", kept["target"], kept["info"]), kept["id"], {})
-        return task.prediction(example, kept["prediction"], kept["scores"])
-    except (ValueError, LookupError, TypeError, AttributeError, DataError) as error:
-        raise DataError(f"{otherwise}: {error}") from None

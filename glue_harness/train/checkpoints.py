@@ -5,10 +5,8 @@ Of a model that learns in part, only that part is kept, with a fingerprint of th
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import shutil
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,71 +14,40 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from glue_harness.core.errors import DataError, GlueError
+from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan
-from glue_harness.core.sealed import MARKER, prove_whole, seal
 from glue_harness.methods import load_method
-from glue_harness.models.families import FROM_SCRATCH, load_model
+from glue_harness.core.task import Task
+from glue_harness.models.families import is_from_scratch, load_model
 from glue_harness.models.interface import Model
-from glue_harness.runs.origin import PART, folder_of
+from glue_harness.runs.folder import RunFolder, prove
+from glue_harness.runs.origin import PART
 
 
-def save(run_folder: Path, step: int, model: Model, learning: Sequence[nn.Parameter]) -> None:
+def save(run: RunFolder, step: int, model: Model, learning: Sequence[nn.Parameter]) -> None:
     """The model at a step, or what of it learns."""
-    target = folder_of(run_folder, step)
-    with explained(target):
-        seal(target, lambda draft: _write(draft, model, learning))
+    run.save_checkpoint(step, lambda draft: _write(draft, model, learning))
 
 
-@contextlib.contextmanager
-def explained(target: Path) -> Iterator[None]:
-    """A disk that fails while something is saved is one line."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise GlueError(f"cannot save checkpoint {str(target)!r}: {reason}; free some space") from None
-
-
-def load(run_folder: Path, step: int, model: Model) -> None:
+def load(run: RunFolder, step: int, model: Model) -> None:
     """A step's weights into a model of the same shape, prepared by the same method."""
-    folder = folder_of(run_folder, step)
-    if not is_there(folder):
+    folder = run.checkpoint(step)
+    if not run.has_checkpoint(step):
         raise GlueError(f"no complete checkpoint at {str(folder)!r}")
     prove(folder)
     _read(folder, model)
 
 
-def is_there(folder: Path) -> bool:
-    return (folder / MARKER).exists()
-
-
-def prove(folder: Path) -> None:
-    """Refuses weights that are not those that were written."""
-    try:
-        prove_whole(folder)
-    except DataError as error:
-        raise GlueError(f"checkpoint {str(folder)!r} cannot be read: {error}") from None
-
-
-def rebuild(folder: Path, plan: Plan) -> Model:
-    """The model of a complete checkpoint; where only a part was kept, the plan tells the rest."""
+def rebuild(folder: Path, plan: Plan, tasks: Sequence[Task] = ()) -> Model:
+    """The model of a complete checkpoint; where only a part was kept, the plan and its tasks tell the rest."""
     prove(folder)
     if not (folder / PART).exists():
-        return load_model(plan.replace(model=str(folder), tokenizer=None), ())
-    vocabulary = str(folder) if plan.model in FROM_SCRATCH else None
-    model = load_model(plan.replace(tokenizer=vocabulary), ())
+        return load_model(plan.replace(model=str(folder), tokenizer=None), tasks, ())
+    vocabulary = str(folder) if is_from_scratch(plan.model) else None
+    model = load_model(plan.replace(tokenizer=vocabulary), tasks, ())
     load_method(plan.method).prepare(model, plan)
     _read(folder, model)
     return model
-
-
-def prune(run_folder: Path, keep: Collection[int]) -> None:
-    """Removes the checkpoints of all other steps."""
-    wanted = {folder_of(run_folder, step).name for step in keep}
-    for folder in (run_folder / "checkpoints").glob("step-*"):
-        if folder.name not in wanted:
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(folder: Path, model: Model, learning: Sequence[nn.Parameter]) -> None:
@@ -91,7 +58,7 @@ def _write(folder: Path, model: Model, learning: Sequence[nn.Parameter]) -> None
         model.save(folder)
         return
     save_file(trained, folder / PART, metadata={"base": fingerprint(weights, trained)})
-    model.tokenizer.save(folder)  # a model from scratch may have learned its vocabulary from the tasks
+    model.save_vocabulary(folder)  # a model from scratch may have learned its vocabulary from the tasks
 
 
 def _read(folder: Path, model: Model) -> None:

@@ -33,7 +33,7 @@ def answered(store, right, task="rte", targets=None, **plan):
     wrong = dict(zip(task.labels, reversed(task.labels), strict=True))
     predictions = [task.prediction(e, e.target if right(k) else wrong[e.target]) for k, e in enumerate(examples)]
     run = finished(store, {task.name: measure(task.metrics, predictions)}, tasks=(task.name,), **plan)
-    store.write_predictions(run.id, task.name, predictions)
+    store.run(run.id).write_predictions(task.name, predictions)
     return run, predictions
 
 

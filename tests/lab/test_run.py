@@ -14,9 +14,10 @@ from glue_harness.core.record import Record
 from glue_harness.lab.assemble import assemble
 from glue_harness.lab.request import choose_tasks
 from glue_harness.metrics import measure
+from glue_harness.runs.folder import RunFolder
 from glue_harness.runs.store import Store
 from glue_harness.train.answers import answer
-from glue_harness.train.checkpoints import folder_of, load
+from glue_harness.train.checkpoints import load
 
 TINY = {"data": "demo:300", "model": "tiny", "steps": 12, "eval_every": 4, "batch_size": 8, "lr": 2e-3, "device": "cpu"}
 
@@ -82,7 +83,7 @@ def test_a_checkpoint_gives_its_scores_again(multi, results):
     registry = load_tasks()
     setup = assemble(plan, registry, choose_tasks(plan, registry))
     for name, score in multi.scores.items():
-        load(results / multi.id, score.step, setup.model)
+        load(RunFolder(results / multi.id), score.step, setup.model)
         predictions = answer(setup.model, registry.task(name), setup.scoring[name].examples, plan, setup.machine)
         assert [p.text for p in Store(results).read_predictions(multi.id, registry.task(name))] == [
             p.text for p in predictions
@@ -95,7 +96,7 @@ def test_a_run_repeats_to_the_bit(tmp_path):
     first = run(tiny("rte"), results=tmp_path)
     second = run(tiny("rte"), results=tmp_path)
     assert first.history == second.history
-    weights = [load_file(folder_of(tmp_path / r.id, 12) / "model.safetensors") for r in (first, second)]
+    weights = [load_file(RunFolder(tmp_path / r.id).checkpoint(12) / "model.safetensors") for r in (first, second)]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
     assert first.digest == run(tiny("rte", seed=1, steps=12), results=tmp_path).digest
@@ -224,7 +225,7 @@ def test_a_full_disk_is_one_line_and_the_record_stays(tmp_path, monkeypatch):
 
 def test_a_saved_model_is_a_model(multi, results, tmp_path):
     """The weights of one run start another."""
-    folder = folder_of(results / multi.id, 12)
+    folder = RunFolder(results / multi.id).checkpoint(12)
     record = run(tiny("rte", model=str(folder), steps=2, eval_every=2), results=tmp_path)
     assert record.parameters["total"] == multi.parameters["total"]
     assert record.environment["model"]["kind"] == "pretrained"

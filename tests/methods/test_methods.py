@@ -20,10 +20,11 @@ from glue_harness.methods import load_method
 from glue_harness.models.interface import Encoded, count_parameters
 from glue_harness.models.stacks import encode
 from glue_harness.models.t5 import T5, from_scratch
+from glue_harness.runs.folder import RunFolder
 from glue_harness.runs.store import Store
 from glue_harness.train import checkpoints
 from glue_harness.train.answers import answer
-from glue_harness.train.checkpoints import PART, folder_of
+from glue_harness.train.checkpoints import PART
 from glue_harness.train.learner import Learner
 from glue_harness.train.loop import Hook, train
 from glue_harness.train.optimizers import make_optimizer
@@ -345,17 +346,17 @@ def test_lora_without_peft_says_how_to_get_it(monkeypatch):
 def test_what_was_saved_answers_as_before(method, tmp_path):
     needs(method)
     model, _ = trained(method)
-    checkpoints.save(tmp_path, STEPS, model, [p for p in model.module.parameters() if p.requires_grad])
+    checkpoints.save(RunFolder(tmp_path), STEPS, model, [p for p in model.module.parameters() if p.requires_grad])
     again, *_ = prepared(method)
     assert answers(again) != answers(model)
-    checkpoints.load(tmp_path, STEPS, again)
+    checkpoints.load(RunFolder(tmp_path), STEPS, again)
     assert answers(again) == answers(model)
-    assert (folder_of(tmp_path, STEPS) / PART).exists() == (method in PARTIAL)
+    assert (RunFolder(tmp_path).checkpoint(STEPS) / PART).exists() == (method in PARTIAL)
 
 
 def kept(tmp_path, method="adapter", **changes) -> None:
     model, _, parameters = prepared(method, **changes)
-    checkpoints.save(tmp_path, 1, model, parameters)
+    checkpoints.save(RunFolder(tmp_path), 1, model, parameters)
 
 
 REFUSED = "holds only what was trained, on a base that is not this model: give it the model of its plan, unchanged$"
@@ -368,7 +369,7 @@ def test_another_base_is_refused(method, tmp_path):
     other, *_ = prepared(method, toy_model(seed=1))
     before = snapshot(other)
     with pytest.raises(GlueError, match=REFUSED):
-        checkpoints.load(tmp_path, 1, other)
+        checkpoints.load(RunFolder(tmp_path), 1, other)
     assert not changed(before, other)
 
 
@@ -376,7 +377,7 @@ def test_another_base_is_refused(method, tmp_path):
 def test_a_model_prepared_in_another_way_is_refused(changes, tmp_path):
     kept(tmp_path)
     with pytest.raises(GlueError, match=REFUSED):
-        checkpoints.load(tmp_path, 1, prepared(**{"method": "adapter", **changes})[0])
+        checkpoints.load(RunFolder(tmp_path), 1, prepared(**{"method": "adapter", **changes})[0])
 
 
 def test_one_moved_number_of_the_base_is_noticed(tmp_path):
@@ -384,7 +385,7 @@ def test_one_moved_number_of_the_base_is_noticed(tmp_path):
     other, *_ = prepared("adapter")
     other.module.shared.weight.data[7, 3] += 1e-3
     with pytest.raises(GlueError, match=REFUSED):
-        checkpoints.load(tmp_path, 1, other)
+        checkpoints.load(RunFolder(tmp_path), 1, other)
 
 
 def test_norms_that_learn_are_no_part_of_the_base(tmp_path):
@@ -392,16 +393,16 @@ def test_norms_that_learn_are_no_part_of_the_base(tmp_path):
     kept(tmp_path)
     other, *_ = prepared("adapter")
     nn.init.zeros_(other.parts().norms[0])
-    checkpoints.load(tmp_path, 1, other)
+    checkpoints.load(RunFolder(tmp_path), 1, other)
     assert other.parts().norms[0].eq(1).all()
 
 
 def test_a_cut_off_file_is_one_line(tmp_path):
     kept(tmp_path)
-    file = folder_of(tmp_path, 1) / PART
+    file = RunFolder(tmp_path).checkpoint(1) / PART
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(GlueError, match=r"^checkpoint '.*step-00000001' cannot be read: ") as caught:
-        checkpoints.load(tmp_path, 1, prepared("adapter")[0])
+        checkpoints.load(RunFolder(tmp_path), 1, prepared("adapter")[0])
     assert "\n" not in str(caught.value)
 
 
@@ -443,7 +444,7 @@ def test_a_checkpoint_is_small_and_its_base_must_stay(base, tmp_path):
         (moving / file.name).write_bytes(file.read_bytes())
     record = run(Plan(("rte",), model=str(moving), method="adapter", adapter_width=2, **FAST), results=tmp_path)
     step = record.scores["rte"].step
-    folder = folder_of(tmp_path / record.id, step)
+    folder = RunFolder(tmp_path / record.id).checkpoint(step)
     numbers = record.parameters["trainable"]
     assert numbers == 4 * (2 * 32 * 2 + 32) + 12 * 32 < record.parameters["total"] / 10
     assert 4 * numbers < (folder / PART).stat().st_size < 4 * numbers + 4000
@@ -455,7 +456,7 @@ def test_a_checkpoint_is_small_and_its_base_must_stay(base, tmp_path):
 
 def test_a_trained_part_alone_is_no_model_to_start_from(base, tmp_path):
     record = run(Plan(("rte",), model=str(base), method="frozen", **FAST), results=tmp_path)
-    folder = folder_of(tmp_path / record.id, 4)
+    folder = RunFolder(tmp_path / record.id).checkpoint(4)
     with pytest.raises(
         UsageError, match="holds only what was trained of another model: start from a run that trained all of it"
     ) as caught:

@@ -15,8 +15,7 @@ from safetensors.torch import load_file, save_file
 from glue_harness import Plan, run
 from glue_harness.core.errors import DataError, GlueError, UsageError
 from glue_harness.models.t5 import T5
-from glue_harness.runs.claim import claim
-from glue_harness.runs.resume import snapshots
+from glue_harness.runs.folder import RunFolder
 
 UNKNOWN = 2  # the token of what a vocabulary lacks
 KILL = {"calls": [["train.loop:fitting", 6, False]]}  # after the checkpoints of steps 2 and 4
@@ -49,7 +48,7 @@ def killed(killed_once, tmp_path) -> Path:
 
 
 def test_the_two_newest_checkpoints_are_kept(killed):
-    assert [step for step, _ in snapshots(the_run(killed))] == [4, 2]
+    assert [step for step, _ in RunFolder(the_run(killed)).snapshots()] == [4, 2]
 
 
 DAMAGES = {
@@ -79,7 +78,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_it_used(damage, killed
 
 
 def test_with_every_checkpoint_damaged_it_begins_again(killed, whole):
-    for _, folder in snapshots(the_run(killed)):
+    for _, folder in RunFolder(the_run(killed)).snapshots():
         (folder / "progress.json").write_bytes(b"")
     record = run(None, results=killed, resume="latest")
     assert record.resumed == [0]
@@ -151,7 +150,7 @@ def test_a_finished_run_is_given_back_as_it_is(plan, tmp_path):
 
 
 def test_a_run_that_another_process_carries_out_is_left_alone(killed, zygote, plan):  # noqa: F811
-    with claim(the_run(killed)):
+    with RunFolder(the_run(killed)).claim():
         assert "nothing to resume" in zygote(killed, resume="latest")["error"]
         told = zygote(killed, resume=the_run(killed).name)["error"]
     assert "is being carried out by another process" in told
@@ -180,7 +179,7 @@ def test_a_second_signal_stops_at_once(zygote, plan, tmp_path):  # noqa: F811
     calls = [["train.loop:fitting", 3, False], ["train.loop:clip", 3, False]]
     fate = zygote(tmp_path, plan=plan.to_dict(), calls=calls, signal=signal.SIGINT)
     assert fate["code"] == 130
-    assert [step for step, _ in snapshots(the_run(tmp_path))] == [2]  # step 3 was not done
+    assert [step for step, _ in RunFolder(the_run(tmp_path)).snapshots()] == [2]  # step 3 was not done
 
 
 # numbers that are not finite
@@ -227,7 +226,7 @@ def test_a_bad_row_is_named_and_the_last_good_checkpoint_stays(bad_row, tmp_path
     )
     record = record_in(the_run(tmp_path / "results"))
     assert (record["status"], record["error"]) == ("failed", str(caught.value))
-    assert snapshots(the_run(tmp_path / "results"))[0][0] == int(said[1]) - 1 > 0
+    assert RunFolder(the_run(tmp_path / "results")).snapshots()[0][0] == int(said[1]) - 1 > 0
 
 
 def test_a_skipped_update_is_counted(bad_row, tmp_path):
@@ -278,7 +277,7 @@ def test_weights_that_are_not_finite_are_never_kept(plan, tmp_path, monkeypatch)
     with pytest.raises(GlueError, match=r"weights after step 4 are not finite: shared\.weight$"):
         run(plan, results=tmp_path)
     folder = the_run(tmp_path)
-    assert [step for step, _ in snapshots(folder)] == [2]
+    assert [step for step, _ in RunFolder(folder).snapshots()] == [2]
     assert [step for step, _ in record_in(folder)["history"]["rte"]] == [2]
 
 

@@ -53,7 +53,7 @@ def test_unsafe_names_name_no_run_and_no_predictions(store, name):
     with pytest.raises(UsageError, match=r"^run id .* is not allowed: use at most 128 letters"):
         store.run_folder(name)
     with pytest.raises(UsageError, match=r"^task name .* cannot be a file name: use at most 128 letters"):
-        store.write_predictions("run", name, [])
+        store.run("run").write_predictions(name, [])
     assert not store.folder.exists()
 
 
@@ -247,4 +247,4 @@ def test_the_builder_alone_names_nothing(tmp_path):
     """A task that only lives in Python is caught where its files would be made."""
     task = classify("../x", fields=("text",), labels=("a",), metrics=(), source=Source(""))
     with pytest.raises(UsageError, match="cannot be a file name"):
-        Store(tmp_path).write_predictions("run", task.name, [])
+        Store(tmp_path).run("run").write_predictions(task.name, [])

@@ -52,7 +52,7 @@ for k in range({RUNS}):
     store.create(record)
     for step in range(3):
         record.history.setdefault("rte", []).append((step, {{"accuracy": float(me)}}))
-        store.append_train(record.id, {{"step": step, "writer": me}})
+        store.run(record.id).append_train({{"step": step, "writer": me}})
         store.save(record)
     record.scores, record.status = scores(GLUE, shift=me / 100), "finished"
     record.notes = [f"{{me}} {{k}}"] * 300
@@ -174,8 +174,8 @@ def one_more_run(store: Store, boards: Path) -> None:
     """All that a run writes but its weights, and the board after it."""
     record = finished(store, steps=7, status="running")
     for step in range(100):
-        store.append_train(record.id, {"step": step, "filling": "x" * 100})
-    store.write_predictions(record.id, "rte", predictions("not_entailment"))
+        store.run(record.id).append_train({"step": step, "filling": "x" * 100})
+    store.run(record.id).write_predictions("rte", predictions("not_entailment"))
     record.status = "finished"
     store.save(record)
     for board in make_boards(store.load_all()[0], REGISTRY, "glue"):
@@ -195,7 +195,7 @@ def test_a_disk_that_is_full_at_any_write_keeps_what_was_there(mount):
     disk = mount(1)
     store, boards = Store(disk.folder / "results"), disk.folder / "boards"
     earlier = finished(store)
-    store.write_predictions(earlier.id, "rte", predictions("entailment"))
+    store.run(earlier.id).write_predictions("rte", predictions("entailment"))
     write_files(make_boards([earlier], REGISTRY, "glue")[1], ["csv", "html"], boards)
     kept = everything(disk.folder)
     failures = set()
@@ -263,7 +263,7 @@ def test_every_call_that_writes_may_fail(tmp_path, monkeypatch, point):
     """The same without a disk of one's own, call by call."""
     store, boards = Store(tmp_path / "results"), tmp_path / "boards"
     earlier = finished(store)
-    store.write_predictions(earlier.id, "rte", predictions("entailment"))
+    store.run(earlier.id).write_predictions("rte", predictions("entailment"))
     kept = everything(tmp_path)
     original = getattr(os, point)
     failed = 0

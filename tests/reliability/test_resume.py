@@ -88,15 +88,15 @@ INSTANTS = [  # function, which call of it, and whether the process dies before 
     ("train.checkpoints:_write", 3, True),  # the weights are in a draft
     ("core.sealed:checksum", 9, False),
     ("lab.underway:score", 7, False),
-    ("runs.store:Store.write_predictions", 3, True),  # the predictions are newer than the record
+    ("runs.folder:RunFolder.write_predictions", 3, True),  # the predictions are newer than the record
     ("train.snapshots:save", 2, False),
     ("train.snapshots:write_optimizer", 2, True),
     ("train.snapshots:save", 2, True),
-    ("train.snapshots:prune", 3, False),
-    ("train.checkpoints:prune", 4, True),
-    ("train.snapshots:discard", 1, False),  # the record says finished
-    ("train.snapshots:roll_back", 1, False),  # of a run that died before
-    ("train.snapshots:roll_back", 1, True),
+    ("runs.folder:RunFolder.prune", 3, False),
+    ("runs.folder:RunFolder.keep_weights", 4, True),
+    ("runs.folder:RunFolder.tidy", 1, False),  # the record says finished
+    ("runs.folder:RunFolder.roll_back", 1, False),  # of a run that died before
+    ("runs.folder:RunFolder.roll_back", 1, True),
 ]
 
 

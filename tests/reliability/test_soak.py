@@ -12,7 +12,7 @@ from records import finished, runner
 
 from glue_harness import Plan, run
 from glue_harness.report import board
-from glue_harness.runs import store
+from glue_harness.runs import folder
 from glue_harness.runs.store import Store
 
 RECORDS = 120
@@ -22,13 +22,13 @@ RECORDS = 120
 def parsed(monkeypatch) -> Counter[str]:
     """How often each run's record was parsed."""
     found: Counter[str] = Counter()
-    original = store.record_from
+    original = folder.record_from
 
     def counted(values):
         found[values["id"]] += 1
         return original(values)
 
-    monkeypatch.setattr(store, "record_from", counted)
+    monkeypatch.setattr(folder, "record_from", counted)
     return found
 
 

@@ -36,7 +36,7 @@ def ended(store, accuracy, rows=500, tasks=("rte",), history=(), log=(), **plan)
     record.history = {name: [(step, {"accuracy": value}) for step, value in history] for name in tasks}
     store.save(record)
     for entry in log:
-        store.append_train(record.id, entry)
+        store.run(record.id).append_train(entry)
     return record
 
 

@@ -41,7 +41,7 @@ def trained(store, right, seen=1000, **plan):
     record.mix = {name: {"rows": 500, "probability": share, "seen": seen * share} for name in right}
     store.save(record)
     for name, predictions in found.items():
-        store.write_predictions(record.id, name, predictions)
+        store.run(record.id).write_predictions(name, predictions)
     return record
 
 

@@ -18,7 +18,7 @@ from glue_harness.reproduce import CONFIGURATIONS, configurations_of
 from glue_harness.reproduce.report import head, markdown, remarks
 from glue_harness.reproduce.scale import PRETRAIN_STEPS, Scale, scale_of
 from glue_harness.reproduce.table import Compared, ReproducedTable, TableRow, columns_of, compare, same_order
-from glue_harness.runs.origin import folder_of
+from glue_harness.runs.folder import RunFolder
 from glue_harness.runs.store import Store
 
 REGISTRY, PUBLISHED = load_tasks(), load_published()
@@ -250,8 +250,8 @@ def test_a_table_goes_on_where_it_stopped(tmp_path, glue):
 
 def test_the_latest_run_is_one_run_for_all_rows(tmp_path, glue):
     record = finished(Store(tmp_path), steps=3)
-    (folder_of(tmp_path / record.id, 3)).mkdir(parents=True)
-    (folder_of(tmp_path / record.id, 3) / MARKER).touch()
+    RunFolder(tmp_path / record.id).checkpoint(3).mkdir(parents=True)
+    (RunFolder(tmp_path / record.id).checkpoint(3) / MARKER).touch()
     command = (
         "reproduce",
         "table12",

@@ -229,7 +229,7 @@ def test_names_that_would_leave_the_folder_are_refused(store, name):
     with pytest.raises(UsageError, match=r"^run id .* is not allowed: "):
         store.run_folder(name)
     with pytest.raises(UsageError, match=r"^task name .* cannot be a file name: "):
-        store.write_predictions("run", name, [])
+        store.run("run").write_predictions(name, [])
 
 
 def predictions_of(texts):
@@ -241,7 +241,7 @@ def predictions_of(texts):
 def test_predictions_come_back_ready_to_be_scored(store):
     record = made(store)
     written = predictions_of(["no", "yes", "maybe \u2028\n\ud800", ""])
-    store.write_predictions(record.id, "grouped", written)
+    store.run(record.id).write_predictions("grouped", written)
     read = store.read_predictions(record.id, GROUPED)
     kept = [(p.example.id, p.example.target, p.example.label, p.example.group, p.text, p.label, p.scores) for p in read]
     assert kept == [
@@ -266,7 +266,7 @@ def test_predictions_come_back_ready_to_be_scored(store):
 )
 def test_a_damaged_line_of_predictions_is_named(store, line, reason):
     record = made(store)
-    store.write_predictions(record.id, "grouped", predictions_of(["no"]))
+    store.run(record.id).write_predictions("grouped", predictions_of(["no"]))
     with (store.run_folder(record.id) / "predictions" / "grouped.jsonl").open("a") as file:
         file.write(line + "\n")
     with pytest.raises(DataError, match=reason):
@@ -281,21 +281,21 @@ def test_missing_predictions_are_named(store):
 
 def test_a_full_disk_keeps_the_earlier_predictions(store, monkeypatch):
     record = made(store)
-    store.write_predictions(record.id, "grouped", predictions_of(["no"]))
+    store.run(record.id).write_predictions("grouped", predictions_of(["no"]))
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(GlueError, match="No space left on device"):
-        store.write_predictions(record.id, "grouped", predictions_of(["yes", "yes"]))
+        store.run(record.id).write_predictions("grouped", predictions_of(["yes", "yes"]))
     assert [p.text for p in store.read_predictions(record.id, GROUPED)] == ["no"]
 
 
 def test_the_training_log_grows_line_by_line(store):
     record = made(store)
-    store.append_train(record.id, {"step": 1, "loss": 2.5})
-    store.append_train(record.id, {"step": 2, "loss": float("inf")})
+    store.run(record.id).append_train({"step": 1, "loss": 2.5})
+    store.run(record.id).append_train({"step": 2, "loss": float("inf")})
     lines = (store.run_folder(record.id) / "train.jsonl").read_text().splitlines()
     assert [json.loads(line) for line in lines] == [{"step": 1, "loss": 2.5}, {"step": 2, "loss": None}]
     with pytest.raises(GlueError, match=r"^cannot save '.*train.jsonl': No such file or directory; "):
-        store.append_train("no-such-run", {"step": 1})
+        store.run("no-such-run").append_train({"step": 1})
 
 
 WRITER = """

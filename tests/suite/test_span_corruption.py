@@ -22,10 +22,10 @@ from glue_harness.models.interface import Encoded
 from glue_harness.models.packing import FINE
 from glue_harness.models.tokenizer import EOS, SENTINELS, Bytes, FastTokenizer, load_tokenizer
 from glue_harness.report.board import make_boards
+from glue_harness.runs.folder import RunFolder
 from glue_harness.runs.store import Store
 from glue_harness.suite.spans import amounts, corrupt, cut_up, draw_mask, longest
 from glue_harness.train.arrangement import packed
-from glue_harness.train.checkpoints import folder_of
 from glue_harness.train.feed import Feed
 
 REGISTRY = load_tasks()
@@ -300,10 +300,12 @@ def test_text_alone_pre_trains_a_model_that_another_run_tunes(results):
     checkpoints = results / record.id / "checkpoints"
     assert [folder.name for folder in checkpoints.iterdir()] == ["step-00000004"]
 
-    tuned = run(Plan(tasks=("rte",), **{**TINY, "model": str(folder_of(results / record.id, 4))}), results=results)
+    tuned = run(
+        Plan(tasks=("rte",), **{**TINY, "model": str(RunFolder(results / record.id).checkpoint(4))}), results=results
+    )
     assert tuned.environment["model"]["kind"] == "pretrained"
     assert tuned.parameters == record.parameters
-    further = run(replace(plan, model=str(folder_of(results / tuned.id, 4))), results=results)
+    further = run(replace(plan, model=str(RunFolder(results / tuned.id).checkpoint(4))), results=results)
     assert further.status == "finished"
     records, broken = Store(results).load_all()
     assert not broken
