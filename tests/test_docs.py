@@ -56,7 +56,7 @@ def portable(output: str) -> dict[str, list[str]]:
         for rule in [i for i, line in enumerate(lines) if RULE.match(line)]:
             headings += [word for line in lines[:rule] for word in line.split()]
             firsts = [re.split(r" {2,}", line.strip())[0] for line in lines[rule + 1 :] if line.startswith(" ")]
-            names += [first for first in firsts if first[:1].isalpha()]
+            names += [re.sub(r"(?<!\S)[\d.]+(?!\S)", "", first) for first in firsts if first[:1].isalpha()]
     return {
         "headings": headings,
         "names": sorted(names),  # answers are in the order of their probability
