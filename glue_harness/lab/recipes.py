@@ -44,7 +44,7 @@ def t5(tasks: Sequence[Task]) -> Settings:
 
 
 def modern(tasks: Sequence[Task]) -> Settings:
-    """What came out best of those measured (README, Recipes): T5's optimiser in smaller updates, closed answers."""
+    """What came out best of those measured (docs/measurements.md): T5's optimiser, smaller updates, closed answers."""
     return {
         "batch_size": 32,
         **T5_UPDATES,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 from torch.utils.flop_counter import FlopCounterMode
-from toys import CPU, toy_examples, toy_model
+from toys import CPU, toy_examples, toy_model, toy_task
 from transformers import T5Config, T5ForConditionalGeneration
 
 from glue_harness import bench

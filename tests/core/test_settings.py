@@ -51,7 +51,7 @@ def glue(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_a_methods_own_setting_has_an_option_a_default_and_help(norms):
     out = glue("run", "--help").stdout
     (line,) = [line for line in out.splitlines() if "--norm-start" in line]
-    assert line.split() == "--norm-start X What the norms are multiplied by first. [default: 1]".split()
+    assert " ".join(line.split()) == "--norm-start X What the norms are multiplied by first. [default: 1]"
     assert out.index("Model:") < out.index("--norm-start") < out.index("How often each task is drawn:")
 
 
