@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+from dataclasses import replace
 from statistics import median
 from typing import Any
 from unittest.mock import patch
@@ -16,8 +17,7 @@ from glue_harness.bench.synthetic import MIX, SYNTHETIC
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.lab.assemble import Setup, assemble
-from glue_harness.lab.request import Chosen, choose_tasks
-from glue_harness.models.interface import count_parameters
+from glue_harness.lab.request import Request, make_request
 from glue_harness.suite.registry import Registry
 from glue_harness.train import device, loop
 
@@ -28,22 +28,22 @@ PHASES = ("data", "forward", "backward", "optimizer", "sync", "other")
 
 def prepared(plan: Plan, registry: Registry) -> Setup:
     """What all contestants work with."""
-    plan = plan.replace(**COMMON)
-    chosen = choose_tasks(plan, registry)
-    noisy = [task.name for task in chosen.trained if task.noise]
+    request = make_request(plan.replace(**COMMON), registry)
+    noisy = [task.name for task in request.trained if task.noise]
     if noisy:
         raise UsageError(f"glue bench needs tasks whose targets do not change: leave out {', '.join(noisy)}")
-    return assemble(as_in_long_runs(plan, chosen), registry, chosen)
+    return assemble(replace(request, plan=as_in_long_runs(request)))
 
 
-def as_in_long_runs(plan: Plan, chosen: Chosen) -> Plan:
+def as_in_long_runs(request: Request) -> Plan:
     """With graphs on CUDA, few as the steps are, as the Trainer at its best has them.
 
     Tasks weigh what they do officially, so that a part of the data has the whole's mix.
     """
+    plan = request.plan
     if plan.compile == "auto" and device.choose(plan).type == "cuda":
         plan = plan.replace(compile="on")
-    sizes = {task.name: task.source.rows.get("train", 0) for task in chosen.trained}
+    sizes = {task.name: task.source.rows.get("train", 0) for task in request.trained}
     return plan.replace(mixing="custom", rates=sizes) if all(sizes.values()) else plan
 
 
@@ -54,11 +54,12 @@ def bench(plan: Plan, registry: Registry, repeats: int, answers: int) -> dict[st
             "glue bench compares with transformers' Trainer, which needs accelerate: pip install 'glue-harness[bench]'"
         )
     setup = prepared(plan, registry)
-    questions = ask(setup, answers)
+    questions, model = ask(setup, answers), setup.learner.model
     encoded = [example for step in range(plan.steps) for example in setup.feed.drawn(step)]
-    flops = TRAINING * sum(forward_flops(setup.model.module.config, e.length, e.target_length) for e in encoded)
+    module = model.module
+    flops = TRAINING * sum(forward_flops(module.config, *e.sizes) for e in encoded)
     train = measure(training(setup, encoded), repeats, setup.machine, encoded, flops)
-    encoded = setup.model.encode([example for _, examples in questions for example in examples])
+    encoded = [tokens for task, examples in questions for tokens in model.encode(task, examples)]
     answered = measure(answering(setup, questions), repeats, setup.machine, encoded)
     return {"train": train, "answers": answered, "setup": describe(setup), "repeats": repeats, "flops": FORMULA}
 
@@ -67,8 +68,8 @@ def profile(plan: Plan, registry: Registry) -> dict[str, Any]:
     """Where the time of the plan's steps goes: medians over all but the first, in seconds, of the real loop."""
     setup = prepared(plan, registry)
     timed = {
-        "data": [(setup.feed, "update"), (setup.model, "lay")],
-        "forward": [(setup.model, "loss")],
+        "data": [(setup.feed, "update"), (setup.learner.model, "lay")],
+        "forward": [(setup.learner.model, "loss")],
         "backward": [(torch.Tensor, "backward")],
         "optimizer": [(loop, "clip"), (torch.optim.AdamW, "step"), (torch.optim.AdamW, "zero_grad")],
         "sync": [(loop, "settle")],
@@ -86,13 +87,13 @@ def profile(plan: Plan, registry: Registry) -> dict[str, Any]:
 
 
 def describe(setup: Setup) -> dict[str, Any]:
-    plan = setup.plan
+    plan = setup.request.plan
     return {
         **setup.machine.describe(),
         "model": plan.model,
-        "parameters": count_parameters(setup.model.module.parameters()),
+        "parameters": setup.learner.counts["total"],
         "data": MIX if plan.tasks == (SYNTHETIC.name,) else plan.data,
-        "tasks": sorted(setup.training),
+        "tasks": sorted(setup.data.training),
         "updates": plan.steps,
         "batch_size": plan.batch_size,
         "max_input": plan.max_input,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from tempfile import gettempdir
 from typing import Any
@@ -41,8 +41,8 @@ class Collator:
     multiple: int = 1
 
     def __call__(self, encoded: Sequence[Any]) -> dict[str, Tensor]:
-        given = [torch.tensor(e.inputs, dtype=torch.long) for e in encoded]
-        wanted = [torch.tensor(e.targets, dtype=torch.long) for e in encoded]
+        given = [torch.tensor(e.streams[0], dtype=torch.long) for e in encoded]
+        wanted = [torch.tensor(e.streams[1], dtype=torch.long) for e in encoded]
         inputs = pad_sequence(given, batch_first=True, padding_value=PAD)
         labels = pad_sequence(wanted, batch_first=True, padding_value=IGNORED)
         columns = self.width or -(-inputs.shape[1] // self.multiple) * self.multiple
@@ -60,15 +60,16 @@ def slices(count: int, size: int) -> list[range]:
 
 def train_once(setup: Setup, hooks: Sequence[loop.Hook] = ()) -> float:
     """The plan's steps by our own loop, and the seconds that they took."""
-    learned = (setup.model, setup.method, setup.parameters, make_optimizer(setup.plan, setup.parameters))
+    learner = setup.learner
+    learner = replace(learner, optimizer=make_optimizer(learner.plan, learner.parameters))
     began = now(setup.machine.device)
-    loop.train(*learned, setup.feed, setup.plan, setup.machine, hooks, setup.fit)
+    loop.train(learner, setup.feed, setup.machine, hooks, setup.fit)
     return now(setup.machine.device) - began
 
 
 def training(setup: Setup, encoded: Sequence[Any]) -> list[Contestant]:
     """Ours first. All train copies of the same weights on the same examples, in as many updates of the same size."""
-    plan, module, on_gpu = setup.plan, setup.model.module, setup.machine.on_gpu
+    plan, module, on_gpu = setup.request.plan, setup.learner.model.module, setup.machine.on_gpu
     start = copy.deepcopy(module.state_dict())
 
     def ours() -> float:
@@ -107,8 +108,8 @@ def trainer(
     """
     from transformers import PrinterCallback, Trainer, TrainingArguments
 
-    plan, machine = setup.plan, setup.machine
-    module = as_transformers_makes_it(setup.model.module)
+    plan, machine = setup.request.plan, setup.machine
+    module = as_transformers_makes_it(setup.learner.model.module)
     start = copy.deepcopy(module.state_dict())
     arguments = TrainingArguments(
         **(ONCE | QUIET | others),
@@ -152,7 +153,8 @@ def grouped_by_length(encoded: Sequence[Any], plan: Plan) -> list[Any]:
 
 def ask(setup: Setup, count: int) -> Questions:
     """About `count` validation examples with a closed set of answers, as many of each task."""
-    closed = [(task, [e for e in setup.scoring[task.name].examples if e.choices]) for task in setup.chosen.scored]
+    scored = [(task, setup.data.scoring[task.name].examples) for task in setup.request.scored]
+    closed = [(task, [example for example in examples if example.choices]) for task, examples in scored]
     closed = [(task, examples) for task, examples in closed if examples]
     if not closed:
         raise UsageError("glue bench measures answers to label tasks: name one that is scored, for example --task mnli")
@@ -161,7 +163,7 @@ def ask(setup: Setup, count: int) -> Questions:
 
 def answering(setup: Setup, questions: Questions) -> list[Contestant]:
     """Ours first. All tokenise, answer and decode the same examples, task by task, with the same weights."""
-    model, plan, machine = setup.model, setup.plan, setup.machine
+    model, plan, machine = setup.learner.model, setup.request.plan, setup.machine
     width, size = plan.max_input, max(1, token_budget(plan, machine) // plan.max_input)
     by_length: Batching = partial(batches_of, plan=plan, machine=machine)
 
@@ -175,7 +177,7 @@ def answering(setup: Setup, questions: Questions) -> list[Contestant]:
                     generated(setup, task, examples, batching, collator)
             return now(machine.device) - began
 
-        tokens = [model.encode(examples) for _, examples in questions]
+        tokens = [model.encode(task, examples) for task, examples in questions]
         return Contestant(name, does, sum(collator.input_tokens(e, batching(e)) for e in tokens), run)
 
     ends = "told to stop at the longest label"
@@ -195,9 +197,9 @@ def generated(
     """Greedy decoding, ended after the longest label: untrained weights would go on where trained ones stop."""
     from transformers import GenerationConfig
 
-    model, machine = setup.model, setup.machine
+    model, machine = setup.learner.model, setup.machine
     model.module.eval()
-    encoded = model.encode(examples)
+    encoded = model.encode(task, examples)
     labels = model.tokenizer.encode(sorted({choice for example in examples for choice in example.choices}))
     special = {"decoder_start_token_id": model.module.config.decoder_start_token_id, "eos_token_id": EOS}
     rule = GenerationConfig(max_new_tokens=1 + max(map(len, labels)), do_sample=False, pad_token_id=PAD, **special)

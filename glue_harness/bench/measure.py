@@ -59,8 +59,7 @@ def measure(
             memory[one.name] += [held()] if held else []
         turns.rotate(-1)
     ours, *others = warm_up
-    inputs = sum(e.length for e in encoded)
-    tokens = inputs + sum(e.target_length for e in encoded)
+    inputs, tokens = (sum(e.length for e in encoded), sum(sum(e.sizes) for e in encoded))
     peak = peak_flops(machine.device, machine.precision)
     sides: dict[str, dict[str, Any]] = {}
     for one in contestants:

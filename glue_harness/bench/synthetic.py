@@ -15,7 +15,7 @@ from glue_harness.core.plan import Plan
 from glue_harness.core.task import Source
 from glue_harness.data import lexicon
 from glue_harness.metrics import accuracy
-from glue_harness.models.families import FROM_SCRATCH
+from glue_harness.models.families import is_from_scratch
 from glue_harness.models.tokenizer import train_tokenizer
 from glue_harness.suite.build import classify
 from glue_harness.suite.registry import Registry
@@ -52,7 +52,7 @@ SYNTHETIC = classify(
 def without_data(plan: Plan, answers: int) -> Iterator[tuple[Plan, Registry]]:
     """The plan on enough synthetic rows; a model from scratch learns its vocabulary from them, one token a word."""
     with TemporaryDirectory() as folder:
-        if plan.model in FROM_SCRATCH and not plan.tokenizer:
+        if is_from_scratch(plan.model) and not plan.tokenizer:
             train_tokenizer(texts(), VOCABULARY).save(Path(folder))
             plan = plan.replace(tokenizer=folder)
         wanted = max(plan.steps * plan.batch_size, 10 * answers)  # a tenth is for validation

@@ -73,8 +73,8 @@ def command(
     """
     from glue_harness.core.plan import Plan
     from glue_harness.core.writing import json_text
-    from glue_harness.lab.request import choose_tasks
-    from glue_harness.models.families import FROM_SCRATCH, check_model
+    from glue_harness.lab.request import make_request
+    from glue_harness.models.families import check_model, is_from_scratch
     from glue_harness.suite.registry import load_tasks
 
     if names and not data:
@@ -84,8 +84,8 @@ def command(
     plan = Plan(tasks=tuple(split_names(names)) or ("glue",), data=data or "demo", **settings)
     registry = load_tasks(task_folders)
     if data:  # names first: torch takes seconds to import
-        choose_tasks(plan, registry)
-    elif plan.model not in FROM_SCRATCH:
+        make_request(plan, registry)
+    elif not is_from_scratch(plan.model):
         check_model(plan.model, plan.tokenizer)
     from glue_harness import bench
     from glue_harness.bench.synthetic import without_data

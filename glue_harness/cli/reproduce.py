@@ -90,7 +90,7 @@ def command(
     from glue_harness.core.plan import parsed
     from glue_harness.core.writing import write_atomic
     from glue_harness.lab.recipes import departures
-    from glue_harness.lab.request import canonical, choose_tasks
+    from glue_harness.lab.request import canonical, make_request
     from glue_harness.lab.strategy import Brief
     from glue_harness.report.published import load_published
     from glue_harness.reproduce import configurations_of
@@ -98,7 +98,6 @@ def command(
     from glue_harness.reproduce.report import head as head_of
     from glue_harness.reproduce.scale import scale_of
     from glue_harness.reproduce.table import table_of
-    from glue_harness.runs.origin import find_origin
     from glue_harness.runs.store import Store
 
     published = load_published()
@@ -118,11 +117,15 @@ def command(
         given[key] = parsed(key, value, "--set")
     size = scale_of(given, scale or 1.0, pretrain_steps, registry)
     store = Store(results)
-    origin = find_origin(size.plan, store, registry)  # latest would mean another run after each stage
-    size = replace(size, plan=size.plan.replace(model=origin.model))
+    request = make_request(size.plan.replace(text=None), registry, store)
+    size = replace(size, plan=size.plan.replace(model=request.plan.model))  # latest would mean another run later
+    for one in configurations_of(published.tables[name].rows, size, registry):
+        for stage in one.stages:
+            make_request(stage.plan, registry)  # names and folders first: torch takes seconds to import
+    from glue_harness.lab.assemble import settle
+
+    size = replace(size, plan=size.plan.replace(precision=settle(request).plan.precision))
     configurations = configurations_of(published.tables[name].rows, size, registry)
-    for stage in (stage for one in configurations for stage in one.stages):
-        choose_tasks(stage.plan, registry)  # names and folders first: torch takes seconds to import
     chosen = range(size.plan.seed, size.plan.seed + seeds)
     if dry_run:
         show_runs(configurations, chosen, store)
@@ -142,7 +145,7 @@ def carry_out_all(
     configurations: Sequence[Configuration], seeds: Iterable[int], registry: Registry, results: Path, quiet: bool
 ) -> list[tuple[Configuration, list[list[Record]]]]:
     """The records of every configuration by seed. Made seed by seed, so that the first is whole as early as can be."""
-    from glue_harness.cli.run import carry_out_plan
+    from glue_harness.cli.run import carry_out as carry_out_run
     from glue_harness.lab.strategy import carry_out
     from glue_harness.runs.store import Store
 
@@ -153,10 +156,11 @@ def carry_out_all(
         for number, (one, of_seeds) in enumerate(made, 1):
 
             def do(stage: Stage, plan: Plan, resume: str | None, name: str = one.name, number: int = number) -> Record:
+                part = f"{name}: {stage.name}"
                 if not quiet:
                     goes_on = f" goes on, {resume}" if resume else ""
                     note(f"{number}/{len(made)} {name}, seed {plan.seed}: {stage.name}{goes_on}")
-                return carry_out_plan(plan, f"{name}: {stage.name}", registry, results, quiet=True, resume=resume)
+                return carry_out_run(plan, part, results, quiet=True, registry=registry, resume=resume)
 
             of_seeds.append(carry_out(one.stages, seed, store, do, lambda *_: None))
     return made

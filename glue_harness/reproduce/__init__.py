@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from glue_harness.lab.strategy import Stage, stages_of
-from glue_harness.models.families import FROM_SCRATCH
+from glue_harness.models.families import is_from_scratch
 from glue_harness.reproduce.scale import Scale
 from glue_harness.suite.registry import Registry
 
@@ -59,7 +59,7 @@ def configurations_of(names: Iterable[str], scale: Scale, registry: Registry) ->
     found = []
     for name in names:
         how = CONFIGURATIONS[name]
-        if how.from_scratch and scale.plan.model not in FROM_SCRATCH:
+        if how.from_scratch and not is_from_scratch(scale.plan.model):
             continue
         settings = {key: scaled[key](value) if key in scaled else value for key, value in how.settings.items()}
         plan = scale.plan.replace(**settings)

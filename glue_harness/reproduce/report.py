@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from glue_harness.models.families import FROM_SCRATCH
+from glue_harness.models.families import is_from_scratch
 from glue_harness.report.board import LEAST_SEEDS
 from glue_harness.report.console import one_line
 from glue_harness.report.formats import csv, md
@@ -30,7 +30,7 @@ def head(scale: Scale, configurations: Sequence[Configuration], recipe: str, see
         said.append(
             "Tuned rows start from a model that was pre-trained here, on text alone; the others from random weights."
         )
-    elif plan.model in FROM_SCRATCH:
+    elif is_from_scratch(plan.model):
         said.append("There is no text: every row starts from random weights, and no mixture holds span corruption.")
     else:
         text = "" if scale.with_text else ", and no mixture holds span corruption"

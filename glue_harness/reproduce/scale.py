@@ -10,14 +10,14 @@ from typing import Any
 from glue_harness.core.plan import Plan, plan_from
 from glue_harness.data import available, training_size
 from glue_harness.lab.recipes import overridden, values_of
-from glue_harness.lab.request import choose_tasks
-from glue_harness.models.families import FROM_SCRATCH, SHAPES
+from glue_harness.lab.request import make_request
+from glue_harness.models.families import is_from_scratch, shapes
 from glue_harness.suite.registry import Registry
 
 TASKS = ("glue+superglue", "squad", "cnn_dailymail", "wmt_en_de", "wmt_en_fr", "wmt_en_ro")
 STEPS, PRETRAIN_STEPS = 2**18, 2**19
 T5_SIZES = (250, 40_836_715)  # training examples of the smallest and of the largest task in T5's mix: CB, WMT En-Fr
-BASE = "base"  # the shape that the paper's settings are for
+BASE = "t5:base"  # the shape that the paper's settings are for
 SHARED = ("tasks", "data", "model", "steps", "batch_tokens")  # settings that make an experiment as large as the paper's
 
 
@@ -34,7 +34,7 @@ class Scale:
     @property
     def pretrains(self) -> bool:
         """Whether rows that are tuned are pre-trained here first."""
-        return self.plan.model in FROM_SCRATCH and self.with_text
+        return is_from_scratch(self.plan.model) and self.with_text
 
     def limit(self, limit: float) -> float:
         """K at the same place between the smallest and the largest task as in T5's mix, on a logarithmic scale.
@@ -49,8 +49,10 @@ class Scale:
 
     def width(self, width: int) -> int:
         """An adapter's width in proportion to the model's own; as it is where the model's is not known to us."""
-        size = self.plan.model.removeprefix("t5:")
-        return max(1, round(width * SHAPES[size]["d_model"] / SHAPES[BASE]["d_model"])) if size in SHAPES else width
+        known = shapes()
+        if self.plan.model not in known:
+            return width
+        return max(1, round(width * known[self.plan.model]["d_model"] / known[BASE]["d_model"]))
 
 
 def scale_of(given: Mapping[str, Any], share: float, pretrain_steps: int | None, registry: Registry) -> Scale:
@@ -63,7 +65,7 @@ def scale_of(given: Mapping[str, Any], share: float, pretrain_steps: int | None,
     first = pretrain_steps or max(1, round(PRETRAIN_STEPS * plan.steps / STEPS))
     sizes = {
         task.name: training_size(task, plan.data, plan.revision)
-        for task in choose_tasks(plan.replace(text=None), registry).trained
+        for task in make_request(plan.replace(text=None), registry).trained
     }
     return Scale(
         plan=plan,

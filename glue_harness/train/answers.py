@@ -41,8 +41,12 @@ def answer(
 
 def batches_of(encoded: Sequence[Encoded], plan: Plan, machine: Machine) -> list[list[int]]:
     """Indices of examples that are answered together."""
-    budget = plan.eval_tokens or EVAL_TOKENS[machine.device.type]
-    return by_length(encoded, budget, BATCH_COST[machine.device.type])
+    return by_length(encoded, token_budget(plan, machine), BATCH_COST[machine.device.type])
+
+
+def token_budget(plan: Plan, machine: Machine) -> int:
+    """Padded input tokens in a batch of answers."""
+    return plan.eval_tokens or EVAL_TOKENS[machine.device.type]
 
 
 def _answered(

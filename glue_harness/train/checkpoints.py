@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan
-from glue_harness.methods import load_method
 from glue_harness.core.task import Task
+from glue_harness.methods import load_method
 from glue_harness.models.families import is_from_scratch, load_model
 from glue_harness.models.interface import Model
 from glue_harness.runs.folder import RunFolder, prove

@@ -20,7 +20,7 @@ from glue_harness.bench.synthetic import LENGTHS, SYNTHETIC, draw_length, withou
 from glue_harness.cli import glue, main
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
-from glue_harness.lab.request import choose_tasks
+from glue_harness.lab.request import make_request
 from glue_harness.models.batch import Batch
 from glue_harness.models.interface import Encoded
 from glue_harness.suite.registry import Registry, load_tasks
@@ -57,7 +57,7 @@ def setup():
 
 @pytest.fixture(scope="module")
 def encoded(setup):
-    return [example for step in range(setup.plan.steps) for example in setup.feed.drawn(step)]
+    return [example for step in range(setup.request.plan.steps) for example in setup.feed.drawn(step)]
 
 
 @pytest.mark.parametrize(("part", "sides"), [("train", ["padded", "tuned"]), ("answers", ["padded", "sorted"])])
@@ -113,11 +113,14 @@ def test_a_clock_gives_time_to_the_innermost_part(monkeypatch):
 
 def test_graphs_are_measured_where_long_runs_have_them(monkeypatch):
     plan = Plan(("rte",), steps=5)
-    chosen = choose_tasks(plan, load_tasks())
-    assert as_in_long_runs(plan.replace(device="cpu"), chosen).compile == "auto"
+
+    def in_long_runs(**changes):
+        return as_in_long_runs(make_request(plan.replace(**changes), load_tasks()))
+
+    assert in_long_runs(device="cpu").compile == "auto"
     monkeypatch.setattr(bench.device, "choose", lambda plan: torch.device("cuda"))
-    assert as_in_long_runs(plan, chosen).compile == "on"
-    assert as_in_long_runs(plan.replace(compile="off"), chosen).compile == "off"
+    assert in_long_runs().compile == "on"
+    assert in_long_runs(compile="off").compile == "off"
 
 
 def test_a_clock_leaves_out_what_another_thread_does(monkeypatch):
@@ -132,9 +135,11 @@ def test_a_clock_leaves_out_what_another_thread_does(monkeypatch):
 
 def test_both_sides_train_on_the_same_examples(setup, encoded, monkeypatch):
     seen = {"glue": [], "padded": [], "tuned": []}
-    loss = setup.model.loss
+    loss = setup.learner.model.loss
     ours, *theirs = contestants.training(setup, encoded)
-    monkeypatch.setattr(setup.model, "loss", lambda b, lean: seen["glue"].extend(examples_of(b)) or loss(b, lean))
+    monkeypatch.setattr(
+        setup.learner.model, "loss", lambda b, lean: seen["glue"].extend(examples_of(b)) or loss(b, lean)
+    )
     ours.run()
     for side in theirs:
         collate = Collator.__call__
@@ -142,7 +147,7 @@ def test_both_sides_train_on_the_same_examples(setup, encoded, monkeypatch):
         def spy(self, examples, side=side, collate=collate):
             batch = collate(self, examples)
             seen[side.name].extend(rows_of(batch["input_ids"]))
-            assert len(examples) == setup.plan.batch_size
+            assert len(examples) == setup.request.plan.batch_size
             return batch
 
         monkeypatch.setattr(Collator, "__call__", spy)
@@ -162,13 +167,13 @@ def rows_of(ids: torch.Tensor) -> list[list[int]]:
 
 
 def test_every_run_starts_from_the_same_weights_and_learns(setup, encoded):
-    start = setup.model.module.shared.weight.clone()
+    start = setup.learner.model.module.shared.weight.clone()
     ours, *_ = contestants.training(setup, encoded)
     ours.run()
-    once = setup.model.module.shared.weight.clone()
+    once = setup.learner.model.module.shared.weight.clone()
     ours.run()
     assert not torch.equal(once, start)
-    assert torch.equal(setup.model.module.shared.weight, once)
+    assert torch.equal(setup.learner.model.module.shared.weight, once)
 
 
 def test_a_trainer_runs_again_with_the_same_result(setup, encoded):
@@ -179,7 +184,7 @@ def test_a_trainer_runs_again_with_the_same_result(setup, encoded):
     assert run() > 0
     assert torch.equal(module.shared.weight, once)
     assert made.args.optim == "adamw_torch_fused"
-    assert set(made.lr_scheduler.get_last_lr()) == {setup.plan.lr}
+    assert set(made.lr_scheduler.get_last_lr()) == {setup.request.plan.lr}
 
 
 @pytest.mark.parametrize("collator", [Collator(), Collator(width=32), Collator(multiple=8)])
@@ -213,8 +218,8 @@ def test_generate_answers_what_free_greedy_decoding_answers(setup):
         name: [p.text for p in generated(setup, task, examples, lambda e: slices(len(e), 4), collator)]
         for name, collator in collators.items()
     }
-    encoded = setup.model.encode(toy_task(), examples)
-    free = setup.model.generate(setup.model.lay([[e] for e in encoded], CPU.device), 2)
+    encoded = setup.learner.model.encode(toy_task(), examples)
+    free = setup.learner.model.generate(setup.learner.model.lay([[e] for e in encoded], CPU.device), 2)
     assert found["padded"] == found["longest"]
     assert len(found["padded"]) == len(free) == 6
     assert [side.name for side in answering(setup, questions)] == ["glue", "padded", "sorted"]
@@ -282,7 +287,7 @@ def test_synthetic_inputs_are_as_long_as_drawn(setup):
     assert sorted(drawn_lengths)[10_000] == pytest.approx(LENGTHS[0.5], abs=2)
     (row,) = SYNTHETIC.demo(Random(3), 1)
     (example,) = SYNTHETIC.examples(row)
-    (tokens,) = setup.model.encode(toy_task(), [example])
+    (tokens,) = setup.learner.model.encode(toy_task(), [example])
     assert tokens.length == min(draw_length(Random(3)), 128)
 
 
@@ -315,9 +320,9 @@ def test_mistakes_are_one_line(arguments, message, capsys):
 def test_tasks_weigh_what_they_do_officially(setup):
     registry = load_tasks()
     plan = Plan(("rte", "cola"))
-    weighed = as_in_long_runs(plan, choose_tasks(plan, registry))
+    weighed = as_in_long_runs(make_request(plan, registry))
     assert weighed.mixing == "custom"
     assert weighed.rates == {"rte": 2490, "cola": 8551}
     own = Registry({SYNTHETIC.name: SYNTHETIC}, {})
     plan = Plan((SYNTHETIC.name,), device="cpu")
-    assert as_in_long_runs(plan, choose_tasks(plan, own)) is plan
+    assert as_in_long_runs(make_request(plan, own)) == plan

@@ -72,14 +72,14 @@ def measure(folder: Path, vocabulary: str, n: int) -> None:
     task = load_tasks().task("sst2")
     plan = Plan(("sst2",), data=str(folder), model="t5:small", tokenizer=vocabulary)
     model = load_model(plan, (), ())
-    model.encode(TASK, [])
+    model.encode(task, [])
     with Peak() as peak:
         began = time.perf_counter()
         rows = load(task, "train", str(folder))
         loaded = time.perf_counter()
-        tokens_of(task, rows, model, plan, [])
+        tokens_of(task, rows, model, [])
         made = time.perf_counter()
-        tokens = tokens_of(task, rows, model, plan, [])
+        tokens = tokens_of(task, rows, model, [])
         opened = time.perf_counter()
         feed = Feed(
             model, {"sst2": tokens}, Sampler(0, [len(tokens)], [1.0]), BATCH, *arrangement(plan.packing, False, None)

@@ -122,7 +122,9 @@ def test_a_resumed_run_may_move_to_another_device():
 
 
 def test_a_plan_survives_toml_with_and_without_values(tmp_path):
-    plan = Plan(("rte", "cola"), clip=None, limit=None, mixing="custom", rates={"rte": 1.0, "cola": 2.0}, revision="a b")
+    plan = Plan(
+        ("rte", "cola"), clip=None, limit=None, mixing="custom", rates={"rte": 1.0, "cola": 2.0}, revision="a b"
+    )
     plan = plan.replace(optimizer="adafactor")
     (tmp_path / "plan.toml").write_text(plan.to_toml(), encoding="utf-8")
     assert plan_from(read_plan(tmp_path / "plan.toml")) == plan

@@ -9,7 +9,7 @@ from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.data import mixtures
 from glue_harness.data.mixing import SizeRate, probabilities, rates, shares
-from glue_harness.lab.request import choose_tasks
+from glue_harness.lab.request import make_request
 from glue_harness.suite.registry import load_tasks
 
 LINES = golden("mixing")
@@ -74,7 +74,7 @@ def test_mixtures_nest_more_than_once():
 
 def test_a_mixing_nobody_knows_is_refused_before_data_is_read():
     with pytest.raises(UsageError, match=r"unknown mixing 'equals': did you mean equal\?"):
-        choose_tasks(Plan(("rte",), mixing="equals"), load_tasks())
+        make_request(Plan(("rte",), mixing="equals"), load_tasks())
 
 
 def test_a_custom_rate_for_every_task():

@@ -5,7 +5,7 @@ from conftest import golden
 
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
-from glue_harness.lab.request import choose_tasks, rates
+from glue_harness.lab.request import make_request, rates
 from glue_harness.suite.registry import load_tasks
 
 REGISTRY = load_tasks()
@@ -13,7 +13,7 @@ SIZES = {"rte": 100, "superglue_rte": 100, "cb": 50}
 
 
 def names(*tasks: str) -> list[str]:
-    return [task.name for task in choose_tasks(Plan(tasks), REGISTRY).trained]
+    return [task.name for task in make_request(Plan(tasks), REGISTRY).trained]
 
 
 def test_every_builtin_task_loads():
@@ -74,9 +74,9 @@ def test_a_mixtures_own_rates_are_not_overridden_silently():
 
 def test_a_member_without_a_task_is_named():
     with pytest.raises(UsageError, match=r"members without a task here: .*trivia_qa_v010"):
-        choose_tasks(Plan(("t5:squad_trivia_qa_equal",)), REGISTRY)
+        make_request(Plan(("t5:squad_trivia_qa_equal",)), REGISTRY)
 
 
 def test_scoring_tasks_of_a_trained_one_are_scored_once():
-    chosen = choose_tasks(Plan(("mnli", "mnli_matched")), REGISTRY)
+    chosen = make_request(Plan(("mnli", "mnli_matched")), REGISTRY)
     assert [task.name for task in chosen.scored] == ["mnli_matched", "mnli_mismatched"]

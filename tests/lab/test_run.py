@@ -12,7 +12,7 @@ from glue_harness.core.errors import DataError, GlueError, UsageError
 from glue_harness.core.plan import plan_from, read_plan
 from glue_harness.core.record import Record
 from glue_harness.lab.assemble import assemble
-from glue_harness.lab.request import choose_tasks
+from glue_harness.lab.request import make_request
 from glue_harness.metrics import measure
 from glue_harness.runs.folder import RunFolder
 from glue_harness.runs.store import Store
@@ -81,10 +81,11 @@ def test_kept_checkpoints_are_the_best_ones_and_the_last(multi, results):
 def test_a_checkpoint_gives_its_scores_again(multi, results):
     plan = plan_from(multi.plan)
     registry = load_tasks()
-    setup = assemble(plan, registry, choose_tasks(plan, registry))
+    setup = assemble(make_request(plan, registry))
     for name, score in multi.scores.items():
-        load(RunFolder(results / multi.id), score.step, setup.model)
-        predictions = answer(setup.model, registry.task(name), setup.scoring[name].examples, plan, setup.machine)
+        load(RunFolder(results / multi.id), score.step, setup.learner.model)
+        asked = setup.data.scoring[name].examples
+        predictions = answer(setup.learner.model, registry.task(name), asked, plan, setup.machine)
         assert [p.text for p in Store(results).read_predictions(multi.id, registry.task(name))] == [
             p.text for p in predictions
         ]
@@ -126,16 +127,16 @@ def test_strict_answers_may_be_invalid_and_are_counted(tmp_path):
 
 
 def test_what_cannot_be_scored_is_said(tmp_path):
-    chosen = choose_tasks(tiny("rte", "ax"), load_tasks())
+    chosen = make_request(tiny("rte", "ax"), load_tasks())
     assert any(text.startswith("ax has hidden labels only") for text in chosen.notes)
-    glue = choose_tasks(tiny("glue"), load_tasks())
+    glue = make_request(tiny("glue"), load_tasks())
     assert any("wnli" in text and "neither trained on nor in the average" in text for text in glue.notes)
     assert [task.name for task in glue.trained] == ["cola", "mnli", "mrpc", "qnli", "qqp", "rte", "sst2", "stsb"]
 
 
 def test_only_tasks_without_training_data_are_refused():
     with pytest.raises(UsageError, match="nothing to train on: mnli_matched has no train split"):
-        choose_tasks(tiny("mnli_matched"), load_tasks())
+        make_request(tiny("mnli_matched"), load_tasks())
 
 
 def test_a_batch_larger_than_the_data_is_refused_and_leaves_nothing(tmp_path):

@@ -10,7 +10,7 @@ from glue_harness.cli import strategy as cli_strategy
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import plan_from
 from glue_harness.lab.predict import load as load_trained
-from glue_harness.lab.request import choose_tasks, rates
+from glue_harness.lab.request import make_request, rates
 from glue_harness.lab.strategy import STRATEGIES, carry_out, scores_of, stages_of
 from glue_harness.runs.origin import find_origin
 from glue_harness.runs.store import Store
@@ -122,7 +122,7 @@ def test_every_plan_can_be_meant_and_is_another_for_no_seed(strategy):
     again = stages(strategy, "glue+superglue", "cnn_dailymail", seed=3)
     assert [stage.plan.digest for stage in first] == [stage.plan.digest for stage in again]
     for stage in first:
-        choose_tasks(stage.plan, REGISTRY)
+        make_request(stage.plan, REGISTRY)
 
 
 @pytest.mark.parametrize(
@@ -332,13 +332,13 @@ def test_text_has_the_share_it_was_given():
 )
 def test_text_that_cannot_be_meant(changes, message):
     with pytest.raises(UsageError) as refused:
-        choose_tasks(Plan(**{**FAST, **changes}), REGISTRY)
+        make_request(Plan(**{**FAST, **changes}), REGISTRY)
     assert message in str(refused.value)
 
 
 def test_a_folder_without_text_is_said(tmp_path):
     with pytest.raises(UsageError, match=r"no \.txt file in this folder"):
-        choose_tasks(plan("span_corruption", text=str(tmp_path)), REGISTRY)
+        make_request(plan("span_corruption", text=str(tmp_path)), REGISTRY)
 
 
 def test_the_tiny_vocabulary_spells_what_another_task_answers(carried, results):

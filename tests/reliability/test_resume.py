@@ -87,7 +87,7 @@ INSTANTS = [  # function, which call of it, and whether the process dies before 
     ("train.answers:_answer_batch", 4, True),
     ("train.checkpoints:_write", 3, True),  # the weights are in a draft
     ("core.sealed:checksum", 9, False),
-    ("lab.underway:score", 7, False),
+    ("lab.evaluation:score", 7, False),
     ("runs.folder:RunFolder.write_predictions", 3, True),  # the predictions are newer than the record
     ("train.snapshots:save", 2, False),
     ("train.snapshots:write_optimizer", 2, True),
