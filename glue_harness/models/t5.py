@@ -38,7 +38,7 @@ FAMILY = Family(
         "t5:base": {"d_model": 768, "d_kv": 64, "d_ff": 3072, "num_layers": 12, "num_heads": 12},
         "t5:large": {"d_model": 1024, "d_kv": 64, "d_ff": 4096, "num_layers": 24, "num_heads": 16},
     },
-    millions={"tiny": 1.7, "t5:mini": 15.5, "t5:small": 60.5, "t5:base": 222.9, "t5:large": 737.7},
+    millions={"tiny": 1.5, "t5:mini": 15.6, "t5:small": 60.5, "t5:base": 222.9, "t5:large": 737.7},
     learns_vocabulary=("tiny",),
 )
 SETTINGS = (
