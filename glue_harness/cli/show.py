@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
@@ -11,17 +13,20 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 import click
 
 from glue_harness.cli.options import json_option, open_registry, task_folders_option
+from glue_harness.cli.streams import Shown, emit
+from glue_harness.cli.tasks import summary
 from glue_harness.core.errors import DataError, UsageError
 from glue_harness.core.task import Row, Task, Text
+from glue_harness.report.console import printable
 
 if TYPE_CHECKING:
-    from glue_harness.data import Rows
+    from rich.table import Table
 
 SHOWN = 3
 
 
-class Encoded(NamedTuple):
-    """A raw row and what it becomes, or why it becomes nothing."""
+class Conversion(NamedTuple):
+    """A raw row and the texts that it becomes, or why it becomes nothing."""
 
     row: Row
     texts: Sequence[Text] = ()
@@ -60,117 +65,87 @@ def command(
     glue show mrpc --data DIR --split validation --n 5
     glue show mnli --rows rows.jsonl --json
     """
-
     task = open_registry(task_folders).task(name)
     if file is None:
-        show_task(task, data, split, SHOWN if n is None else n, as_json)
+        conversions = show_task(task, data, split, SHOWN if n is None else n, as_json)
     elif data is not None or split:
         raise UsageError("--rows brings its own rows: leave out --data and --split")
     else:
-        shown = n if as_json or n is not None else SHOWN
-        report(task, islice(encoded_lines(task, file), shown), as_json)
+        conversions = show_lines(task, file, n if as_json or n is not None else SHOWN, as_json)
+    failed = Counter(conversion.error is not None for conversion in conversions)
+    if failed[True]:
+        raise DataError(f"{failed[True]} of {failed.total()} rows could not become examples of {task.name!r}")
 
 
-def encoded_lines(task: Task, lines: BinaryIO) -> Iterator[Encoded]:
-    """The rows of a file of JSON lines, one at a time, so that a pipe can be read while it is written."""
+def show_lines(task: Task, lines: BinaryIO, n: int | None, as_json: bool) -> Iterator[Conversion]:
+    """Shows the rows of a file of JSON lines one at a time, so that a pipe can be read while it is written."""
     from glue_harness.core.reading import lines_of
     from glue_harness.data.lines import json_object
 
-    for number, line in lines_of(lines, "rows"):
-        if line.strip():
-            try:
-                row = json_object(line, f"line {number}")
-            except DataError as error:
-                yield Encoded({}, error=str(error))
-            else:
-                yield encoded(task, row)
+    rows = (partial(json_object, line, f"line {k}") for k, line in lines_of(lines, "rows") if line.strip())
+    for number, read in enumerate(islice(rows, n), 1):
+        conversion = converted(task, read)
+        emit(as_json, conversion.to_json(), drawn_row(number, conversion))
+        yield conversion
 
 
-def encoded(task: Task, row: Row) -> Encoded:
+def converted(task: Task, read: Callable[[], Row]) -> Conversion:
     from glue_harness.data.checks import encode
 
+    row: Row = {}
     try:
-        return Encoded(row, encode(task, row))
+        row = read()
+        return Conversion(row, encode(task, row))
     except DataError as error:
-        return Encoded(row, error=str(error))
+        return Conversion(row, error=str(error))
 
 
-def report(task: Task, results: Iterable[Encoded], as_json: bool) -> None:
-    """Each row as it comes; a failure at the end if any row failed."""
-    failed = number = 0
-    for number, result in enumerate(results, 1):
-        failed += result.error is not None
-        if as_json:
-            click.echo(json.dumps(result.to_json()))
-        else:
-            show_row(number, result)
-    refuse_failures(task, failed, number)
-
-
-def refuse_failures(task: Task, failed: int, total: int) -> None:
-    if failed:
-        raise DataError(f"{failed} of {total} rows could not become examples of {task.name!r}")
-
-
-def show_task(task: Task, data: str | None, role: str | None, n: int, as_json: bool) -> None:
+def show_task(task: Task, data: str | None, role: str | None, n: int, as_json: bool) -> list[Conversion]:
     """The task's facts, then the first rows of a split. The demo is the default: it needs no network."""
     from glue_harness.data import load
 
-    where = "demo" if data is None else data
-    asked = data is not None or role
-    rows = load(task, role or next(iter(task.splits)), where) if asked or task.demo else None
-    sample = [encoded(task, row) for row in islice(rows or (), n)]
-    if as_json:
-        pairs = [{"row": result.row, "texts": result.to_json()} for result in sample]
-        click.echo(json.dumps({**facts_of(task), "data": rows and rows.to_record(), "sample": pairs}, indent=2))
-    else:
-        show_facts(task)
-        show_sample(rows, sample, synthetic=data is None)
-    refuse_failures(task, sum(result.error is not None for result in sample), len(sample))
-
-
-def show_sample(rows: Rows | None, sample: Sequence[Encoded], *, synthetic: bool) -> None:
-    from glue_harness.report.console import say
-
-    say()
-    if rows is None:
-        say("no rows to show: this task has no demo, name --data hub or --data DIR", style="dim")
-        return
-    remark = " (synthetic; real rows: --data hub or --data DIR)" if synthetic else ""
-    source = f"{len(sample)} of {len(rows):,} {rows.split} rows of {rows.origin}{remark}"
-    say("; ".join((source, *rows.notes)), style="dim")
-    for number, result in enumerate(sample, 1):
-        show_row(number, result)
-
-
-def facts_of(task: Task) -> dict[str, Any]:
-    from glue_harness.cli.tasks import summary
-
     source = task.source
-    folder = Path(source.folder)
-    return {
+    files = {split: [(Path(source.folder) / name).as_posix() for name in f.names] for split, f in source.files.items()}
+    facts = {
         **summary(task),
         "fields": list(task.columns),
         "labels": list(task.labels),
         "splits": dict(task.splits),
         "hub": {"id": source.hub, "config": source.config, "revision": source.revision},
-        "files": {split: [(folder / name).as_posix() for name in file.names] for split, file in source.files.items()},
+        "files": files,
         "task_file": task.file and str(task.file),
     }
+    rows = None
+    if data is not None or role or task.demo:
+        rows = load(task, role or next(iter(task.splits)), "demo" if data is None else data)
+    sample = [converted(task, lambda row=row: row) for row in islice(rows or (), n)]
+    facts["data"] = rows and rows.to_record()
+    facts["sample"] = [{"row": one.row, "texts": one.to_json()} for one in sample]
+
+    def drawn() -> Shown:
+        yield from drawn_facts(task, facts)
+        if rows is None:
+            yield "no rows to show: this task has no demo, name --data hub or --data DIR", "dim"
+            return
+        remark = " (synthetic; real rows: --data hub or --data DIR)" if data is None else ""
+        origin = f"{len(sample)} of {len(rows):,} {rows.split} rows of {rows.origin}{remark}"
+        yield "; ".join((origin, *rows.notes)), "dim"
+        for number, conversion in enumerate(sample, 1):
+            yield from drawn_row(number, conversion)
+
+    emit(as_json, facts, drawn(), indent=2)
+    return sample
 
 
-def show_facts(task: Task) -> None:
-    from glue_harness.report.console import say
-
-    say(" ".join((task.name, *([f"({task.title})"] if task.title else []))), style="bold")
-    show_pairs({key: value for key, value in fact_texts(task).items() if value})
-
-
-def fact_texts(task: Task) -> dict[str, str]:
-    source, facts = task.source, facts_of(task)
+def drawn_facts(task: Task, facts: Mapping[str, Any]) -> Shown:
+    splits = []
+    for role, split in task.splits.items():
+        name, rows = role if role == split else f"{role} ({split})", facts["rows"][role]
+        splits.append(f"{name} {rows:,}" if rows else name)
+    hub, config, revision = facts["hub"].values()
+    at = f"at {revision[:7]}" if revision else "at its newest revision"
     files = (" or ".join(facts["files"][split]) for split in task.splits.values() if split in facts["files"])
-    revision = f"at {source.revision[:7]}" if source.revision else "at its newest revision"
-    return {
+    texts = {
         "suite": f"{task.suite}, {task.part}",
         "kind": task.kind,
         "fields": ", ".join(task.columns),
@@ -178,42 +153,36 @@ def fact_texts(task: Task) -> dict[str, str]:
         "metrics": ", ".join(task.keys) or "none",
         "scored as": ", ".join(task.scored_by),
         "also called": ", ".join(task.aliases),
-        "rows": ", ".join(split_text(role, split, source.rows.get(split)) for role, split in task.splits.items()),
-        "Hub": source.hub and " ".join(filter(None, (source.hub, source.config, revision))),
+        "rows": ", ".join(splits),
+        "Hub": hub and " ".join(filter(None, (hub, config, at))),
         "files": ", ".join(files),
-        "task file": facts["task_file"] or "",
+        "task file": facts["task_file"],
     }
+    yield f"{task.name} ({task.title})" if task.title else task.name, "bold"
+    yield grid({name: text for name, text in texts.items() if text})
+    yield ""
 
 
-def split_text(role: str, split: str, rows: int | None) -> str:
-    name = role if role == split else f"{role} ({split})"
-    return f"{name} {rows:,}" if rows else name
+def drawn_row(number: int, conversion: Conversion) -> Shown:
+    yield ""
+    yield f"row {number}", "bold"
+    yield grid({name: value if isinstance(value, str) else json.dumps(value) for name, value in conversion.row.items()})
+    if conversion.error is not None:
+        yield f"  error: {conversion.error}", "red"
+    elif not conversion.texts:
+        yield "  dropped: T5 makes no example of it", "dim"
+    for text in conversion.texts:
+        yield grid({"inputs": text.inputs, "target": text.target}, "green")
 
 
-def show_row(number: int, result: Encoded) -> None:
-    from glue_harness.report.console import say
-
-    say()
-    say(f"row {number}", style="bold")
-    show_pairs({column: value if isinstance(value, str) else json.dumps(value) for column, value in result.row.items()})
-    if result.error is not None:
-        say(f"  error: {result.error}", style="red")
-    elif not result.texts:
-        say("  dropped: T5 makes no example of it", style="dim")
-    for text in result.texts:
-        show_pairs({"inputs": text.inputs, "target": text.target}, style="green")
-
-
-def show_pairs(pairs: dict[str, str], style: str = "") -> None:
+def grid(pairs: Mapping[str, str], style: str = "") -> Table:
     """Names and values in two columns; a long value stays in its own."""
     from rich.table import Table
     from rich.text import Text as Cell
 
-    from glue_harness.report.console import printable, show
-
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=13, justify="right", style="dim")
-    grid.add_column(overflow="fold")
+    made = Table.grid(padding=(0, 1))
+    made.add_column(width=13, justify="right", style="dim")
+    made.add_column(overflow="fold")
     for key, value in pairs.items():
-        grid.add_row(Cell(printable(key)), Cell(printable(value), style=style))
-    show(grid)
+        made.add_row(Cell(printable(key)), Cell(printable(value), style=style))
+    return made
