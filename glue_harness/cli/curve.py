@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from glue_harness.cli.options import json_option, open_registry, results_option, split_names, task_folders_option
+from glue_harness.cli.streams import Shown, emit
 from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.core.plan import plan_from
+from glue_harness.core.writing import write_atomic
+from glue_harness.report.console import console, note
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from glue_harness.core.record import Record
     from glue_harness.report.comparison import Side
     from glue_harness.report.curves import Chart
     from glue_harness.runs.store import Store
-    from glue_harness.suite.registry import Registry
 
 AXES = ("examples", "steps")
 
@@ -54,8 +56,7 @@ def command(
     glue curve results/*-rte-* --against examples
     glue curve RUN RUN --task mnli,rte --out curve.svg
     """
-    from glue_harness.core.writing import json_text, write_atomic
-    from glue_harness.report.console import note
+    from glue_harness.report.curves import against_examples, against_steps, losses
     from glue_harness.runs.store import Store
 
     if not runs:
@@ -65,16 +66,18 @@ def command(
 
         image.check(out.suffix.lower())
     registry, store = open_registry(task_folders), Store(results)
-    for name in split_names(names):
+    tasks = split_names(names)
+    for name in tasks:
         registry.task(name)
     sides = sides_of(runs, store)
-    charts = charts_of(sides, store, registry, split_names(names), against)
+    if (against or AXES[len({side.plan.train_limit for side in sides}) == 1]) == "examples":
+        charts = against_examples(sides, registry, tasks)
+    else:
+        charts = against_steps(sides, registry, tasks) + losses(sides, store, registry, tasks)
     if not charts:
         raise GlueError("nothing to draw: these runs have no scores" + (" of these tasks" if names else ""))
-    if as_json:
-        click.echo(json_text({"charts": [as_values(chart) for chart in charts]}))
-    else:
-        print_charts(charts)
+    facts = [{"title": chart.title, "x": chart.x, "y": chart.y, "lines": chart.lines} for chart in charts]
+    emit(as_json, {"charts": facts}, drawn(charts))
     if out:
         write_atomic(out, image.render(charts, out.suffix.lower()))
         note(f"wrote {out}")
@@ -82,7 +85,6 @@ def command(
 
 def sides_of(names: Sequence[str], store: Store) -> list[Side]:
     """Runs that repeat a plan with other seeds are one side."""
-    from glue_harness.core.plan import plan_from
     from glue_harness.report.comparison import Side
 
     everything = store.load_all()[0]
@@ -96,27 +98,9 @@ def sides_of(names: Sequence[str], store: Store) -> list[Side]:
     ]
 
 
-def charts_of(
-    sides: Sequence[Side], store: Store, registry: Registry, tasks: Sequence[str], against: str | None
-) -> list[Chart]:
-    from glue_harness.report.curves import against_examples, against_steps, losses
-
-    limits = {side.plan.train_limit for side in sides}
-    if (against or AXES[len(limits) == 1]) == "examples":
-        return against_examples(sides, registry, tasks)
-    return against_steps(sides, registry, tasks) + losses(sides, store, registry, tasks)
-
-
-def as_values(chart: Chart) -> dict[str, object]:
-    lines = [{"label": line.label, "points": [point._asdict() for point in line.points]} for line in chart.lines]
-    return {"title": chart.title, "x": chart.x, "y": chart.y, "lines": lines}
-
-
-def print_charts(charts: Sequence[Chart]) -> None:
-    from glue_harness.report.console import console
+def drawn(charts: Sequence[Chart]) -> Shown:
     from glue_harness.report.plots.terminal import draw
 
     for chart in charts:
-        for line in draw(chart, min(console().width, 100)):
-            console().print(line, no_wrap=True, overflow="crop")
-        console().print()
+        yield from draw(chart, min(console().width, 100))
+        yield ""

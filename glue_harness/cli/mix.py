@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,18 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from glue_harness.cli.options import json_option, open_registry, pair, plan_option, split_names, task_folders_option
+from glue_harness.cli.streams import Shown, emit
 from glue_harness.core.errors import UsageError, unknown
+from glue_harness.core.plan import Plan, plan_from
+from glue_harness.core.reading import json_value, read_small
+from glue_harness.report.console import note, or_dash, table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from glue_harness.core.plan import Plan
-    from glue_harness.data.mixing import Rates
+    from glue_harness.data.mixing import Rates, Share
     from glue_harness.suite.registry import Registry
 
 LARGEST_SIZES = 2**20  # bytes of the file that tells them
 MOST = 10**15  # examples of a task: beyond any data set, and exact as a float
-ORIGIN = "examples: official counts, nothing was read; with --data DIR, what the rows become is counted"
+OFFICIAL = "examples: official counts, nothing was read; with --data DIR, what the rows become is counted"
 
 
 class Mix(NamedTuple):
@@ -74,7 +76,7 @@ def command(
     glue mix --mixture t5:all_proportional --limit 524288
     glue mix --sizes sizes.json --mixing temperature --temperature 4 --json
     """
-    from glue_harness.report.console import note
+    from glue_harness.data.mixing import shares
 
     given = {key: value for key, value in options.items() if value is not None}
     if rates:
@@ -99,22 +101,47 @@ def command(
     else:
         raise UsageError("nothing to mix: name tasks with --task, a mixture with --mixture, or give --sizes FILE")
     planned = not file or not given.keys().isdisjoint(("steps", "batch_size"))
-    (print_json if as_json else print_table)(mix, planned)
+    drawn = shares(mix.sizes, mix.rates, mix.plan.steps * mix.plan.batch_size)
+    names = {"rates": "rate", "probabilities": "probability"}
+    names |= {"examples": "examples", "epochs": "epochs"} if planned else {}
+    facts = {key: {task: getattr(share, name) for task, share in drawn.items()} for key, name in names.items()}
+    emit(as_json, facts, shown(mix.plan, drawn, planned))
     for text in mix.notes:
         note(text)
+
+
+def shown(plan: Plan, drawn: Mapping[str, Share], planned: bool) -> Shown:
+    columns = ("task", "examples", "rate", "share", "drawn", "epochs")[: 6 if planned else 4]
+    title = f"{plan.steps:,} steps of {plan.batch_size:,} examples" if planned else ""
+    rows = []
+    for task, (size, rate, probability, examples, epochs) in drawn.items():
+        cells = (f"{rate:,.6g}", f"{probability:.2%}", f"{examples:,.0f}", or_dash(epochs, ".2f"))
+        rows.append((task, or_dash(size, ","), *(cells if rate else ("only scored", "-", "-", "-")))[: len(columns)])
+    yield table(columns, rows, title=title, right=columns[1:])
+
+
+def plan_of(names: tuple[str, ...], given: dict[str, Any], unlimited: bool) -> Plan:
+    """The plan that checks these settings. Proportional mixing and temperature mixing are one formula.
+
+    T5's function has no limit unless it is given, and takes 0 for none.
+    """
+    if unlimited:
+        given = {**given, "limit": given.get("limit") or None}
+    if given.get("mixing", "proportional") == "proportional":
+        given = {**given, "mixing": "temperature"}
+    return plan_from({"tasks": names, **given})
 
 
 def of_sizes(sizes: Mapping[str, float], given: dict[str, Any], scale: float) -> Mix:
     """T5's formula by itself: no run, so no default limit, and a temperature goes with any size-based mixing."""
     from glue_harness.data.mixing import rates
 
-    plan = plan_of(tuple(sizes), unlimited(given))
+    plan = plan_of(tuple(sizes), given, unlimited=True)
     return Mix(plan, sizes, rates(plan.mixing, sizes, plan.limit, plan.temperature, scale, plan.rates))
 
 
 def of_tasks(names: tuple[str, ...], given: dict[str, Any], registry: Registry) -> Mix:
     """The mix of a run with these settings."""
-    from glue_harness.core.plan import plan_from
     from glue_harness.data import training_size
     from glue_harness.lab.request import left_out, rates, select
 
@@ -123,8 +150,7 @@ def of_tasks(names: tuple[str, ...], given: dict[str, Any], registry: Registry) 
     sizes = {task.name: training_size(task, plan.data, plan.revision) for task in selected if "train" in task.splits}
     found = rates(plan, registry, sizes)
     notes = [f"{task.name} has no train split: it is only scored" for task in selected if task.name not in sizes]
-    notes += left_out(plan, registry, selected)
-    return Mix(plan, sizes, found, (*notes, origin(plan)))
+    return Mix(plan, sizes, found, (*notes, *left_out(plan, registry, selected), origin(plan)))
 
 
 def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[str, float], registry: Registry) -> Mix:
@@ -139,10 +165,9 @@ def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[st
         if name not in NAMES and name not in tasks:
             raise unknown("mixture or task", name, [*SHORT, *NAMES, *registry.tasks])
     members = mixture(texts[0]) if texts[0] in NAMES and len(texts) == 1 else weights
-    plan = plan_of(tuple(members), unlimited(given) if sizes else given)
-    size_rate = SizeRate(plan.limit, plan.temperature)
-
+    plan = plan_of(tuple(members), given, unlimited=bool(sizes))
     known = {**SIZES, **sizes} if plan.data == "hub" else sizes
+    size_rate = SizeRate(plan.limit, plan.temperature)
 
     @cache
     def size(name: str) -> float | None:
@@ -151,8 +176,7 @@ def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[st
         return training_size(tasks[name], plan.data, plan.revision) if "train" in tasks[name].splits else 0
 
     def rate_of(name: str) -> float:
-        n = size(name)
-        if n is None:
+        if (n := size(name)) is None:
             raise UsageError(f"how many training examples has {name!r}? Say it in --sizes FILE")
         return size_rate(n)
 
@@ -160,28 +184,12 @@ def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[st
     return Mix(plan, {name: size(name) for name in found}, found, () if sizes else (origin(plan),))
 
 
-def unlimited(given: dict[str, Any]) -> dict[str, Any]:
-    """T5's function has no limit unless it is given, and takes 0 for none."""
-    return {**given, "limit": given.get("limit") or None}
-
-
-def plan_of(names: tuple[str, ...], given: dict[str, Any]) -> Plan:
-    """The plan that checks these settings. Proportional mixing and temperature mixing are one formula."""
-    from glue_harness.core.plan import plan_from
-
-    if given.get("mixing", "proportional") == "proportional":
-        given = {**given, "mixing": "temperature"}
-    return plan_from({"tasks": names, **given})
-
-
 def origin(plan: Plan) -> str:
-    return ORIGIN if plan.data == "hub" else f"examples: counted in --data {plan.data}"
+    return OFFICIAL if plan.data == "hub" else f"examples: counted in --data {plan.data}"
 
 
 def read_sizes(file: Path) -> dict[str, float]:
     """Task -> training examples, from a JSON file."""
-    from glue_harness.core.reading import json_value, read_small
-
     where = f"--sizes {str(file)!r}"
     try:
         with open(file, "rb") as content:
@@ -196,31 +204,3 @@ def read_sizes(file: Path) -> dict[str, float]:
         if isinstance(n, bool) or not isinstance(n, int | float) or not 0 <= n <= MOST:
             raise UsageError(f"{where}: {task!r} must be a number of examples from 0 to {MOST:.0e}, not {str(n)[:40]}")
     return sizes
-
-
-def print_json(mix: Mix, planned: bool) -> None:
-    from glue_harness.core.writing import json_text
-    from glue_harness.data.mixing import shares
-
-    found = shares(mix.sizes, mix.rates, mix.plan.steps * mix.plan.batch_size)
-    columns = {"rates": "rate", "probabilities": "probability"}
-    if planned:
-        columns |= {"examples": "examples", "epochs": "epochs"}
-    values = {key: {task: getattr(share, name) for task, share in found.items()} for key, name in columns.items()}
-    click.echo(json_text(values))
-
-
-def print_table(mix: Mix, planned: bool) -> None:
-    from glue_harness.data.mixing import shares
-    from glue_harness.report.console import show, table
-
-    plan = mix.plan
-    columns = ["task", "examples", "rate", "share", "drawn", "epochs"][: 6 if planned else 4]
-    title = f"{plan.steps:,} steps of {plan.batch_size:,} examples" if planned else ""
-    rows = []
-    for task, share in shares(mix.sizes, mix.rates, plan.steps * plan.batch_size).items():
-        size = "-" if share.rows is None else f"{share.rows:,}"
-        epochs = "-" if share.epochs is None else f"{share.epochs:.2f}"
-        trained = (f"{share.rate:,.6g}", f"{share.probability:.2%}", f"{share.examples:,.0f}", epochs)
-        rows.append([task, size, *(trained if share.rate else ("only scored", "-", "-", "-"))][: len(columns)])
-    show(table(columns, rows, title=title, right=columns[1:]))
