@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from glue_harness.cli.options import leaderboards_folder, open_registry, results_option, task_folders_option
+from glue_harness.cli.streams import Names
 from glue_harness.core.writing import write_atomic
 from glue_harness.report.console import TableColumn, is_narrow, note, or_dash, say, show, table_of
 
@@ -40,9 +41,7 @@ USUAL = ("csv", "md")
 )
 @results_option
 @task_folders_option
-def command(
-    suite: str, chosen: tuple[str, ...], published: bool, out: Path, results: Path, task_folders: tuple[str, ...]
-) -> None:
+def command(suite: str, chosen: Names, published: bool, out: Path, results: Path, task_folders: Names) -> None:
     """Rank the finished runs of a suite, and write the board to files.
 
     A row is a plan with all its seeds. Runs on demo data have a board of their own. Only rows that were scored on the

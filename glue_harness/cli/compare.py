@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glue_harness.cli.options import json_option, open_registry, results_option, task_folders_option
-from glue_harness.cli.streams import Shown, emit
+from glue_harness.cli.streams import Names, Shown, emit
 from glue_harness.core.errors import UsageError
 from glue_harness.report.console import TableColumn, or_dash, table, table_of
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @results_option
 @task_folders_option
 @json_option
-def command(runs: tuple[str, ...], transfer: bool, results: Path, task_folders: tuple[str, ...], as_json: bool) -> None:
+def command(runs: Names, transfer: bool, results: Path, task_folders: Names, as_json: bool) -> None:
     """Compare runs task by task, each to the first.
 
     A multi-task run beside runs of its tasks alone, in any order, gives what training together did to each task: gain,

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 import click
 
 from glue_harness.cli.options import json_option, open_registry, results_option, split_names, task_folders_option
-from glue_harness.cli.streams import Shown, emit
+from glue_harness.cli.streams import Names, Shown, emit
 from glue_harness.core.errors import GlueError, UsageError
-from glue_harness.core.plan import plan_from
 from glue_harness.core.writing import write_atomic
 from glue_harness.report.console import console, note
 
@@ -38,13 +37,7 @@ AXES = ("examples", "steps")
 @task_folders_option
 @json_option
 def command(
-    runs: tuple[str, ...],
-    names: tuple[str, ...],
-    against: str | None,
-    out: Path | None,
-    results: Path,
-    task_folders: tuple[str, ...],
-    as_json: bool,
+    runs: Names, names: Names, against: str | None, out: Path | None, results: Path, task_folders: Names, as_json: bool
 ) -> None:
     """Draw how scores grow with training examples or with steps, and how each task's loss falls.
 
@@ -85,17 +78,14 @@ def command(
 
 def sides_of(names: Sequence[str], store: Store) -> list[Side]:
     """Runs that repeat a plan with other seeds are one side."""
-    from glue_harness.report.comparison import Side
+    from glue_harness.report.comparison import Side, pick
 
     everything = store.load_all()[0]
     groups: dict[str, dict[int, Record]] = defaultdict(dict)
     for name in (part for text in names for part in text.split(",")):
-        repeats = [record for record in everything if record.digest == name and record.status == "finished"]
-        for record in repeats or [store.find(name.strip(), everything)]:
-            groups[record.digest][plan_from(record.plan).seed] = record
-    return [
-        Side(next(iter(group.values())).id, tuple(group[seed] for seed in sorted(group))) for group in groups.values()
-    ]
+        side = pick(store, name.strip(), everything)
+        groups[side.records[0].digest].update(zip(side.seeds, side.records, strict=True))
+    return [Side(digest, tuple(group[seed] for seed in sorted(group))) for digest, group in groups.items()]
 
 
 def drawn(charts: Sequence[Chart]) -> Shown:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from glue_harness.cli.options import json_option, open_registry, pair, plan_option, split_names, task_folders_option
-from glue_harness.cli.streams import Shown, emit
+from glue_harness.cli.streams import Names, Shown, emit
 from glue_harness.core.errors import UsageError, unknown
 from glue_harness.core.plan import Plan, plan_from
 from glue_harness.core.reading import json_value, read_small
@@ -59,12 +59,12 @@ class Mix(NamedTuple):
 @task_folders_option
 @json_option
 def command(
-    names: tuple[str, ...],
-    mixtures: tuple[str, ...],
+    names: Names,
+    mixtures: Names,
     file: Path | None,
     scale: float | None,
-    rates: tuple[str, ...],
-    task_folders: tuple[str, ...],
+    rates: Names,
+    task_folders: Names,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -76,6 +76,7 @@ def command(
     glue mix --mixture t5:all_proportional --limit 524288
     glue mix --sizes sizes.json --mixing temperature --temperature 4 --json
     """
+    from glue_harness.data.mixing import rates as formula
     from glue_harness.data.mixing import shares
 
     given = {key: value for key, value in options.items() if value is not None}
@@ -95,7 +96,9 @@ def command(
     if mixtures:
         mix = of_mixtures(mixtures, given, sizes, open_registry(task_folders))
     elif file:
-        mix = of_sizes(sizes, given, 1.0 if scale is None else scale)
+        plan = plan_of(tuple(sizes), given, unlimited=True)
+        scaled = scale if scale is not None else 1.0
+        mix = Mix(plan, sizes, formula(plan.mixing, sizes, plan.limit, plan.temperature, scaled, plan.rates))
     elif names:
         mix = of_tasks(tuple(split_names(names)), given, open_registry(task_folders))
     else:
@@ -108,6 +111,8 @@ def command(
     emit(as_json, facts, shown(mix.plan, drawn, planned))
     for text in mix.notes:
         note(text)
+    if not file:
+        note(OFFICIAL if mix.plan.data == "hub" else f"examples: counted in --data {mix.plan.data}")
 
 
 def shown(plan: Plan, drawn: Mapping[str, Share], planned: bool) -> Shown:
@@ -120,7 +125,7 @@ def shown(plan: Plan, drawn: Mapping[str, Share], planned: bool) -> Shown:
     yield table(columns, rows, title=title, right=columns[1:])
 
 
-def plan_of(names: tuple[str, ...], given: dict[str, Any], unlimited: bool) -> Plan:
+def plan_of(names: Names, given: dict[str, Any], unlimited: bool) -> Plan:
     """The plan that checks these settings. Proportional mixing and temperature mixing are one formula.
 
     T5's function has no limit unless it is given, and takes 0 for none.
@@ -132,15 +137,7 @@ def plan_of(names: tuple[str, ...], given: dict[str, Any], unlimited: bool) -> P
     return plan_from({"tasks": names, **given})
 
 
-def of_sizes(sizes: Mapping[str, float], given: dict[str, Any], scale: float) -> Mix:
-    """T5's formula by itself: no run, so no default limit, and a temperature goes with any size-based mixing."""
-    from glue_harness.data.mixing import rates
-
-    plan = plan_of(tuple(sizes), given, unlimited=True)
-    return Mix(plan, sizes, rates(plan.mixing, sizes, plan.limit, plan.temperature, scale, plan.rates))
-
-
-def of_tasks(names: tuple[str, ...], given: dict[str, Any], registry: Registry) -> Mix:
+def of_tasks(names: Names, given: dict[str, Any], registry: Registry) -> Mix:
     """The mix of a run with these settings."""
     from glue_harness.data import training_size
     from glue_harness.lab.request import left_out, rates, select
@@ -148,12 +145,11 @@ def of_tasks(names: tuple[str, ...], given: dict[str, Any], registry: Registry) 
     plan = plan_from({"tasks": names, **given})
     selected = select(plan, registry)
     sizes = {task.name: training_size(task, plan.data, plan.revision) for task in selected if "train" in task.splits}
-    found = rates(plan, registry, sizes)
     notes = [f"{task.name} has no train split: it is only scored" for task in selected if task.name not in sizes]
-    return Mix(plan, sizes, found, (*notes, *left_out(plan, registry, selected), origin(plan)))
+    return Mix(plan, sizes, rates(plan, registry, sizes), (*notes, *left_out(plan, registry, selected)))
 
 
-def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[str, float], registry: Registry) -> Mix:
+def of_mixtures(texts: Names, given: dict[str, Any], sizes: Mapping[str, float], registry: Registry) -> Mix:
     """T5's mixtures. As there, what has no train split drops out after the rates are computed."""
     from glue_harness.data import training_size
     from glue_harness.data.mixing import SizeRate
@@ -181,11 +177,7 @@ def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[st
         return size_rate(n)
 
     found = {name: rate if size(name) != 0 else 0.0 for name, rate in rates(members, rate_of).items()}
-    return Mix(plan, {name: size(name) for name in found}, found, () if sizes else (origin(plan),))
-
-
-def origin(plan: Plan) -> str:
-    return OFFICIAL if plan.data == "hub" else f"examples: counted in --data {plan.data}"
+    return Mix(plan, {name: size(name) for name in found}, found)
 
 
 def read_sizes(file: Path) -> dict[str, float]:

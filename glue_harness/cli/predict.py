@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from glue_harness.cli.options import json_option, open_registry, results_option, task_folders_option
-from glue_harness.cli.streams import Shown, emit, read_file
+from glue_harness.cli.streams import Names, Shown, emit, read_file
 from glue_harness.core.errors import RowError, UsageError
 from glue_harness.core.task import Example, Prediction, Task
 from glue_harness.report.console import note, table
@@ -54,13 +54,7 @@ class Asking(click.Command):
 @task_folders_option
 @json_option
 def command(
-    run: str,
-    task_name: str,
-    file: str | None,
-    results: Path,
-    task_folders: tuple[str, ...],
-    as_json: bool,
-    **given: str | None,
+    run: str, task_name: str, file: str | None, results: Path, task_folders: Names, as_json: bool, **given: str | None
 ) -> None:
     """Answer input of your own with a run's model, at the step that was best for the task.
 

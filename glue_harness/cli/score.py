@@ -9,7 +9,7 @@ from functools import partial
 import click
 
 from glue_harness.cli.options import json_option, open_registry, task_folders_option
-from glue_harness.cli.streams import Shown, emit, read_file
+from glue_harness.cli.streams import Names, Shown, emit, read_file
 from glue_harness.core.task import Prediction, Task
 from glue_harness.report.console import table
 
@@ -22,7 +22,7 @@ LONGEST = 60  # characters of each
 @click.argument("file", metavar="FILE")
 @task_folders_option
 @json_option
-def command(task_name: str, file: str, task_folders: tuple[str, ...], as_json: bool) -> None:
+def command(task_name: str, file: str, task_folders: Names, as_json: bool) -> None:
     """Score answers: FILE holds a line {"target": ..., "prediction": ...} for each; - reads stdin.
 
     \b

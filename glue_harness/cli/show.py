@@ -4,38 +4,27 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from glue_harness.cli.options import json_option, open_registry, task_folders_option
-from glue_harness.cli.streams import Shown, emit
+from glue_harness.cli.streams import Names, Shown, emit
 from glue_harness.cli.tasks import summary
 from glue_harness.core.errors import DataError, UsageError
-from glue_harness.core.task import Row, Task, Text
+from glue_harness.core.task import Row, Task
 from glue_harness.report.console import printable
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from glue_harness.data import Rows
+
 SHOWN = 3
-
-
-class Conversion(NamedTuple):
-    """A raw row and the texts that it becomes, or why it becomes nothing."""
-
-    row: Row
-    texts: Sequence[Text] = ()
-    error: str | None = None
-
-    def to_json(self) -> Any:
-        if self.error is not None:
-            return {"error": self.error}
-        return [{"inputs": text.inputs, "targets": text.target} for text in self.texts]
 
 
 @click.command()
@@ -52,7 +41,7 @@ def command(
     split: str | None,
     n: int | None,
     file: BinaryIO | None,
-    task_folders: tuple[str, ...],
+    task_folders: Names,
     as_json: bool,
 ) -> None:
     """Show a task: fields, labels, metrics, and rows before and after they become text-to-text.
@@ -67,81 +56,69 @@ def command(
     """
     task = open_registry(task_folders).task(name)
     if file is None:
-        conversions = show_task(task, data, split, SHOWN if n is None else n, as_json)
+        shown = show_task(task, data, split, SHOWN if n is None else n, as_json)
     elif data is not None or split:
         raise UsageError("--rows brings its own rows: leave out --data and --split")
     else:
-        conversions = show_lines(task, file, n if as_json or n is not None else SHOWN, as_json)
-    failed = Counter(conversion.error is not None for conversion in conversions)
+        shown = show_lines(task, file, n if as_json or n is not None else SHOWN, as_json)
+    failed = Counter(isinstance(fact["texts"], dict) for fact in shown)
     if failed[True]:
         raise DataError(f"{failed[True]} of {failed.total()} rows could not become examples of {task.name!r}")
 
 
-def show_lines(task: Task, lines: BinaryIO, n: int | None, as_json: bool) -> Iterator[Conversion]:
+def converted(task: Task, read: Callable[[], Row]) -> dict[str, Any]:
+    """A raw row and the texts that it becomes, or why it becomes nothing, as JSON has them."""
+    from glue_harness.data.checks import encode
+
+    fact: dict[str, Any] = {"row": {}}
+    try:
+        fact["row"] = read()
+        fact["texts"] = [{"inputs": text.inputs, "targets": text.target} for text in encode(task, fact["row"])]
+    except DataError as error:
+        fact["texts"] = {"error": str(error)}
+    return fact
+
+
+def show_lines(task: Task, lines: BinaryIO, n: int | None, as_json: bool) -> Iterator[dict[str, Any]]:
     """Shows the rows of a file of JSON lines one at a time, so that a pipe can be read while it is written."""
     from glue_harness.core.reading import lines_of
     from glue_harness.data.lines import json_object
 
     rows = (partial(json_object, line, f"line {k}") for k, line in lines_of(lines, "rows") if line.strip())
     for number, read in enumerate(islice(rows, n), 1):
-        conversion = converted(task, read)
-        emit(as_json, conversion.to_json(), drawn_row(number, conversion))
-        yield conversion
+        fact = converted(task, read)
+        emit(as_json, fact["texts"], drawn_row(number, fact))
+        yield fact
 
 
-def converted(task: Task, read: Callable[[], Row]) -> Conversion:
-    from glue_harness.data.checks import encode
-
-    row: Row = {}
-    try:
-        row = read()
-        return Conversion(row, encode(task, row))
-    except DataError as error:
-        return Conversion(row, error=str(error))
-
-
-def show_task(task: Task, data: str | None, role: str | None, n: int, as_json: bool) -> list[Conversion]:
+def show_task(task: Task, data: str | None, role: str | None, n: int, as_json: bool) -> list[dict[str, Any]]:
     """The task's facts, then the first rows of a split. The demo is the default: it needs no network."""
     from glue_harness.data import load
 
+    rows = None
+    if data is not None or role or task.demo:
+        rows = load(task, role or next(iter(task.splits)), "demo" if data is None else data)
     source = task.source
-    files = {split: [(Path(source.folder) / name).as_posix() for name in f.names] for split, f in source.files.items()}
     facts = {
         **summary(task),
         "fields": list(task.columns),
         "labels": list(task.labels),
         "splits": dict(task.splits),
         "hub": {"id": source.hub, "config": source.config, "revision": source.revision},
-        "files": files,
+        "files": {split: [(Path(source.folder) / n).as_posix() for n in f.names] for split, f in source.files.items()},
         "task_file": task.file and str(task.file),
+        "data": rows and rows.to_record(),
+        "sample": [converted(task, lambda row=row: row) for row in islice(rows or (), n)],
     }
-    rows = None
-    if data is not None or role or task.demo:
-        rows = load(task, role or next(iter(task.splits)), "demo" if data is None else data)
-    sample = [converted(task, lambda row=row: row) for row in islice(rows or (), n)]
-    facts["data"] = rows and rows.to_record()
-    facts["sample"] = [{"row": one.row, "texts": one.to_json()} for one in sample]
-
-    def drawn() -> Shown:
-        yield from drawn_facts(task, facts)
-        if rows is None:
-            yield "no rows to show: this task has no demo, name --data hub or --data DIR", "dim"
-            return
-        remark = " (synthetic; real rows: --data hub or --data DIR)" if data is None else ""
-        origin = f"{len(sample)} of {len(rows):,} {rows.split} rows of {rows.origin}{remark}"
-        yield "; ".join((origin, *rows.notes)), "dim"
-        for number, conversion in enumerate(sample, 1):
-            yield from drawn_row(number, conversion)
-
-    emit(as_json, facts, drawn(), indent=2)
-    return sample
+    emit(as_json, facts, drawn_task(task, facts, rows, synthetic=data is None), indent=2)
+    return facts["sample"]
 
 
-def drawn_facts(task: Task, facts: Mapping[str, Any]) -> Shown:
+def drawn_task(task: Task, facts: Mapping[str, Any], rows: Rows | None, *, synthetic: bool) -> Shown:
     splits = []
     for role, split in task.splits.items():
-        name, rows = role if role == split else f"{role} ({split})", facts["rows"][role]
-        splits.append(f"{name} {rows:,}" if rows else name)
+        name, count = role if role == split else f"{role} ({split})", facts["rows"][role]
+        splits.append(f"{name} {count:,}" if count else name)
     hub, config, revision = facts["hub"].values()
     at = f"at {revision[:7]}" if revision else "at its newest revision"
     files = (" or ".join(facts["files"][split]) for split in task.splits.values() if split in facts["files"])
@@ -161,28 +138,37 @@ def drawn_facts(task: Task, facts: Mapping[str, Any]) -> Shown:
     yield f"{task.name} ({task.title})" if task.title else task.name, "bold"
     yield grid({name: text for name, text in texts.items() if text})
     yield ""
+    if rows is None:
+        yield "no rows to show: this task has no demo, name --data hub or --data DIR", "dim"
+        return
+    remark = " (synthetic; real rows: --data hub or --data DIR)" if synthetic else ""
+    origin = f"{len(facts['sample'])} of {len(rows):,} {rows.split} rows of {rows.origin}{remark}"
+    yield "; ".join((origin, *rows.notes)), "dim"
+    for number, fact in enumerate(facts["sample"], 1):
+        yield from drawn_row(number, fact)
 
 
-def drawn_row(number: int, conversion: Conversion) -> Shown:
+def drawn_row(number: int, fact: Mapping[str, Any]) -> Shown:
     yield ""
     yield f"row {number}", "bold"
-    yield grid({name: value if isinstance(value, str) else json.dumps(value) for name, value in conversion.row.items()})
-    if conversion.error is not None:
-        yield f"  error: {conversion.error}", "red"
-    elif not conversion.texts:
+    yield grid({name: value if isinstance(value, str) else json.dumps(value) for name, value in fact["row"].items()})
+    if isinstance(fact["texts"], dict):
+        yield f"  error: {fact['texts']['error']}", "red"
+        return
+    if not fact["texts"]:
         yield "  dropped: T5 makes no example of it", "dim"
-    for text in conversion.texts:
-        yield grid({"inputs": text.inputs, "target": text.target}, "green")
+    for text in fact["texts"]:
+        yield grid({"inputs": text["inputs"], "target": text["targets"]}, "green")
 
 
 def grid(pairs: Mapping[str, str], style: str = "") -> Table:
     """Names and values in two columns; a long value stays in its own."""
     from rich.table import Table
-    from rich.text import Text as Cell
+    from rich.text import Text
 
     made = Table.grid(padding=(0, 1))
     made.add_column(width=13, justify="right", style="dim")
     made.add_column(overflow="fold")
     for key, value in pairs.items():
-        made.add_row(Cell(printable(key)), Cell(printable(value), style=style))
+        made.add_row(Text(printable(key)), Text(printable(value), style=style))
     return made

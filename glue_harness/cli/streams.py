@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import is_dataclass
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import click
 
@@ -14,7 +14,7 @@ from glue_harness.core.writing import json_text
 from glue_harness.report.console import say, show
 
 Shown = Iterator[Any]  # tables, texts, or a text and its style: a generator, so that nothing is drawn for a program
-Content = TypeVar("Content")
+Names = tuple[str, ...]  # what an option that can be repeated was given
 
 
 def emit(as_json: bool, facts: Any, shown: Shown, *, indent: int | None = None, by_line: bool = False) -> None:
@@ -43,7 +43,7 @@ def plain(value: Any) -> Any:
     return [plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def read_file(file: str, read: Callable[[BinaryIO, str], Content]) -> Content:
+def read_file(file: str, read: Callable[[BinaryIO, str], Any]) -> Any:
     """What `read` makes of a file and its name; - is stdin."""
     if file == "-":
         return read(sys.stdin.buffer, "stdin")

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from glue_harness.cli.options import data_option, json_option, open_registry, task_folders_option
-from glue_harness.cli.streams import Shown, emit
+from glue_harness.cli.streams import Names, Shown, emit
 from glue_harness.core.errors import unknown
 from glue_harness.core.task import Task
 from glue_harness.report.console import TableColumn, table_of
@@ -18,7 +18,7 @@ from glue_harness.report.console import TableColumn, table_of
 @data_option()
 @task_folders_option
 @json_option
-def command(suite: str | None, data: str, task_folders: tuple[str, ...], as_json: bool) -> None:
+def command(suite: str | None, data: str, task_folders: Names, as_json: bool) -> None:
     """List the tasks: rows of the official splits, metrics, and whether the data is here.
 
     Dimmed tasks belong to no average: they are trained or scored on request. A narrow screen leaves out suite and kind.
