@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from functools import partial
 from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
@@ -17,8 +18,7 @@ from glue_harness.report.console import TableColumn, or_dash, table, table_of
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from glue_harness.report.board import Stat
-    from glue_harness.report.comparison import Comparison, Difference
+    from glue_harness.report.comparison import Comparison, Difference, Line
     from glue_harness.report.transfer import Effect, Transfer
 
 
@@ -100,12 +100,8 @@ def drawn_comparison(comparison: Comparison) -> Shown:
     rows = {"run": [side.name for side in sides], **facts, **comparison.settings}
     yield table(["", *letters], [[name.replace("_", " "), *map(setting, values)] for name, values in rows.items()])
     if comparison.lines:
-        places = range(len(sides))
-        scores = [
-            [line.label, *(cell(line.stats[k], line.differences[k], k in line.best) for k in places)]
-            for line in comparison.lines
-        ]
-        yield table(["task", *letters], scores, right=letters)
+        columns = [TableColumn(letter, partial(cell, place=place), right=True) for place, letter in enumerate(letters)]
+        yield table_of(comparison.lines, [TableColumn("task", lambda line: line.label), *columns])
         yield "* best; differences to A with 95 % interval, p after Holm's correction over all tests", "dim"
     else:
         yield "none of these runs has a score"
@@ -126,17 +122,18 @@ def setting(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int | float) else or_dash(value)
 
 
-def cell(stat: Stat | None, difference: Difference | None, is_best: bool) -> Text:
+def cell(line: Line, place: int) -> Text:
     """The value, and below it how far it is from the first run's."""
     from rich.text import Text
 
     from glue_harness.report.comparison import SIGNIFICANT
     from glue_harness.report.formats import written
 
-    if stat is None:
+    if line.stats[place] is None:
         return Text("-", style="dim")
-    text = Text(f"* {written(stat)}" if is_best else written(stat), style="bold" if is_best else "")
-    if difference:
+    mark, style = ("* ", "bold") if place in line.best else ("", "")
+    text = Text(mark + written(line.stats[place]), style=style)
+    if difference := line.differences[place]:
         is_sure = difference.p_holm is not None and difference.p_holm < SIGNIFICANT
         tested = "" if difference.p_holm is None else f" ({between(difference)}) {probability(difference)}"
         style = "not bold green" if is_sure else "not bold dim"

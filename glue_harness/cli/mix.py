@@ -96,18 +96,19 @@ def command(
     if mixtures:
         mix = of_mixtures(mixtures, given, sizes, open_registry(task_folders))
     elif file:
+        # T5's formula by itself: no run, so no default limit, and a temperature goes with any size-based mixing
         plan = plan_of(tuple(sizes), given, unlimited=True)
-        scaled = scale if scale is not None else 1.0
-        mix = Mix(plan, sizes, formula(plan.mixing, sizes, plan.limit, plan.temperature, scaled, plan.rates))
+        factor = 1.0 if scale is None else scale
+        mix = Mix(plan, sizes, formula(plan.mixing, sizes, plan.limit, plan.temperature, factor, plan.rates))
     elif names:
         mix = of_tasks(tuple(split_names(names)), given, open_registry(task_folders))
     else:
         raise UsageError("nothing to mix: name tasks with --task, a mixture with --mixture, or give --sizes FILE")
     planned = not file or not given.keys().isdisjoint(("steps", "batch_size"))
     drawn = shares(mix.sizes, mix.rates, mix.plan.steps * mix.plan.batch_size)
-    names = {"rates": "rate", "probabilities": "probability"}
-    names |= {"examples": "examples", "epochs": "epochs"} if planned else {}
-    facts = {key: {task: getattr(share, name) for task, share in drawn.items()} for key, name in names.items()}
+    fields = {"rates": "rate", "probabilities": "probability"}
+    fields |= {"examples": "examples", "epochs": "epochs"} if planned else {}
+    facts = {key: {task: getattr(share, name) for task, share in drawn.items()} for key, name in fields.items()}
     emit(as_json, facts, shown(mix.plan, drawn, planned))
     for text in mix.notes:
         note(text)
