@@ -17,24 +17,10 @@ import click
 
 from glue_harness import __version__
 from glue_harness.core.errors import GlueError, unknown
+from glue_harness.report.console import printable
 
-VERBS = (
-    "run",
-    "tasks",
-    "show",
-    "mix",
-    "score",
-    "compare",
-    "curve",
-    "board",
-    "predict",
-    "submit",
-    "demo",
-    "doctor",
-    "bench",
-    "reproduce",
-)
-
+VERBS = ("run", "tasks", "show", "mix", "score", "compare", "curve")
+VERBS += ("board", "predict", "submit", "demo", "doctor", "bench", "reproduce")
 MOST_TOLD = 2000  # characters of a message
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EPIPE)
 
@@ -55,13 +41,12 @@ class Verbs(click.Group):
         return command
 
 
-def _remember_debug(context: click.Context, parameter: click.Parameter, value: bool) -> None:
-    if value:
-        os.environ["GLUE_DEBUG"] = "1"
-
-
 DEBUG = click.Option(
-    ["--debug"], is_flag=True, expose_value=False, callback=_remember_debug, help="Show tracebacks of expected errors."
+    ["--debug"],
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, parameter, value: value and os.environ.update(GLUE_DEBUG="1"),
+    help="Show tracebacks of expected errors.",
 )
 
 
@@ -122,7 +107,10 @@ def stop_on_interrupt() -> list[int]:
 
 
 def stop(message: str, code: int) -> NoReturn:
-    print(f"glue: {told(message)}", file=sys.stderr)
+    """The line as a terminal can show it: what it quotes may be of any length and hold anything."""
+    if len(message) > MOST_TOLD:
+        message = f"{message[: MOST_TOLD // 2]} ... {message[-MOST_TOLD // 2 :]}"
+    print(f"glue: {printable(message)}", file=sys.stderr)
     try:
         sys.stdout.flush()
     except OSError:  # nobody can read it: python would complain at exit
@@ -130,31 +118,17 @@ def stop(message: str, code: int) -> NoReturn:
     sys.exit(code)
 
 
-def told(message: str) -> str:
-    """A message as a terminal can show it: what it quotes may be of any length and hold anything."""
-    from glue_harness.report.console import printable
-
-    if len(message) > MOST_TOLD:
-        message = f"{message[: MOST_TOLD // 2]} ... {message[-MOST_TOLD // 2 :]}"
-    return printable(message)
-
-
-def meant(error: click.ClickException) -> str:
-    """People type `glue run mnli` before they type `glue run --task mnli`."""
-    found = re.fullmatch(r"Got unexpected extra argument \((\S+)\)", error.format_message().rstrip("."))
-    if found and any("--task" in parameter.opts for parameter in error.ctx.command.params):
-        return f": tasks are named with --task {found[1]}"
-    return ""
-
-
 def explain(error: Exception) -> tuple[str, int]:
     """The line and the exit code for an expected failure; a bug is raised again, as a traceback."""
     if isinstance(error, GlueError):
         return str(error), error.exit_code
     if isinstance(error, click.ClickException):
-        context = getattr(error, "ctx", None)
-        where = f" (see {context.command_path} --help)" if context else ""
-        return error.format_message().rstrip(".") + meant(error) + where, error.exit_code
+        message, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
+        # people type `glue run mnli` before they type `glue run --task mnli`
+        extra = re.fullmatch(r"Got unexpected extra argument \((\S+)\)", message)
+        if extra and any("--task" in parameter.opts for parameter in context.command.params):
+            message += f": tasks are named with --task {extra[1]}"
+        return message + (f" (see {context.command_path} --help)" if context else ""), error.exit_code
     if isinstance(error, click.Abort):
         return "interrupted", 130
     if isinstance(error, OSError) and error.errno in UNWRITABLE:

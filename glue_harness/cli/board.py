@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from glue_harness.cli.options import leaderboards_folder, open_registry, results_option, task_folders_option
+from glue_harness.cli.streams import Names
+from glue_harness.core.writing import write_atomic
+from glue_harness.report.console import TableColumn, is_narrow, note, or_dash, say, show, table_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,7 +21,6 @@ if TYPE_CHECKING:
 
 TO_STDOUT = "json"  # for pipes; the other formats are files
 USUAL = ("csv", "md")
-PLACE = ("#", "average")
 
 
 @click.command()
@@ -38,9 +41,7 @@ PLACE = ("#", "average")
 )
 @results_option
 @task_folders_option
-def command(
-    suite: str, chosen: tuple[str, ...], published: bool, out: Path, results: Path, task_folders: tuple[str, ...]
-) -> None:
+def command(suite: str, chosen: Names, published: bool, out: Path, results: Path, task_folders: Names) -> None:
     """Rank the finished runs of a suite, and write the board to files.
 
     A row is a plan with all its seeds. Runs on demo data have a board of their own. Only rows that were scored on the
@@ -54,7 +55,6 @@ def command(
     """
     from glue_harness.report import formats
     from glue_harness.report.board import make_boards
-    from glue_harness.report.console import note
     from glue_harness.runs.store import Store
 
     for name in chosen:
@@ -68,30 +68,21 @@ def command(
         render = formats.renderer(TO_STDOUT)
         click.echo("[" + ",\n".join(render(board) for board in filled) + "]")
     else:
-        print_boards(boards)
+        for board in boards:
+            for made in drawn(board) if board.rows else ():
+                show(made)
+            for remark in board.notes:
+                say(remark, style="dim")
+            for run, reason in board.left_out:
+                note(f"{board.name} leaves out {run}: {reason}")
     if not filled:
-        note(
-            f"no finished run of {suite} in {str(results)!r}: make one with glue run --task {suite} --demo", style=None
-        )
+        remedy = f"make one with glue run --task {suite} --demo"
+        note(f"no finished run of {suite} in {str(results)!r}: {remedy}", style=None)
     for board in filled:
         write_files(board, [name for name in chosen or USUAL if name != TO_STDOUT], out)
 
 
-def print_boards(boards: Iterable[Board]) -> None:
-    from glue_harness.report.console import note, say, show
-
-    for board in boards:
-        for made in drawn(board) if board.rows else ():
-            show(made)
-        for remark in board.notes:
-            say(remark, style="dim")
-        for run, reason in board.left_out:
-            note(f"{board.name} leaves out {run}: {reason}")
-
-
 def write_files(board: Board, names: Iterable[str], folder: Path) -> None:
-    from glue_harness.core.writing import write_atomic
-    from glue_harness.report.console import note
     from glue_harness.report.formats import renderer
 
     for name in names:
@@ -102,42 +93,35 @@ def write_files(board: Board, names: Iterable[str], folder: Path) -> None:
 
 def drawn(board: Board) -> list[Table]:
     """The values of one task stand above each other, what a row is stands last: on a narrow screen in a table below."""
-    from glue_harness.report.console import is_narrow, table
-    from glue_harness.report.formats import written
+    from glue_harness.report.formats import mixing, written
 
-    groups: dict[str, list[Column]] = {}
+    def means(columns: Iterable[Column]) -> Callable[[Row], str]:
+        return lambda row: "\n".join(or_dash(v and v.mean, ".2f") for v in map(row.values.get, columns))
+
+    def described(row: Row) -> str:
+        if row.source != "run":
+            return f"{row.method}\npublished, {row.model}"
+        what = ", ".join(filter(None, (row.model, row.method, mixing(row))))
+        seeds = f"{row.seeds} seed{'s' if row.seeds > 1 else ''}"
+        return f"{what}\n{row.steps} steps, {seeds}, {row.data}\nplan {row.digest}, {row.invalid:.1f} % invalid"
+
+    groups = defaultdict(list)
     for column in board.columns:
-        groups.setdefault(column.group, []).append(column)
-    heads = [
-        "\n".join([group, *(column.label.removeprefix(group).strip(" -") for column in columns)]).strip()
+        groups[column.group].append(column)
+    place = [
+        TableColumn("#", lambda row: or_dash(row.rank), right=True, whole=True),
+        TableColumn("average", lambda row: written(row.average), right=True, whole=True),
+    ]
+    scores = [
+        TableColumn(
+            "\n".join([group, *(column.label.removeprefix(group).strip(" -") for column in columns)]).strip(),
+            means(columns),
+            right=True,
+            whole=True,
+        )
         for group, columns in groups.items()
     ]
-    numbers = [*PLACE, *heads]
-    places = [["-" if row.rank is None else row.rank, written(row.average)] for row in board.rows]
-    values = [
-        ["\n".join(_mean(row, column) for column in columns) for columns in groups.values()] for row in board.rows
-    ]
-    runs = [[described(row)] for row in board.rows]
+    run = TableColumn("run", described)
     if not is_narrow():
-        rows = [[*place, *of_tasks, *run] for place, of_tasks, run in zip(places, values, runs, strict=True)]
-        return [table([*numbers, "run"], rows, title=board.name, right=numbers, whole=numbers)]
-    scores, names = ([a + b for a, b in zip(places, part, strict=True)] for part in (values, runs))
-    return [
-        table(numbers, scores, title=board.name, right=numbers, whole=numbers),
-        table([*PLACE, "run"], names, right=PLACE, whole=PLACE),
-    ]
-
-
-def _mean(row: Row, column: Column) -> str:
-    return f"{row.values[column].mean:.2f}" if column in row.values else "-"
-
-
-def described(row: Row) -> str:
-    """What a row is, on a few short lines."""
-    from glue_harness.report.formats import mixing
-
-    if row.source != "run":
-        return f"{row.method}\npublished, {row.model}"
-    what = ", ".join(part for part in (row.model, row.method, mixing(row)) if part)
-    seeds = f"{row.seeds} seed{'s' if row.seeds > 1 else ''}"
-    return f"{what}\n{row.steps} steps, {seeds}, {row.data}\nplan {row.digest}, {row.invalid:.1f} % invalid"
+        return [table_of(board.rows, [*place, *scores, run], board.name)]
+    return [table_of(board.rows, [*place, *scores], board.name), table_of(board.rows, [*place, run])]

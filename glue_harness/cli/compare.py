@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
+from functools import partial
 from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
@@ -9,17 +11,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glue_harness.cli.options import json_option, open_registry, results_option, task_folders_option
+from glue_harness.cli.streams import Names, Shown, emit
 from glue_harness.core.errors import UsageError
+from glue_harness.report.console import TableColumn, or_dash, table, table_of
 
 if TYPE_CHECKING:
-    from rich.table import Table
     from rich.text import Text
 
-    from glue_harness.report.board import Stat
-    from glue_harness.report.comparison import Comparison, Difference
+    from glue_harness.report.comparison import Comparison, Difference, Line
     from glue_harness.report.transfer import Effect, Transfer
-COLUMNS = ("task", "alone", "together", "change", "95 % interval", "p", "epochs", "")
-NUMBERS = ("alone", "together", "change", "95 % interval", "p", "epochs")
 
 
 @click.command()
@@ -28,7 +28,7 @@ NUMBERS = ("alone", "together", "change", "95 % interval", "p", "epochs")
 @results_option
 @task_folders_option
 @json_option
-def command(runs: tuple[str, ...], transfer: bool, results: Path, task_folders: tuple[str, ...], as_json: bool) -> None:
+def command(runs: Names, transfer: bool, results: Path, task_folders: Names, as_json: bool) -> None:
     """Compare runs task by task, each to the first.
 
     A multi-task run beside runs of its tasks alone, in any order, gives what training together did to each task: gain,
@@ -44,9 +44,9 @@ def command(runs: tuple[str, ...], transfer: bool, results: Path, task_folders: 
     glue compare MULTI SINGLE SINGLE
     glue compare --transfer MULTI                 the runs of its tasks alone, with the same plan, are found
     """
+    from glue_harness.data.mixing import realised
+    from glue_harness.report import transfer as together
     from glue_harness.report.comparison import compare, pick
-    from glue_harness.report.transfer import arranged, find_alone
-    from glue_harness.report.transfer import transfer as transferred
     from glue_harness.runs.store import Store
 
     least = 1 if transfer else 2
@@ -56,181 +56,137 @@ def command(runs: tuple[str, ...], transfer: bool, results: Path, task_folders: 
     records, _ = store.summaries()
     sides = [pick(store, run, records) for run in runs]
     if transfer and len(sides) == 1:
-        sides += find_alone(sides[0], store, records, registry)
-    found = arranged(sides, registry)
+        sides += together.find_alone(sides[0], store, records, registry)
+    found = together.arranged(sides, registry)
     if transfer and not found:
         raise UsageError("--transfer takes one run of several tasks, and runs of single ones of these")
-    effects = found and transferred(*found, store, registry)
-    if as_json:
-        click.echo(to_json(compare(sides, store, registry), effects))
-    elif effects:
-        print_transfer(effects)
-    else:
-        print_comparison(compare(sides, store, registry))
+    effects = found and together.transfer(*found, store, registry)
+    if effects and not as_json:
+        emit(False, None, drawn_transfer(effects))
+        return
+    comparison = compare(sides, store, registry)
+    facts = {
+        "runs": [
+            {
+                "name": side.name,
+                "runs": [record.id for record in side.records],
+                "plan": side.records[0].digest,
+                "seeds": side.seeds,
+                **side.facts,
+                "mix": realised(side.records[0].mix),
+            }
+            for side in comparison.sides
+        ],
+        "settings": comparison.settings,
+        "scores": [
+            {
+                "name": line.name,
+                "label": line.label,
+                "values": line.stats,
+                "differences": line.differences,
+                "best": line.best,
+            }
+            for line in comparison.lines
+        ],
+        "notes": comparison.notes,
+        "transfer": [{**vars(effect), "verdict": effect.verdict} for effect in effects.effects] if effects else [],
+    }
+    emit(as_json, facts, drawn_comparison(comparison), indent=1)
 
 
-def to_json(comparison: Comparison, transfer: Transfer | None) -> str:
-    from glue_harness.core.writing import json_text
-    from glue_harness.data.mixing import realised
-
-    sides = [
-        {
-            "name": side.name,
-            "runs": [record.id for record in side.records],
-            "plan": side.records[0].digest,
-            "seeds": side.seeds,
-            **side.facts,
-            "mix": {task: mix._asdict() for task, mix in realised(side.records[0].mix).items()},
-        }
-        for side in comparison.sides
-    ]
-    scores = [
-        {
-            "name": line.name,
-            "label": line.label,
-            "values": [stat and stat._asdict() for stat in line.stats],
-            "differences": [difference and vars(difference) for difference in line.differences],
-            "best": line.best,
-        }
-        for line in comparison.lines
-    ]
-    facts = {"runs": sides, "settings": comparison.settings, "scores": scores, "notes": comparison.notes}
-    facts["transfer"] = [{**vars(effect), **drawn(effect)} for effect in transfer.effects] if transfer else []
-    return json_text(facts, indent=1)
-
-
-def drawn(effect: Effect) -> dict[str, Any]:
-    """What of an effect is not plain JSON, and what follows from it."""
-    stats = {"alone": effect.alone._asdict(), "together": effect.together._asdict()}
-    return {**stats, "difference": vars(effect.difference), "verdict": effect.verdict}
-
-
-def print_comparison(comparison: Comparison) -> None:
-    from glue_harness.report.console import say, show
-
-    show(drawn_settings(comparison))
-    if comparison.lines:
-        show(drawn_scores(comparison))
-        say("* best; differences to A with 95 % interval, p after Holm's correction over all tests", style="dim")
-    else:
-        say("none of these runs has a score")
-    for note in comparison.notes:
-        say(f"Note: {note}", style="yellow")
-    untested: dict[str, list[str]] = {}
-    for line in comparison.lines:
-        for letter, difference in zip(ascii_uppercase, line.differences, strict=False):
-            if difference and difference.untested:
-                untested.setdefault(difference.untested, []).append(f"{line.label} ({letter})")
-    for reason, names in untested.items():
-        say(f"Not tested: {', '.join(names)}: {reason}", style="dim")
-
-
-def drawn_settings(comparison: Comparison) -> Table:
-    """Which letter is which run, and what was done differently."""
-    from glue_harness.report.console import table
-
-    sides = comparison.sides
+def drawn_comparison(comparison: Comparison) -> Shown:
+    sides, letters = comparison.sides, ascii_uppercase[: len(comparison.sides)]
     facts = {name: [side.facts[name] for side in sides] for name in sides[0].facts}
     rows = {"run": [side.name for side in sides], **facts, **comparison.settings}
-    letters = ascii_uppercase[: len(sides)]
-    return table(["", *letters], [[name.replace("_", " "), *map(shown, values)] for name, values in rows.items()])
+    yield table(["", *letters], [[name.replace("_", " "), *map(setting, values)] for name, values in rows.items()])
+    if comparison.lines:
+        columns = [TableColumn(letter, partial(cell, place=place), right=True) for place, letter in enumerate(letters)]
+        yield table_of(comparison.lines, [TableColumn("task", lambda line: line.label), *columns])
+        yield "* best; differences to A with 95 % interval, p after Holm's correction over all tests", "dim"
+    else:
+        yield "none of these runs has a score"
+    yield from ((f"Note: {note}", "yellow") for note in comparison.notes)
+    untested = defaultdict(list)
+    for line in comparison.lines:
+        for letter, difference in zip(letters, line.differences, strict=True):
+            if difference and difference.untested:
+                untested[difference.untested].append(f"{line.label} ({letter})")
+    for reason, names in untested.items():
+        yield f"Not tested: {', '.join(names)}: {reason}", "dim"
 
 
-def drawn_scores(comparison: Comparison) -> Table:
-    from glue_harness.report.console import table
-
-    letters = ascii_uppercase[: len(comparison.sides)]
-    rows = [
-        [
-            line.label,
-            *(
-                cell(stat, difference, place in line.best)
-                for place, (stat, difference) in enumerate(zip(line.stats, line.differences, strict=True))
-            ),
-        ]
-        for line in comparison.lines
-    ]
-    return table(["task", *letters], rows, right=letters)
+def setting(value: Any) -> str:
+    """As a person writes it."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return f"{value:,}" if isinstance(value, int | float) else or_dash(value)
 
 
-def cell(stat: Stat | None, difference: Difference | None, is_best: bool) -> Text:
+def cell(line: Line, place: int) -> Text:
     """The value, and below it how far it is from the first run's."""
     from rich.text import Text
 
     from glue_harness.report.comparison import SIGNIFICANT
     from glue_harness.report.formats import written
 
-    if stat is None:
+    if line.stats[place] is None:
         return Text("-", style="dim")
-    text = Text(f"* {written(stat)}" if is_best else written(stat), style="bold" if is_best else "")
-    if difference:
+    mark, style = ("* ", "bold") if place in line.best else ("", "")
+    text = Text(mark + written(line.stats[place]), style=style)
+    if difference := line.differences[place]:
         is_sure = difference.p_holm is not None and difference.p_holm < SIGNIFICANT
-        text.append(f"\n{described(difference)}", style="not bold green" if is_sure else "not bold dim")
+        tested = "" if difference.p_holm is None else f" ({between(difference)}) {probability(difference)}"
+        style = "not bold green" if is_sure else "not bold dim"
+        text.append(f"\n{difference.value:+.2f}{tested}", style=style)
     return text
 
 
-def described(difference: Difference) -> str:
-    if difference.p_holm is None:
-        return f"{difference.value:+.2f}"
-    between = f"{difference.low:+.2f} to {difference.high:+.2f}"
-    return f"{difference.value:+.2f} ({between}) {probability(difference.p_holm)}"
+def between(difference: Difference) -> str:
+    return "-" if difference.low is None else f"{difference.low:+.2f} to {difference.high:+.2f}"
 
 
-def probability(p: float) -> str:
-    return f"p={p:.3f}" if p >= 0.001 else "p<0.001"
+def probability(difference: Difference) -> str:
+    p = difference.p_holm
+    return "-" if p is None else f"p={p:.3f}" if p >= 0.001 else "p<0.001"
 
 
-def shown(value: Any) -> str:
-    """A setting as a person writes it."""
-    if value is None:
-        return "-"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(str, value))
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
-
-
-def print_transfer(transfer: Transfer) -> None:
-    from glue_harness.report.console import say, show, table
-    from glue_harness.report.transfer import GAIN, LOSS, OTHER
-
-    show(table(COLUMNS, map(cells, transfer.effects), right=NUMBERS, whole=("task", "change", "epochs")))
-    verdicts = [effect.verdict for effect in transfer.effects]
-    gains, losses, others = verdicts.count(GAIN), verdicts.count(LOSS), verdicts.count(OTHER)
-    unlike = f", {others} not comparable" if others else ""
-    rest = len(verdicts) - gains - losses - others
-    say(f"{gains} gained, {losses} lost, {rest} without a difference beyond chance{unlike}")
-    say(
-        "together minus alone: paired over the same examples, p after Holm's correction over all rows;"
-        " epochs alone > together",
-        style="dim",
-    )
-    say(f"together: {transfer.together.name}", style="dim")
-    for run, labels in by_run(transfer.effects).items():
-        say(f"alone: {run} ({', '.join(labels)})", style="dim")
-    for note in transfer.notes:
-        say(f"Note: {note}", style="yellow")
-    for effect in transfer.effects:
-        if effect.difference.untested:
-            say(f"Not tested: {effect.label}: {effect.difference.untested}", style="dim")
-
-
-def by_run(effects: tuple[Effect, ...]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for effect in effects:
-        found.setdefault(effect.run, []).append(effect.label)
-    return found
-
-
-def cells(effect: Effect) -> list[str | Text]:
+def drawn_transfer(transfer: Transfer) -> Shown:
     from rich.text import Text
 
     from glue_harness.report.formats import written
-    from glue_harness.report.transfer import GAIN, LOSS
+    from glue_harness.report.transfer import GAIN, LOSS, OTHER
 
-    found = effect.difference
-    between = "-" if found.low is None else f"{found.low:+.2f} to {found.high:+.2f}"
-    p = "-" if found.p_holm is None else probability(found.p_holm)
-    epochs = " > ".join("-" if n is None else f"{n:.1f}" for n in (effect.epochs_alone, effect.epochs_together))
-    verdict = Text(effect.verdict, style={GAIN: "bold green", LOSS: "bold red"}.get(effect.verdict, "yellow"))
-    numbers = (written(effect.alone), written(effect.together), f"{found.value:+.2f}", between, p, epochs)
-    return [effect.label, *numbers, verdict]
+    def epochs(effect: Effect) -> str:
+        return f"{or_dash(effect.epochs_alone, '.1f')} > {or_dash(effect.epochs_together, '.1f')}"
+
+    def verdict(effect: Effect) -> Text:
+        return Text(effect.verdict, style={GAIN: "bold green", LOSS: "bold red"}.get(effect.verdict, "yellow"))
+
+    columns = [
+        TableColumn("task", lambda effect: effect.label, whole=True),
+        TableColumn("alone", lambda effect: written(effect.alone), right=True),
+        TableColumn("together", lambda effect: written(effect.together), right=True),
+        TableColumn("change", lambda effect: f"{effect.difference.value:+.2f}", right=True, whole=True),
+        TableColumn("95 % interval", lambda effect: between(effect.difference), right=True),
+        TableColumn("p", lambda effect: probability(effect.difference), right=True),
+        TableColumn("epochs", epochs, right=True, whole=True),
+        TableColumn("", verdict),
+    ]
+    yield table_of(transfer.effects, columns)
+    count = Counter(effect.verdict for effect in transfer.effects)
+    unlike = f", {count[OTHER]} not comparable" if count[OTHER] else ""
+    yield f"{count[GAIN]} gained, {count[LOSS]} lost, {count['']} without a difference beyond chance{unlike}"
+    yield (
+        "together minus alone: paired over the same examples, p after Holm's correction over all rows;"
+        " epochs alone > together",
+        "dim",
+    )
+    yield f"together: {transfer.together.name}", "dim"
+    labels = defaultdict(list)
+    for effect in transfer.effects:
+        labels[effect.run].append(effect.label)
+    yield from ((f"alone: {run} ({', '.join(names)})", "dim") for run, names in labels.items())
+    yield from ((f"Note: {note}", "yellow") for note in transfer.notes)
+    for effect in transfer.effects:
+        if effect.difference.untested:
+            yield f"Not tested: {effect.label}: {effect.difference.untested}", "dim"

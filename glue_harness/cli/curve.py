@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from glue_harness.cli.options import json_option, open_registry, results_option, split_names, task_folders_option
+from glue_harness.cli.streams import Names, Shown, emit
 from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.core.writing import write_atomic
+from glue_harness.report.console import console, note
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from glue_harness.core.record import Record
     from glue_harness.report.comparison import Side
     from glue_harness.report.curves import Chart
     from glue_harness.runs.store import Store
-    from glue_harness.suite.registry import Registry
 
 AXES = ("examples", "steps")
 
@@ -36,13 +37,7 @@ AXES = ("examples", "steps")
 @task_folders_option
 @json_option
 def command(
-    runs: tuple[str, ...],
-    names: tuple[str, ...],
-    against: str | None,
-    out: Path | None,
-    results: Path,
-    task_folders: tuple[str, ...],
-    as_json: bool,
+    runs: Names, names: Names, against: str | None, out: Path | None, results: Path, task_folders: Names, as_json: bool
 ) -> None:
     """Draw how scores grow with training examples or with steps, and how each task's loss falls.
 
@@ -54,8 +49,7 @@ def command(
     glue curve results/*-rte-* --against examples
     glue curve RUN RUN --task mnli,rte --out curve.svg
     """
-    from glue_harness.core.writing import json_text, write_atomic
-    from glue_harness.report.console import note
+    from glue_harness.report.curves import against_examples, against_steps, losses
     from glue_harness.runs.store import Store
 
     if not runs:
@@ -65,16 +59,18 @@ def command(
 
         image.check(out.suffix.lower())
     registry, store = open_registry(task_folders), Store(results)
-    for name in split_names(names):
+    tasks = split_names(names)
+    for name in tasks:
         registry.task(name)
     sides = sides_of(runs, store)
-    charts = charts_of(sides, store, registry, split_names(names), against)
+    if (against or AXES[len({side.plan.train_limit for side in sides}) == 1]) == "examples":
+        charts = against_examples(sides, registry, tasks)
+    else:
+        charts = against_steps(sides, registry, tasks) + losses(sides, store, registry, tasks)
     if not charts:
         raise GlueError("nothing to draw: these runs have no scores" + (" of these tasks" if names else ""))
-    if as_json:
-        click.echo(json_text({"charts": [as_values(chart) for chart in charts]}))
-    else:
-        print_charts(charts)
+    facts = [{"title": chart.title, "x": chart.x, "y": chart.y, "lines": chart.lines} for chart in charts]
+    emit(as_json, {"charts": facts}, drawn(charts))
     if out:
         write_atomic(out, image.render(charts, out.suffix.lower()))
         note(f"wrote {out}")
@@ -82,41 +78,20 @@ def command(
 
 def sides_of(names: Sequence[str], store: Store) -> list[Side]:
     """Runs that repeat a plan with other seeds are one side."""
-    from glue_harness.core.plan import plan_from
-    from glue_harness.report.comparison import Side
+    from glue_harness.report.comparison import Side, pick
 
     everything = store.summaries()[0]
     groups: dict[str, dict[int, Record]] = defaultdict(dict)
     for name in (part for text in names for part in text.split(",")):
-        repeats = [record for record in everything if record.digest == name and record.status == "finished"]
-        for record in repeats or [store.find(name.strip(), everything)]:
-            groups[record.digest][plan_from(record.plan).seed] = store.find(record.id)  # with its history
-    return [
-        Side(next(iter(group.values())).id, tuple(group[seed] for seed in sorted(group))) for group in groups.values()
-    ]
+        side = pick(store, name.strip(), everything)
+        full = [store.find(record.id) for record in side.records]  # with their history
+        groups[full[0].digest].update(zip(side.seeds, full, strict=True))
+    return [Side(digest, tuple(group[seed] for seed in sorted(group))) for digest, group in groups.items()]
 
 
-def charts_of(
-    sides: Sequence[Side], store: Store, registry: Registry, tasks: Sequence[str], against: str | None
-) -> list[Chart]:
-    from glue_harness.report.curves import against_examples, against_steps, losses
-
-    limits = {side.plan.train_limit for side in sides}
-    if (against or AXES[len(limits) == 1]) == "examples":
-        return against_examples(sides, registry, tasks)
-    return against_steps(sides, registry, tasks) + losses(sides, store, registry, tasks)
-
-
-def as_values(chart: Chart) -> dict[str, object]:
-    lines = [{"label": line.label, "points": [point._asdict() for point in line.points]} for line in chart.lines]
-    return {"title": chart.title, "x": chart.x, "y": chart.y, "lines": lines}
-
-
-def print_charts(charts: Sequence[Chart]) -> None:
-    from glue_harness.report.console import console
+def drawn(charts: Sequence[Chart]) -> Shown:
     from glue_harness.report.plots.terminal import draw
 
     for chart in charts:
-        for line in draw(chart, min(console().width, 100)):
-            console().print(line, no_wrap=True, overflow="crop")
-        console().print()
+        yield from draw(chart, min(console().width, 100))
+        yield ""

@@ -8,11 +8,18 @@ from pathlib import Path
 import click
 
 from glue_harness.cli.options import results_option
+from glue_harness.report.console import say
 
-STEPS = 300
-MULTI = "cola,sst2,rte"
-SINGLE = f"run --task rte --demo --steps {STEPS} --quiet"
-MIXED = f"run --task {MULTI} --demo --steps {STEPS} --quiet --mixing {{}}"
+TRAIN = "run --task {} --demo --steps 300 --quiet"
+STORY = (
+    ("One task, from a random start to an answer:", [TRAIN.format("rte")]),
+    (
+        "Three tasks in one model, under two mixings:",
+        [f"{TRAIN.format('cola,sst2,rte')} --mixing {mixing}" for mixing in ("proportional", "equal")],
+    ),
+    ("What differs, and is it more than chance?", ["compare {runs}"]),
+    ("The leaderboard:", ["board"]),
+)
 
 
 @click.command()
@@ -23,27 +30,15 @@ def command(results: Path) -> None:
     \b
     glue demo
     """
-    from glue_harness.report.console import say
+    from glue_harness.cli import glue
     from glue_harness.runs.store import Store
 
     say("Synthetic data, a model of a million parameters trained from scratch: no network, no real scores.")
-    say("\nOne task, from a random start to an answer:", "bold")
-    _glue(SINGLE, results)
-    say("\nThree tasks in one model, under two mixings:", "bold")
-    _glue(MIXED.format("proportional"), results)
-    _glue(MIXED.format("equal"), results)
-    runs = [record.id for record in Store(results).summaries()[0][-3:]]
-    say("\nWhat differs, and is it more than chance?", "bold")
-    _glue(f"compare {' '.join(runs)}", results)
-    say("\nThe leaderboard:", "bold")
-    _glue("board", results)
+    for title, lines in STORY:
+        say(f"\n{title}", "bold")
+        for line in lines:
+            if "{runs}" in line:
+                line = line.format(runs=" ".join(record.id for record in Store(results).summaries()[0][-3:]))
+            say(f"$ glue {line}", "cyan")
+            glue.main([*shlex.split(line), "--results", str(results)], prog_name="glue", standalone_mode=False)
     say("\nNext: glue run --task mnli --demo, then your own data: glue run --task mnli --data DIR --model DIR", "bold")
-
-
-def _glue(line: str, results: Path) -> None:
-    """Shows a command and runs it here."""
-    from glue_harness.cli import glue
-    from glue_harness.report.console import say
-
-    say(f"$ glue {line}", "cyan")
-    glue.main([*shlex.split(line), "--results", str(results)], prog_name="glue", standalone_mode=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,18 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from glue_harness.cli.options import json_option, open_registry, pair, plan_option, split_names, task_folders_option
+from glue_harness.cli.streams import Names, Shown, emit
 from glue_harness.core.errors import UsageError, unknown
+from glue_harness.core.plan import Plan, plan_from
+from glue_harness.core.reading import json_value, read_small
+from glue_harness.report.console import note, or_dash, table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from glue_harness.core.plan import Plan
-    from glue_harness.data.mixing import Rates
+    from glue_harness.data.mixing import Rates, Share
     from glue_harness.suite.registry import Registry
 
 LARGEST_SIZES = 2**20  # bytes of the file that tells them
 MOST = 10**15  # examples of a task: beyond any data set, and exact as a float
-ORIGIN = "examples: official counts, nothing was read; with --data DIR, what the rows become is counted"
+OFFICIAL = "examples: official counts, nothing was read; with --data DIR, what the rows become is counted"
 
 
 class Mix(NamedTuple):
@@ -57,12 +59,12 @@ class Mix(NamedTuple):
 @task_folders_option
 @json_option
 def command(
-    names: tuple[str, ...],
-    mixtures: tuple[str, ...],
+    names: Names,
+    mixtures: Names,
     file: Path | None,
     scale: float | None,
-    rates: tuple[str, ...],
-    task_folders: tuple[str, ...],
+    rates: Names,
+    task_folders: Names,
     as_json: bool,
     **options: Any,
 ) -> None:
@@ -74,7 +76,8 @@ def command(
     glue mix --mixture t5:all_proportional --limit 524288
     glue mix --sizes sizes.json --mixing temperature --temperature 4 --json
     """
-    from glue_harness.report.console import note
+    from glue_harness.data.mixing import rates as formula
+    from glue_harness.data.mixing import shares
 
     given = {key: value for key, value in options.items() if value is not None}
     if rates:
@@ -93,41 +96,61 @@ def command(
     if mixtures:
         mix = of_mixtures(mixtures, given, sizes, open_registry(task_folders))
     elif file:
-        mix = of_sizes(sizes, given, 1.0 if scale is None else scale)
+        # T5's formula by itself: no run, so no default limit, and a temperature goes with any size-based mixing
+        plan = plan_of(tuple(sizes), given, unlimited=True)
+        factor = 1.0 if scale is None else scale
+        mix = Mix(plan, sizes, formula(plan.mixing, sizes, plan.limit, plan.temperature, factor, plan.rates))
     elif names:
         mix = of_tasks(tuple(split_names(names)), given, open_registry(task_folders))
     else:
         raise UsageError("nothing to mix: name tasks with --task, a mixture with --mixture, or give --sizes FILE")
     planned = not file or not given.keys().isdisjoint(("steps", "batch_size"))
-    (print_json if as_json else print_table)(mix, planned)
+    drawn = shares(mix.sizes, mix.rates, mix.plan.steps * mix.plan.batch_size)
+    fields = {"rates": "rate", "probabilities": "probability"}
+    fields |= {"examples": "examples", "epochs": "epochs"} if planned else {}
+    facts = {key: {task: getattr(share, name) for task, share in drawn.items()} for key, name in fields.items()}
+    emit(as_json, facts, shown(mix.plan, drawn, planned))
     for text in mix.notes:
         note(text)
+    if not file:
+        note(OFFICIAL if mix.plan.data == "hub" else f"examples: counted in --data {mix.plan.data}")
 
 
-def of_sizes(sizes: Mapping[str, float], given: dict[str, Any], scale: float) -> Mix:
-    """T5's formula by itself: no run, so no default limit, and a temperature goes with any size-based mixing."""
-    from glue_harness.data.mixing import rates
+def shown(plan: Plan, drawn: Mapping[str, Share], planned: bool) -> Shown:
+    columns = ("task", "examples", "rate", "share", "drawn", "epochs")[: 6 if planned else 4]
+    title = f"{plan.steps:,} steps of {plan.batch_size:,} examples" if planned else ""
+    rows = []
+    for task, (size, rate, probability, examples, epochs) in drawn.items():
+        cells = (f"{rate:,.6g}", f"{probability:.2%}", f"{examples:,.0f}", or_dash(epochs, ".2f"))
+        rows.append((task, or_dash(size, ","), *(cells if rate else ("only scored", "-", "-", "-")))[: len(columns)])
+    yield table(columns, rows, title=title, right=columns[1:])
 
-    plan = plan_of(tuple(sizes), unlimited(given))
-    return Mix(plan, sizes, rates(plan.mixing, sizes, plan.limit, plan.temperature, scale, plan.rates))
+
+def plan_of(names: Names, given: dict[str, Any], unlimited: bool) -> Plan:
+    """The plan that checks these settings. Proportional mixing and temperature mixing are one formula.
+
+    T5's function has no limit unless it is given, and takes 0 for none.
+    """
+    if unlimited:
+        given = {**given, "limit": given.get("limit") or None}
+    if given.get("mixing", "proportional") == "proportional":
+        given = {**given, "mixing": "temperature"}
+    return plan_from({"tasks": names, **given})
 
 
-def of_tasks(names: tuple[str, ...], given: dict[str, Any], registry: Registry) -> Mix:
+def of_tasks(names: Names, given: dict[str, Any], registry: Registry) -> Mix:
     """The mix of a run with these settings."""
-    from glue_harness.core.plan import plan_from
     from glue_harness.data import training_size
     from glue_harness.lab.request import left_out, rates, select
 
     plan = plan_from({"tasks": names, **given})
     selected = select(plan, registry)
     sizes = {task.name: training_size(task, plan.data, plan.revision) for task in selected if "train" in task.splits}
-    found = rates(plan, registry, sizes)
     notes = [f"{task.name} has no train split: it is only scored" for task in selected if task.name not in sizes]
-    notes += left_out(plan, registry, selected)
-    return Mix(plan, sizes, found, (*notes, origin(plan)))
+    return Mix(plan, sizes, rates(plan, registry, sizes), (*notes, *left_out(plan, registry, selected)))
 
 
-def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[str, float], registry: Registry) -> Mix:
+def of_mixtures(texts: Names, given: dict[str, Any], sizes: Mapping[str, float], registry: Registry) -> Mix:
     """T5's mixtures. As there, what has no train split drops out after the rates are computed."""
     from glue_harness.data import training_size
     from glue_harness.data.mixing import SizeRate
@@ -139,10 +162,9 @@ def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[st
         if name not in NAMES and name not in tasks:
             raise unknown("mixture or task", name, [*SHORT, *NAMES, *registry.tasks])
     members = mixture(texts[0]) if texts[0] in NAMES and len(texts) == 1 else weights
-    plan = plan_of(tuple(members), unlimited(given) if sizes else given)
-    size_rate = SizeRate(plan.limit, plan.temperature)
-
+    plan = plan_of(tuple(members), given, unlimited=bool(sizes))
     known = {**SIZES, **sizes} if plan.data == "hub" else sizes
+    size_rate = SizeRate(plan.limit, plan.temperature)
 
     @cache
     def size(name: str) -> float | None:
@@ -151,37 +173,16 @@ def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[st
         return training_size(tasks[name], plan.data, plan.revision) if "train" in tasks[name].splits else 0
 
     def rate_of(name: str) -> float:
-        n = size(name)
-        if n is None:
+        if (n := size(name)) is None:
             raise UsageError(f"how many training examples has {name!r}? Say it in --sizes FILE")
         return size_rate(n)
 
     found = {name: rate if size(name) != 0 else 0.0 for name, rate in rates(members, rate_of).items()}
-    return Mix(plan, {name: size(name) for name in found}, found, () if sizes else (origin(plan),))
-
-
-def unlimited(given: dict[str, Any]) -> dict[str, Any]:
-    """T5's function has no limit unless it is given, and takes 0 for none."""
-    return {**given, "limit": given.get("limit") or None}
-
-
-def plan_of(names: tuple[str, ...], given: dict[str, Any]) -> Plan:
-    """The plan that checks these settings. Proportional mixing and temperature mixing are one formula."""
-    from glue_harness.core.plan import plan_from
-
-    if given.get("mixing", "proportional") == "proportional":
-        given = {**given, "mixing": "temperature"}
-    return plan_from({"tasks": names, **given})
-
-
-def origin(plan: Plan) -> str:
-    return ORIGIN if plan.data == "hub" else f"examples: counted in --data {plan.data}"
+    return Mix(plan, {name: size(name) for name in found}, found)
 
 
 def read_sizes(file: Path) -> dict[str, float]:
     """Task -> training examples, from a JSON file."""
-    from glue_harness.core.reading import json_value, read_small
-
     where = f"--sizes {str(file)!r}"
     try:
         with open(file, "rb") as content:
@@ -196,31 +197,3 @@ def read_sizes(file: Path) -> dict[str, float]:
         if isinstance(n, bool) or not isinstance(n, int | float) or not 0 <= n <= MOST:
             raise UsageError(f"{where}: {task!r} must be a number of examples from 0 to {MOST:.0e}, not {str(n)[:40]}")
     return sizes
-
-
-def print_json(mix: Mix, planned: bool) -> None:
-    from glue_harness.core.writing import json_text
-    from glue_harness.data.mixing import shares
-
-    found = shares(mix.sizes, mix.rates, mix.plan.steps * mix.plan.batch_size)
-    columns = {"rates": "rate", "probabilities": "probability"}
-    if planned:
-        columns |= {"examples": "examples", "epochs": "epochs"}
-    values = {key: {task: getattr(share, name) for task, share in found.items()} for key, name in columns.items()}
-    click.echo(json_text(values))
-
-
-def print_table(mix: Mix, planned: bool) -> None:
-    from glue_harness.data.mixing import shares
-    from glue_harness.report.console import show, table
-
-    plan = mix.plan
-    columns = ["task", "examples", "rate", "share", "drawn", "epochs"][: 6 if planned else 4]
-    title = f"{plan.steps:,} steps of {plan.batch_size:,} examples" if planned else ""
-    rows = []
-    for task, share in shares(mix.sizes, mix.rates, plan.steps * plan.batch_size).items():
-        size = "-" if share.rows is None else f"{share.rows:,}"
-        epochs = "-" if share.epochs is None else f"{share.epochs:.2f}"
-        trained = (f"{share.rate:,.6g}", f"{share.probability:.2%}", f"{share.examples:,.0f}", epochs)
-        rows.append([task, size, *(trained if share.rate else ("only scored", "-", "-", "-"))][: len(columns)])
-    show(table(columns, rows, title=title, right=columns[1:]))

@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from glue_harness.cli.options import json_option, open_registry, task_folders_option
+from glue_harness.cli.streams import Names, Shown, emit
+from glue_harness.cli.tasks import summary
 from glue_harness.core.errors import DataError, UsageError
-from glue_harness.core.task import Row, Task, Text
+from glue_harness.core.task import Row, Task
+from glue_harness.report.console import printable
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from glue_harness.data import Rows
 
 SHOWN = 3
-
-
-class Encoded(NamedTuple):
-    """A raw row and what it becomes, or why it becomes nothing."""
-
-    row: Row
-    texts: Sequence[Text] = ()
-    error: str | None = None
-
-    def to_json(self) -> Any:
-        if self.error is not None:
-            return {"error": self.error}
-        return [{"inputs": text.inputs, "targets": text.target} for text in self.texts]
 
 
 @click.command()
@@ -47,7 +41,7 @@ def command(
     split: str | None,
     n: int | None,
     file: BinaryIO | None,
-    task_folders: tuple[str, ...],
+    task_folders: Names,
     as_json: bool,
 ) -> None:
     """Show a task: fields, labels, metrics, and rows before and after they become text-to-text.
@@ -60,117 +54,75 @@ def command(
     glue show mrpc --data DIR --split validation --n 5
     glue show mnli --rows rows.jsonl --json
     """
-
     task = open_registry(task_folders).task(name)
     if file is None:
-        show_task(task, data, split, SHOWN if n is None else n, as_json)
+        shown = show_task(task, data, split, SHOWN if n is None else n, as_json)
     elif data is not None or split:
         raise UsageError("--rows brings its own rows: leave out --data and --split")
     else:
-        shown = n if as_json or n is not None else SHOWN
-        report(task, islice(encoded_lines(task, file), shown), as_json)
+        shown = show_lines(task, file, n if as_json or n is not None else SHOWN, as_json)
+    failed = Counter(isinstance(fact["texts"], dict) for fact in shown)
+    if failed[True]:
+        raise DataError(f"{failed[True]} of {failed.total()} rows could not become examples of {task.name!r}")
 
 
-def encoded_lines(task: Task, lines: BinaryIO) -> Iterator[Encoded]:
-    """The rows of a file of JSON lines, one at a time, so that a pipe can be read while it is written."""
+def converted(task: Task, read: Callable[[], Row]) -> dict[str, Any]:
+    """A raw row and the texts that it becomes, or why it becomes nothing, as JSON has them."""
+    from glue_harness.data.checks import encode
+
+    fact: dict[str, Any] = {"row": {}}
+    try:
+        fact["row"] = read()
+        fact["texts"] = [{"inputs": text.inputs, "targets": text.target} for text in encode(task, fact["row"])]
+    except DataError as error:
+        fact["texts"] = {"error": str(error)}
+    return fact
+
+
+def show_lines(task: Task, lines: BinaryIO, n: int | None, as_json: bool) -> Iterator[dict[str, Any]]:
+    """Shows the rows of a file of JSON lines one at a time, so that a pipe can be read while it is written."""
     from glue_harness.core.reading import lines_of
     from glue_harness.data.lines import json_object
 
-    for number, line in lines_of(lines, "rows"):
-        if line.strip():
-            try:
-                row = json_object(line, f"line {number}")
-            except DataError as error:
-                yield Encoded({}, error=str(error))
-            else:
-                yield encoded(task, row)
+    rows = (partial(json_object, line, f"line {k}") for k, line in lines_of(lines, "rows") if line.strip())
+    for number, read in enumerate(islice(rows, n), 1):
+        fact = converted(task, read)
+        emit(as_json, fact["texts"], drawn_row(number, fact))
+        yield fact
 
 
-def encoded(task: Task, row: Row) -> Encoded:
-    from glue_harness.data.checks import encode
-
-    try:
-        return Encoded(row, encode(task, row))
-    except DataError as error:
-        return Encoded(row, error=str(error))
-
-
-def report(task: Task, results: Iterable[Encoded], as_json: bool) -> None:
-    """Each row as it comes; a failure at the end if any row failed."""
-    failed = number = 0
-    for number, result in enumerate(results, 1):
-        failed += result.error is not None
-        if as_json:
-            click.echo(json.dumps(result.to_json()))
-        else:
-            show_row(number, result)
-    refuse_failures(task, failed, number)
-
-
-def refuse_failures(task: Task, failed: int, total: int) -> None:
-    if failed:
-        raise DataError(f"{failed} of {total} rows could not become examples of {task.name!r}")
-
-
-def show_task(task: Task, data: str | None, role: str | None, n: int, as_json: bool) -> None:
+def show_task(task: Task, data: str | None, role: str | None, n: int, as_json: bool) -> list[dict[str, Any]]:
     """The task's facts, then the first rows of a split. The demo is the default: it needs no network."""
     from glue_harness.data import load
 
-    where = "demo" if data is None else data
-    asked = data is not None or role
-    rows = load(task, role or next(iter(task.splits)), where) if asked or task.demo else None
-    sample = [encoded(task, row) for row in islice(rows or (), n)]
-    if as_json:
-        pairs = [{"row": result.row, "texts": result.to_json()} for result in sample]
-        click.echo(json.dumps({**facts_of(task), "data": rows and rows.to_record(), "sample": pairs}, indent=2))
-    else:
-        show_facts(task)
-        show_sample(rows, sample, synthetic=data is None)
-    refuse_failures(task, sum(result.error is not None for result in sample), len(sample))
-
-
-def show_sample(rows: Rows | None, sample: Sequence[Encoded], *, synthetic: bool) -> None:
-    from glue_harness.report.console import say
-
-    say()
-    if rows is None:
-        say("no rows to show: this task has no demo, name --data hub or --data DIR", style="dim")
-        return
-    remark = " (synthetic; real rows: --data hub or --data DIR)" if synthetic else ""
-    source = f"{len(sample)} of {len(rows):,} {rows.split} rows of {rows.origin}{remark}"
-    say("; ".join((source, *rows.notes)), style="dim")
-    for number, result in enumerate(sample, 1):
-        show_row(number, result)
-
-
-def facts_of(task: Task) -> dict[str, Any]:
-    from glue_harness.cli.tasks import summary
-
+    rows = None
+    if data is not None or role or task.demo:
+        rows = load(task, role or next(iter(task.splits)), "demo" if data is None else data)
     source = task.source
-    folder = Path(source.folder)
-    return {
+    facts = {
         **summary(task),
         "fields": list(task.columns),
         "labels": list(task.labels),
         "splits": dict(task.splits),
         "hub": {"id": source.hub, "config": source.config, "revision": source.revision},
-        "files": {split: [(folder / name).as_posix() for name in file.names] for split, file in source.files.items()},
+        "files": {split: [(Path(source.folder) / n).as_posix() for n in f.names] for split, f in source.files.items()},
         "task_file": task.file and str(task.file),
+        "data": rows and rows.to_record(),
+        "sample": [converted(task, lambda row=row: row) for row in islice(rows or (), n)],
     }
+    emit(as_json, facts, drawn_task(task, facts, rows, synthetic=data is None), indent=2)
+    return facts["sample"]
 
 
-def show_facts(task: Task) -> None:
-    from glue_harness.report.console import say
-
-    say(" ".join((task.name, *([f"({task.title})"] if task.title else []))), style="bold")
-    show_pairs({key: value for key, value in fact_texts(task).items() if value})
-
-
-def fact_texts(task: Task) -> dict[str, str]:
-    source, facts = task.source, facts_of(task)
+def drawn_task(task: Task, facts: Mapping[str, Any], rows: Rows | None, *, synthetic: bool) -> Shown:
+    splits = []
+    for role, split in task.splits.items():
+        name, count = role if role == split else f"{role} ({split})", facts["rows"][role]
+        splits.append(f"{name} {count:,}" if count else name)
+    hub, config, revision = facts["hub"].values()
+    at = f"at {revision[:7]}" if revision else "at its newest revision"
     files = (" or ".join(facts["files"][split]) for split in task.splits.values() if split in facts["files"])
-    revision = f"at {source.revision[:7]}" if source.revision else "at its newest revision"
-    return {
+    texts = {
         "suite": f"{task.suite}, {task.part}",
         "kind": task.kind,
         "fields": ", ".join(task.columns),
@@ -178,42 +130,45 @@ def fact_texts(task: Task) -> dict[str, str]:
         "metrics": ", ".join(task.keys) or "none",
         "scored as": ", ".join(task.scored_by),
         "also called": ", ".join(task.aliases),
-        "rows": ", ".join(split_text(role, split, source.rows.get(split)) for role, split in task.splits.items()),
-        "Hub": source.hub and " ".join(filter(None, (source.hub, source.config, revision))),
+        "rows": ", ".join(splits),
+        "Hub": hub and " ".join(filter(None, (hub, config, at))),
         "files": ", ".join(files),
-        "task file": facts["task_file"] or "",
+        "task file": facts["task_file"],
     }
+    yield f"{task.name} ({task.title})" if task.title else task.name, "bold"
+    yield grid({name: text for name, text in texts.items() if text})
+    yield ""
+    if rows is None:
+        yield "no rows to show: this task has no demo, name --data hub or --data DIR", "dim"
+        return
+    remark = " (synthetic; real rows: --data hub or --data DIR)" if synthetic else ""
+    origin = f"{len(facts['sample'])} of {len(rows):,} {rows.split} rows of {rows.origin}{remark}"
+    yield "; ".join((origin, *rows.notes)), "dim"
+    for number, fact in enumerate(facts["sample"], 1):
+        yield from drawn_row(number, fact)
 
 
-def split_text(role: str, split: str, rows: int | None) -> str:
-    name = role if role == split else f"{role} ({split})"
-    return f"{name} {rows:,}" if rows else name
+def drawn_row(number: int, fact: Mapping[str, Any]) -> Shown:
+    yield ""
+    yield f"row {number}", "bold"
+    yield grid({name: value if isinstance(value, str) else json.dumps(value) for name, value in fact["row"].items()})
+    if isinstance(fact["texts"], dict):
+        yield f"  error: {fact['texts']['error']}", "red"
+        return
+    if not fact["texts"]:
+        yield "  dropped: T5 makes no example of it", "dim"
+    for text in fact["texts"]:
+        yield grid({"inputs": text["inputs"], "target": text["targets"]}, "green")
 
 
-def show_row(number: int, result: Encoded) -> None:
-    from glue_harness.report.console import say
-
-    say()
-    say(f"row {number}", style="bold")
-    show_pairs({column: value if isinstance(value, str) else json.dumps(value) for column, value in result.row.items()})
-    if result.error is not None:
-        say(f"  error: {result.error}", style="red")
-    elif not result.texts:
-        say("  dropped: T5 makes no example of it", style="dim")
-    for text in result.texts:
-        show_pairs({"inputs": text.inputs, "target": text.target}, style="green")
-
-
-def show_pairs(pairs: dict[str, str], style: str = "") -> None:
+def grid(pairs: Mapping[str, str], style: str = "") -> Table:
     """Names and values in two columns; a long value stays in its own."""
     from rich.table import Table
-    from rich.text import Text as Cell
+    from rich.text import Text
 
-    from glue_harness.report.console import printable, show
-
-    grid = Table.grid(padding=(0, 1))
-    grid.add_column(width=13, justify="right", style="dim")
-    grid.add_column(overflow="fold")
+    made = Table.grid(padding=(0, 1))
+    made.add_column(width=13, justify="right", style="dim")
+    made.add_column(overflow="fold")
     for key, value in pairs.items():
-        grid.add_row(Cell(printable(key)), Cell(printable(value), style=style))
-    show(grid)
+        made.add_row(Text(printable(key)), Text(printable(value), style=style))
+    return made

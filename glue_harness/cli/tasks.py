@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
 from typing import Any
 
 import click
 
 from glue_harness.cli.options import data_option, json_option, open_registry, task_folders_option
+from glue_harness.cli.streams import Names, Shown, emit
+from glue_harness.core.errors import unknown
 from glue_harness.core.task import Task
-
-COLUMNS = ("task", "suite", "kind", "train", "validation", "metrics", "data here")
-DISPENSABLE = ("suite", "kind")  # on a narrow screen; the order still tells the suite
+from glue_harness.report.console import TableColumn, table_of
 
 
 @click.command()
@@ -20,7 +18,7 @@ DISPENSABLE = ("suite", "kind")  # on a narrow screen; the order still tells the
 @data_option()
 @task_folders_option
 @json_option
-def command(suite: str | None, data: str, task_folders: tuple[str, ...], as_json: bool) -> None:
+def command(suite: str | None, data: str, task_folders: Names, as_json: bool) -> None:
     """List the tasks: rows of the official splits, metrics, and whether the data is here.
 
     Dimmed tasks belong to no average: they are trained or scored on request. A narrow screen leaves out suite and kind.
@@ -32,24 +30,14 @@ def command(suite: str | None, data: str, task_folders: tuple[str, ...], as_json
     """
     from glue_harness.data import available
 
-    tasks = in_table_order(open_registry(task_folders).tasks.values(), suite)
-    facts = [{**summary(task), "data": available(task, data)} for task in tasks]
-    if as_json:
-        click.echo(json.dumps(facts, indent=2))
-    else:
-        show_table(facts)
-
-
-def in_table_order(tasks: Iterable[Task], suite: str | None) -> list[Task]:
-    """Suite by suite in the order of the official table; what has no suite comes last."""
-    from glue_harness.core.errors import unknown
-
-    tasks = list(tasks)
-    suites = {task.suite for task in tasks}
-    if suite and suite not in suites:
+    tasks = open_registry(task_folders).tasks.values()
+    if suite and suite not in (suites := {task.suite for task in tasks}):
         raise unknown("suite", suite, suites)
-    chosen = [task for task in tasks if suite in (None, task.suite)]
-    return sorted(chosen, key=lambda task: (task.suite == "custom", task.suite, task.part == "extra", task.place))
+    # suite by suite in the order of the official table; what has no suite comes last
+    places = {task.name: (task.suite == "custom", task.suite, task.part == "extra", task.place) for task in tasks}
+    chosen = sorted((task for task in tasks if suite in (None, task.suite)), key=lambda task: places[task.name])
+    facts = [{**summary(task), "data": available(task, data)} for task in chosen]
+    emit(as_json, facts, drawn(facts), indent=2)
 
 
 def summary(task: Task) -> dict[str, Any]:
@@ -67,26 +55,19 @@ def summary(task: Task) -> dict[str, Any]:
     }
 
 
-def show_table(facts: list[dict[str, Any]]) -> None:
-    from rich.text import Text
-
+def drawn(facts: list[dict[str, Any]]) -> Shown:
     from glue_harness.report.board import SHORT
-    from glue_harness.report.console import is_narrow, printable, show, table
 
-    columns = [column for column in COLUMNS if not (is_narrow() and column in DISPENSABLE)]
-    rows = []
-    for fact in facts:
-        counts = (row_count(fact["rows"], role) for role in ("train", "validation"))
-        scored = ", ".join(SHORT.get(key, key) for key in fact["metrics"]) or "none"
-        texts = (fact["task"], fact["suite"], fact["kind"], *counts, scored, fact["data"])
-        cells = dict(zip(COLUMNS, texts, strict=True))
-        style = "dim" if fact["part"] == "extra" else ""
-        rows.append([Text(printable(cells[column]), style=style) for column in columns])
-    numbers = ("train", "validation")
-    show(table(columns, rows, right=numbers, whole=("task", *numbers)))
+    def count(fact: dict[str, Any], role: str) -> str:
+        return "-" if role not in fact["rows"] else "?" if fact["rows"][role] is None else f"{fact['rows'][role]:,}"
 
-
-def row_count(rows: dict[str, int | None], role: str) -> str:
-    if role not in rows:
-        return "-"
-    return "?" if rows[role] is None else f"{rows[role]:,}"
+    columns = [
+        TableColumn("task", whole=True),
+        TableColumn("suite", wide=True),  # on a narrow screen the order still tells it
+        TableColumn("kind", wide=True),
+        TableColumn("train", lambda fact: count(fact, "train"), right=True, whole=True),
+        TableColumn("validation", lambda fact: count(fact, "validation"), right=True, whole=True),
+        TableColumn("metrics", lambda fact: ", ".join(SHORT.get(key, key) for key in fact["metrics"]) or "none"),
+        TableColumn("data here", lambda fact: fact["data"]),
+    ]
+    yield table_of(facts, columns, style=lambda fact: "dim" if fact["part"] == "extra" else "")

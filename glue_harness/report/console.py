@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache
-from typing import TYPE_CHECKING, Any, NoReturn
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
 WIDTH_WITHOUT_TERMINAL = 120
 
@@ -47,36 +49,56 @@ def is_narrow() -> bool:
     return console().width < WIDTH_WITHOUT_TERMINAL
 
 
-def table(
-    columns: Sequence[str],
-    rows: Iterable[Sequence[Any]],
-    *,
-    title: str = "",
-    right: Iterable[str] = (),
-    whole: Iterable[str] = (),
-) -> Table:
-    """A table of texts, or of `Text` that is printable already.
+class TableColumn(NamedTuple):
+    """A heading and how a record becomes a cell: text, or a `Text` that is printable already."""
 
-    The columns named in `right` are aligned right, those in `whole` are never broken.
-    """
+    heading: str
+    write: Callable[[Any], object] | None = None  # none: what the record, a mapping, has under this heading
+    right: bool = False  # aligned right
+    whole: bool = False  # never broken
+    wide: bool = False  # left out on a narrow screen
+
+
+def table_of(
+    records: Iterable[Any], columns: Sequence[TableColumn], title: str = "", style: Callable[[Any], str] = lambda _: ""
+) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    right, whole = set(right), set(whole)
-    title = printable(title) or None
-    made = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
-    made.collapse_padding = is_narrow()
-    for column in columns:
-        justify = "right" if column in right else "left"
-        made.add_column(Text(printable(column)), justify=justify, overflow="fold", no_wrap=column in whole)
-    for row in rows:
-        made.add_row(*(cell if isinstance(cell, Text) else Text(printable(str(cell))) for cell in row))
+    columns = [column for column in columns if not (column.wide and is_narrow())]
+    made = Table(box=box.SIMPLE_HEAD, title=printable(title) or None, title_justify="left", title_style="bold")
+    made.pad_edge, made.collapse_padding = False, is_narrow()
+    for heading, _, right, whole, _ in columns:
+        justify = "right" if right else "left"
+        made.add_column(Text(printable(heading)), justify=justify, overflow="fold", no_wrap=whole)
+    for record in records:
+        cells = (write(record) if write else record[heading] for heading, write, *_ in columns)
+        made.add_row(*(c if isinstance(c, Text) else Text(printable(str(c)), style=style(record)) for c in cells))
     return made
 
 
-def show(made: Table) -> None:
-    console().print(made)
+def table(
+    headings: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    *,
+    title: str = "",
+    right: Collection[str] = (),
+    whole: Collection[str] = (),
+) -> Table:
+    """A table of rows that hold their cells; `right` and `whole` name columns."""
+    columns = [TableColumn(name, itemgetter(k), name in right, name in whole) for k, name in enumerate(headings)]
+    return table_of(rows, columns, title)
+
+
+def show(made: Table | Text) -> None:
+    """A table, or a line of a drawing, which is cut at the edge of the screen and never broken."""
+    is_line = hasattr(made, "plain")
+    console().print(made, no_wrap=is_line or None, overflow="crop" if is_line else None)
+
+
+def or_dash(value: object, form: str = "") -> str:
+    return "-" if value is None else format(value, form)
 
 
 def lasting(seconds: float) -> str:

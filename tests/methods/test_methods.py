@@ -12,10 +12,10 @@ from toys import CPU, toy_examples, toy_feed, toy_model, toy_plan, toy_task, voc
 
 from glue_harness import Plan, load_tasks, run
 from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.core.settings import plugin_files
 from glue_harness.data import load as load_rows
 from glue_harness.data.own import question
 from glue_harness.lab.predict import load
-from glue_harness.lab.request import METHODS
 from glue_harness.methods import load_method
 from glue_harness.models.interface import Encoded, count_parameters
 from glue_harness.models.stacks import encode
@@ -106,7 +106,7 @@ def test_exactly_what_a_method_names_is_moved(method, optimizer):
 
 
 def test_every_method_is_tested_here():
-    assert set(METHODS) == {"full", "unfreeze", *PARTIAL}
+    assert set(plugin_files("method")) == {"full", "unfreeze", *PARTIAL}
 
 
 # adapters

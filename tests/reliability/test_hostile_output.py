@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from records import finished, runner
 
-from glue_harness.cli.predict import show_answer, show_answers
+from glue_harness.cli.predict import drawn, facts_of
 from glue_harness.cli.score import MOST_COMMON
+from glue_harness.cli.streams import emit
 from glue_harness.core.task import Example, Prediction
 from glue_harness.report import formats
 from glue_harness.report.board import Board, Row, make_boards
@@ -182,8 +183,8 @@ def test_answers_are_shown_as_text(evil, tmp_path):
 def test_predictions_are_shown_as_text(text, capsys):
     example = Example("0", text, text, {}, 0)
     answer = Prediction(example, text, None)
-    show_answer(REGISTRY.task("rte"), answer, {text: 0.5, "b": 0.5})
-    show_answers(REGISTRY.task("rte"), [answer, answer], [{text: 0.5}, {}])
+    for facts in (facts_of([answer], [{text: 0.5, "b": 0.5}]), facts_of([answer, answer], [{text: 0.5}, {}])):
+        emit(False, facts, drawn(REGISTRY.task("rte"), facts))
     captured = capsys.readouterr()
     assert is_inert(captured.out + captured.err)
 
