@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from records import runner
 
 from glue_harness.cli import glue, main
-from glue_harness.cli.run import _plan, command
-from glue_harness.core.plan import FIELDS, plan_from
+from glue_harness.cli.run import command, plan_of
+from glue_harness.core.plan import plan_from, settings
 from glue_harness.suite.registry import load_tasks
 
 FAST = ["--data", "demo:200", "--model", "tiny", "--steps", "4", "--batch-size", "8", "--eval-every", "2"]
@@ -226,19 +226,21 @@ def test_a_run_goes_on_by_its_name_or_as_the_newest_unfinished_one(tmp_path, cap
 def test_a_batch_size_takes_the_place_of_tokens_in_a_plan_file(tmp_path):
     file = tmp_path / "plan.toml"
     file.write_text('tasks = ["rte"]\nbatch_tokens = 1024\n', encoding="utf-8")
-    assert _plan(None, {}, False, file, {}, (), load_tasks())[0].batch_tokens == 1024
-    plan, _ = _plan(None, {}, False, file, {"batch_size": 8}, (), load_tasks())
+    assert plan_of({}, {}, {"file": file}, load_tasks())[0].batch_tokens == 1024
+    plan, _ = plan_of({}, {}, {"file": file, "batch_size": 8}, load_tasks())
     assert (plan.batch_size, plan.batch_tokens) == (8, None)
 
 
 def test_help_shows_every_option_once_and_every_other_setting(capsys):
     main(["run", "--help"])
-    options, settings = capsys.readouterr().out.split("Settings for --set:")
+    options, others = capsys.readouterr().out.split("Settings for --set KEY=VALUE:")
     shown = re.findall(r"^  (?:-\w, )?--([\w-]+)", options, re.M)
     assert sorted(shown) == sorted({*shown})
     assert {p.opts[-1].lstrip("-") for p in command.params} <= {*shown}
     with_option = {name.replace("-", "_") for name in shown} | {"tasks", "rates"}
-    assert set(re.findall(r"\w+", settings)) == FIELDS.keys() - with_option
+    explained = re.findall(r"^  (\w+)  +(\S.*)", others, re.M)
+    assert {name for name, _ in explained} == settings().keys() - with_option
+    assert max(map(len, others.splitlines())) <= 80
     assert "Other:" in options
     assert max(map(len, options.splitlines())) <= 80
 
