@@ -48,17 +48,18 @@ def command(
     glue doctor --data DIR
     glue doctor --data DIR --task mnli --model MODEL_DIR --json
     """
-    from glue_harness.doctor import choose, examine, examine_machine
+    from glue_harness.doctor.data import choose, examine
+    from glue_harness.doctor.machine import examine_machine
 
     if model and not model.is_dir():
         raise UsageError(f"--model {str(model)!r} is not a folder: name one that save_pretrained wrote")
     registry = open_registry(task_folders)
     sets, absent = choose(registry, split_names(names), data)
-    findings = [*examine(sets, data, registry), *examine_machine(results, model)]
+    findings = [*examine(sets, data, registry.tasks.values()), *examine_machine(results, model)]
     if as_json:
         click.echo(json.dumps(as_facts(findings), indent=2))
     else:
-        show_findings(findings, [one.name for one in absent])
+        show_findings(findings, [tasks[0].name for tasks in absent])
     if is_wrong(findings):
         sys.exit(1)
 

@@ -130,19 +130,18 @@ def of_tasks(names: tuple[str, ...], given: dict[str, Any], registry: Registry) 
 def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[str, float], registry: Registry) -> Mix:
     """T5's mixtures. As there, what has no train split drops out after the rates are computed."""
     from glue_harness.data import training_size
-    from glue_harness.data.mixing import SizeRate
-    from glue_harness.data.mixtures import NAMES, SHORT, SIZES, mixture, rates
+    from glue_harness.data.mixing import MIXTURES, SHORT, TEXT_SIZES, SizeRate, mixture, mixture_rates
 
     tasks = {**registry.tasks, **{alias: registry.tasks[name] for alias, name in registry.aliases.items()}}
     weights = dict(pair(text, "--mixture") if "=" in text else (text, 1.0) for text in texts)
     for name in weights:
-        if name not in NAMES and name not in tasks:
-            raise unknown("mixture or task", name, [*SHORT, *NAMES, *registry.tasks])
-    members = mixture(texts[0]) if texts[0] in NAMES and len(texts) == 1 else weights
+        if name not in MIXTURES and name not in tasks:
+            raise unknown("mixture or task", name, [*SHORT, *MIXTURES, *registry.tasks])
+    members = mixture(texts[0]) if texts[0] in MIXTURES and len(texts) == 1 else weights
     plan = plan_of(tuple(members), unlimited(given) if sizes else given)
     size_rate = SizeRate(plan.limit, plan.temperature)
 
-    known = {**SIZES, **sizes} if plan.data == "hub" else sizes
+    known = {**TEXT_SIZES, **sizes} if plan.data == "hub" else sizes
 
     @cache
     def size(name: str) -> float | None:
@@ -156,7 +155,7 @@ def of_mixtures(texts: tuple[str, ...], given: dict[str, Any], sizes: Mapping[st
             raise UsageError(f"how many training examples has {name!r}? Say it in --sizes FILE")
         return size_rate(n)
 
-    found = {name: rate if size(name) != 0 else 0.0 for name, rate in rates(members, rate_of).items()}
+    found = {name: rate if size(name) != 0 else 0.0 for name, rate in mixture_rates(members, rate_of).items()}
     return Mix(plan, {name: size(name) for name in found}, found, () if sizes else (origin(plan),))
 
 

@@ -87,7 +87,7 @@ def encoded_lines(task: Task, lines: BinaryIO) -> Iterator[Encoded]:
 
 
 def encoded(task: Task, row: Row) -> Encoded:
-    from glue_harness.data.checks import encode
+    from glue_harness.data.rows import encode
 
     try:
         return Encoded(row, encode(task, row))

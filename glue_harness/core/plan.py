@@ -40,6 +40,11 @@ POSITIVE += ("eval_limit", "adapter_width", "lora_rank", "max_input", "max_targe
 POSITIVE += ("train_limit", "heldout", "prompt_length")
 
 
+def is_demo(data: str) -> bool:
+    """Whether `data` means the tasks' own generators: demo, or demo:ROWS."""
+    return data.partition(":")[0] == "demo"
+
+
 @dataclass(frozen=True)
 class Plan:
     """What to train on what, how, and how to score it. One seed: several seeds are several runs."""
@@ -156,7 +161,7 @@ class Plan:
 
     @property
     def is_demo(self) -> bool:
-        return self.data.partition(":")[0] == "demo"
+        return is_demo(self.data)
 
     def to_dict(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "tasks": list(self.tasks), "rates": dict(self.rates)}

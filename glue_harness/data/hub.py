@@ -9,8 +9,8 @@ from pathlib import Path
 
 from glue_harness.core.errors import DataError, UsageError
 from glue_harness.core.task import Row, Source, Task
-from glue_harness.data.rows import ArrowRows, Read
-from glue_harness.data.saved import read_arrow
+from glue_harness.data.folder import read_arrow
+from glue_harness.data.rows import ArrowRows, Unchecked
 
 PROBE_SECONDS = 10
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -21,7 +21,7 @@ class NeedsScript(Exception):
     """A revision that can only be read by running code from the Hub."""
 
 
-def read(task: Task, split: str, revision: str | None) -> Read:
+def read(task: Task, split: str, revision: str | None) -> Unchecked:
     """The split at the revision asked for, or else the one its task pins: from the cache, or downloaded.
 
     `load_dataset` alone would not do: without network it retries for half a minute, and then silently takes
@@ -50,8 +50,8 @@ def read(task: Task, split: str, revision: str | None) -> Read:
         return found(source, commit, download(source, split, commit), note)
 
 
-def found(source: Source, commit: str, rows: Sequence[Row], *notes: str) -> Read:
-    return Read(rows, " ".join(("hub", f"{source.hub}@{commit[:7]}", source.config or "")).rstrip(), notes)
+def found(source: Source, commit: str, rows: Sequence[Row], *notes: str) -> Unchecked:
+    return Unchecked(rows, " ".join(("hub", f"{source.hub}@{commit[:7]}", source.config or "")).rstrip(), notes)
 
 
 def is_cached(source: Source, split: str) -> bool:

@@ -1,17 +1,19 @@
-"""Rows of a user's own, who asks for the answer: JSON lines, or a tab-separated table with a header."""
+"""A user's own: rows that ask for the answer (JSON lines, or a tab-separated table with a header), and plain text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from itertools import chain
+from pathlib import Path
 from random import Random
 from typing import Any, BinaryIO
 
-from glue_harness.core.errors import DataError, RowError
+from glue_harness.core.errors import DataError, RowError, UsageError
 from glue_harness.core.reading import json_value, lines_of
 from glue_harness.core.task import Example, Row, Task
-from glue_harness.data.checks import encode
+from glue_harness.data.folder import read_paragraphs
 from glue_harness.data.lines import BOM, json_row
+from glue_harness.data.rows import Unchecked, encode
 
 
 def fields(task: Task) -> list[str]:
@@ -72,12 +74,32 @@ def text_lines(lines: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
 def typed(task: Task, texts: Mapping[str, str]) -> dict[str, Any]:
     """Texts as a row: a field that is no text in the task's demo is read as JSON."""
     sample = task.demo(Random(0), 1)[0] if task.demo else {}
-    no_texts = {name for name in fields(task) if not isinstance(sample.get(name, ""), str)}
-    return {name: from_json(name, text) if name in no_texts else text for name, text in texts.items()}
+    row: dict[str, Any] = dict(texts)
+    for name, text in texts.items():
+        if name in fields(task) and not isinstance(sample.get(name, ""), str):
+            try:
+                row[name] = json_value(text)
+            except ValueError:
+                raise RowError(f"column {name!r} must be JSON, not {text!r}") from None
+    return row
 
 
-def from_json(name: str, text: str) -> Any:
-    try:
-        return json_value(text)
-    except ValueError:
-        raise RowError(f"column {name!r} must be JSON, not {text!r}") from None
+def text_files(where: str) -> list[Path]:
+    """The plain text that a user means: a file, or every .txt file in a folder; nothing is read."""
+    path = Path(where)
+    if path.is_file():
+        return [path]
+    if not where or not path.is_dir():
+        raise UsageError(f"--text {where!r} is neither a file nor a folder of .txt files")
+    found = sorted(path.rglob("*.txt"))
+    if not found:
+        raise UsageError(f"--text {where!r}: no .txt file in this folder")
+    return found
+
+
+def read_text(where: str) -> Unchecked:
+    """A row for each paragraph, in the order of the files' names."""
+    paragraphs = read_paragraphs(text_files(where))
+    if not paragraphs:
+        raise DataError(f"text {where!r} is empty: it needs paragraphs, with a blank line between two")
+    return Unchecked(paragraphs, f"text {Path(where).resolve().name}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan
-from glue_harness.doctor.finding import FAIL, OK, WARN, Finding
+from glue_harness.doctor import FAIL, OK, WARN, Finding
 
 PACKAGE = "glue-harness"
 PLAN = Plan(tasks=("doctor",))  # asks for what a run would choose by itself

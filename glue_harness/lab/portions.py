@@ -11,8 +11,8 @@ import numpy as np
 from glue_harness.core.plan import Plan
 from glue_harness.core.task import Example, Row, Task
 from glue_harness.data import Rows
-from glue_harness.data.checks import fingerprint
-from glue_harness.data.subsets import Part
+from glue_harness.data.rows import fingerprint
+from glue_harness.data.subsets import TrainPart
 from glue_harness.models.interface import Model
 from glue_harness.train.tokens import Subset, Tokens, examples_of, tokens_of
 
@@ -30,7 +30,9 @@ def texts_of(task: Task, rows: Rows, places: Collection[int]) -> Iterator[str]:
         yield from (example.inputs, example.target)
 
 
-def trained_tokens(task: Task, rows: Rows, part: Part, model: Model, plan: Plan, notes: list[str]) -> Tokens | Subset:
+def trained_tokens(
+    task: Task, rows: Rows, part: TrainPart, model: Model, plan: Plan, notes: list[str]
+) -> Tokens | Subset:
     """What a task trains on; the cache holds the whole split, whatever part of it is used."""
     tokens = tokens_of(task, rows, model, plan, notes)
     if len(part.trained) == len(rows):
@@ -49,7 +51,7 @@ def row_of(example: str) -> int:
     return int(example.partition(".")[0])
 
 
-def held_out(name: str, group: tuple[Task, ...], rows: Rows, part: Part) -> tuple[Task, Rows]:
+def held_out(name: str, group: tuple[Task, ...], rows: Rows, part: TrainPart) -> tuple[Task, Rows]:
     """What chooses a task's step, if its validation split must not: rows of train, read as its scorers read theirs."""
     task = replace(group[0], name=name)
     kept = list(at(rows, part.held_out))

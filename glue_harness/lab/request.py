@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from glue_harness.core.errors import UsageError, unknown
 from glue_harness.core.plan import FIELDS, Plan
 from glue_harness.core.task import Task
-from glue_harness.data import check_where, mixing, mixtures, text
+from glue_harness.data import check_where, mixing, own
 from glue_harness.methods import METHODS
 from glue_harness.models.families import check_model
 from glue_harness.suite.registry import Registry
@@ -63,7 +63,7 @@ def check_names(plan: Plan) -> None:
         raise unknown("method", plan.method, METHODS)
     check_model(plan.model, plan.tokenizer)
     check_where(plan.data)
-    has_mixture = any(map(mixtures.is_mixture, plan.tasks))
+    has_mixture = any(map(mixing.is_mixture, plan.tasks))
     if plan.limit != FIELDS["limit"].default and plan.mixing not in SIZED and not has_mixture:
         raise UsageError(f"limit is {plan.limit:g} but mixing {plan.mixing!r} does not look at sizes: leave it out")
 
@@ -75,7 +75,7 @@ def check_text(plan: Plan, selected: list[Task]) -> None:
         if value is not None and not any(task.noise for task in selected):
             raise UsageError(f"{setting} is {value!r} but no task learns from text alone: add --task span_corruption")
     if plan.text is not None:
-        text.files(plan.text)
+        own.text_files(plan.text)
     if plan.text_share is not None and all(task.noise for task in selected):
         raise UsageError(f"text_share is {plan.text_share:g} but there is nothing beside the text: leave it out")
 
@@ -97,7 +97,7 @@ def select(plan: Plan, registry: Registry) -> list[Task]:
     """The plan's tasks. `a+b` is two suites, and a mixture stands for its members, which others may share."""
     names: list[str] = []
     for name in plan.tasks:
-        if mixtures.is_mixture(name):
+        if mixing.is_mixture(name):
             names += (member for member in members_of(name, registry) if member not in names)
         else:
             names += name.split("+")
@@ -106,7 +106,7 @@ def select(plan: Plan, registry: Registry) -> list[Task]:
 
 def members_of(mixture: str, registry: Registry) -> list[str]:
     """The tasks of a mixture, by our names; a member that has no task file here is refused by name."""
-    names = mixtures.rates(mixtures.mixture(mixture), lambda name: 1.0)
+    names = mixing.mixture_rates(mixing.mixture(mixture), lambda name: 1.0)
     missing = [name for name in names if name not in registry.aliases]
     if missing:
         raise UsageError(f"mixture {mixture!r} has members without a task here: {', '.join(missing)}")
@@ -133,7 +133,7 @@ def with_share(rates: mixing.Rates, part: Sequence[str], share: float) -> mixing
 
 def rates_of_mixing(plan: Plan, registry: Registry, sizes: Mapping[str, int]) -> mixing.Rates:
     """The rates before text alone is given the share that the plan may state."""
-    named = [name for name in plan.tasks if mixtures.is_mixture(name)]
+    named = [name for name in plan.tasks if mixing.is_mixture(name)]
     if not named:
         counted = {name: n / 2 if name in halved(plan) else n for name, n in sizes.items()}
         return mixing.rates(plan.mixing, counted, plan.limit, plan.temperature, custom=plan.rates)
@@ -143,8 +143,8 @@ def rates_of_mixing(plan: Plan, registry: Registry, sizes: Mapping[str, int]) ->
     if alone and plan.mixing not in SIZED:
         raise UsageError(f"{named[0]} has its own rates: leave out --mixing {plan.mixing}")
     size_rate = mixing.SizeRate(plan.limit, plan.temperature)
-    members = mixtures.mixture(named[0]) if alone else plan.rates
-    found = mixtures.rates(members, lambda name: size_rate(sizes.get(registry.task(name).name, 0)))
+    members = mixing.mixture(named[0]) if alone else plan.rates
+    found = mixing.mixture_rates(members, lambda name: size_rate(sizes.get(registry.task(name).name, 0)))
     by_name: mixing.Rates = {}
     for name, rate in found.items():  # a task may be listed by our name and, inside a mixture, by T5's
         by_name[registry.task(name).name] = by_name.get(registry.task(name).name, 0.0) + rate
