@@ -1,9 +1,8 @@
-"""Checks of one split. A check is a function in `CHECKS`: a split that was read -> state, text and fix of findings."""
+"""Checks of one split: a function in `CHECKS`, whose name is the check's, makes state, text and fix of its findings."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,14 +27,10 @@ class ReadSplit(NamedTuple):
     sample: Sequence[Row]  # some rows from everywhere
     path: Path | None  # the text file that holds it
     inputs: Sequence[frozenset[int]]  # hashes, row by row
-    answers: Counter  # label -> rows; -1 is hidden, None a text of its own
+    answers: Mapping[object, int]  # label -> rows; -1 is hidden, None a text of its own
+    shown: int  # rows whose answer is not hidden
     errors: Mapping[str, list[str]]  # task -> why rows cannot be its examples
     seen: Mapping[str, set[int]]  # split before this one -> hashes of its inputs
-
-    @property
-    def shown(self) -> int:
-        """Rows whose answer is not hidden."""
-        return len(self.inputs) - self.answers[HIDDEN_LABEL]
 
 
 def encoding(read: ReadSplit) -> Findings:
@@ -50,18 +45,18 @@ def as_they_should_be(task: str) -> str:
     return f"glue show {task} --data hub shows the rows as they should be"
 
 
-def cut_off(read: ReadSplit) -> Findings:
+def file(read: ReadSplit) -> Findings:
     """A file that ends in the middle is short of rows, and of the newline at its end."""
     if read.path and read.rows.official is not None and len(read.rows) < read.rows.official:
-        with read.path.open("rb") as file:
-            file.seek(-1, 2)
-            if file.read(1) != b"\n":
+        with read.path.open("rb") as content:
+            content.seek(-1, 2)
+            if content.read(1) != b"\n":
                 text = f"after {len(read.rows):,} of {read.rows.official:,} rows: it is cut off"
                 fix = "download the file again, or end a subset with a newline"
                 yield FAIL, f"{read.path.name} ends without a newline {text}", fix
 
 
-def counts(read: ReadSplit) -> Findings:
+def rows(read: ReadSplit) -> Findings:
     """Official row counts; a subset is not wrong, but a score on it is another number."""
     notes = read.rows.notes or [f"{len(read.rows):,} rows"]
     text = notes[0] if len(notes) == 1 else f"{notes[0]}, and {len(notes) - 1:,} more like it"
@@ -87,11 +82,11 @@ def labels(read: ReadSplit) -> Findings:
 
 def answers(read: ReadSplit) -> Findings:
     """Answers must be there to train and to score, and must not be where the official split hides them."""
-    rows, values = f"{len(read.inputs):,} rows", [value for value in read.answers if value != HIDDEN_LABEL]
+    all_rows, values = f"{len(read.inputs):,} rows", [value for value in read.answers if value != HIDDEN_LABEL]
     if read.role != "test":
         if lacking := read.answers[HIDDEN_LABEL]:
             fix = "it looks like a test file: put the right one here"
-            yield FAIL, f"{lacking:,} of {rows} have no answer", fix
+            yield FAIL, f"{lacking:,} of {all_rows} have no answer", fix
     elif read.split not in read.task.source.hidden:
         return
     elif not read.shown:
@@ -100,7 +95,7 @@ def answers(read: ReadSplit) -> Findings:
         text = f"every label is {values[0]!r}: a placeholder? the official answers are not public"
         yield WARN, text, "write -1, or leave the label out"
     else:
-        text = f"{read.shown:,} of {rows} have an answer, but the official ones are not public"
+        text = f"{read.shown:,} of {all_rows} have an answer, but the official ones are not public"
         yield FAIL, text, "it may be another split: put the official test file here"
 
 
@@ -151,13 +146,4 @@ def allowed(rows: int) -> int:
     return max(min(20, rows // 50), rows // 1000)
 
 
-CHECKS: dict[str, Callable[[ReadSplit], Findings]] = {
-    "encoding": encoding,
-    "file": cut_off,
-    "rows": counts,
-    "labels": labels,
-    "answers": answers,
-    "columns": columns,
-    "content": content,
-    "duplicates": duplicates,
-}
+CHECKS = (encoding, file, rows, labels, answers, columns, content, duplicates)

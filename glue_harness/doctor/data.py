@@ -59,8 +59,7 @@ def examine(sets: Sequence[DataSet], data: str, tasks: Iterable[Task]) -> Iterat
                     state = WARN if role == "test" or task.part == "companion" else FAIL
                     yield Finding(where, "presence", state, f"no rows in {data!r}", f"add the file: {shown}")
                 continue
-            path = text_file(task, split, data)
-            header = header_of(path)
+            path, header = text_file(task, split, data)
             try:
                 rows = load(with_test_labels(task, split, header), role, data)
             except DataError as error:
@@ -68,8 +67,8 @@ def examine(sets: Sequence[DataSet], data: str, tasks: Iterable[Task]) -> Iterat
                 yield Finding(where, "readable", FAIL, str(error), fix)
                 continue
             read = read_split(split, role, readers, rows, path, seen)
-            for name, check in CHECKS.items():
-                yield from (Finding(where, name, *found) for found in check(read))
+            for check in CHECKS:
+                yield from (Finding(where, check.__name__, *found) for found in check(read))
             seen[split] = {text for inputs in read.inputs for text in inputs}
 
 
@@ -89,21 +88,19 @@ def read_split(
                 inputs.append(frozenset(hash(text.inputs) for text in texts))
                 hidden = HIDDEN_LABEL if any(text.target == HIDDEN for text in texts) else None
                 answers[row["label"] if "label" in task.needs else hidden] += 1
-    sample = rows[:: -(-len(rows) // SAMPLE)]
-    return ReadSplit(split, role, readers[0], rows, sample, path, inputs, answers, errors, seen)
+    sample, shown = rows[:: -(-len(rows) // SAMPLE)], len(inputs) - answers[HIDDEN_LABEL]
+    return ReadSplit(split, role, readers[0], rows, sample, path, inputs, answers, shown, errors, seen)
 
 
-def text_file(task: Task, split: str, data: str) -> Path | None:
-    """The official text file or the file of JSON lines that holds a split in a folder."""
+def text_file(task: Task, split: str, data: str) -> tuple[Path | None, list[str]]:
+    """The text file that holds a split in a folder, and the columns that its header names."""
     place = None if data == "hub" or is_demo(data) else folder.find(task, split, folder.data_folder(data))
-    return place.files[-1] if place and place.files[-1].suffix in (".tsv", ".jsonl") else None
-
-
-def header_of(path: Path | None) -> list[str]:
-    if path is None or path.suffix != ".tsv":
-        return []
+    if place is None or (path := place.files[-1]).suffix not in (".tsv", ".jsonl"):
+        return None, []
+    if path.suffix != ".tsv":
+        return path, []
     with path.open(encoding="utf-8-sig", errors="replace") as file:
-        return file.readline().rstrip("\r\n").split("\t")
+        return path, file.readline().rstrip("\r\n").split("\t")
 
 
 def with_test_labels(task: Task, split: str, header: Sequence[str]) -> Task:
