@@ -74,5 +74,5 @@ def is_here(task: Task, split: str, where: str) -> bool:
     if is_demo(where):
         return task.demo is not None
     if where == "hub":
-        return hub.is_cached(task.source, split)
+        return bool(hub.cached_files(task.source, split, task.source.revision or "*"))
     return folder.find(task, split, folder.data_folder(where)) is not None

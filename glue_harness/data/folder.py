@@ -13,7 +13,7 @@ from glue_harness.core.errors import DataError, RowError, UsageError
 from glue_harness.core.reading import json_value, open_file, read_small
 from glue_harness.core.task import HIDDEN_LABEL, Row, Task
 from glue_harness.data.lines import json_records, paragraphs, tsv_rows
-from glue_harness.data.rows import ArrowRows, StreamedRows, Unchecked
+from glue_harness.data.rows import StreamedRows, Unchecked
 
 if TYPE_CHECKING:
     import pyarrow
@@ -157,21 +157,32 @@ def read_arrow(files: Sequence[Path]) -> Sequence[Row]:
         with readable(file):
             tables.append(pyarrow.ipc.open_stream(pyarrow.memory_map(str(file))).read_all())
     check_columns(files, [table.schema for table in tables])
-    return ArrowRows(pyarrow.concat_tables(tables))
+    return arrow_rows(pyarrow.concat_tables(tables))
+
+
+def arrow_rows(table: pyarrow.Table) -> Sequence[Row]:
+    """Made into dicts when they are asked for: a large split stays on disk."""
+
+    def rows() -> Iterator[Row]:
+        for batch in table.to_batches(max_chunksize=1024):
+            try:
+                batch.validate(full=True)  # damaged offsets would be followed, out of the file
+            except ValueError as error:
+                raise DataError(f"Arrow data is damaged: {error}: save or download it again") from None
+            yield from batch.to_pylist()
+
+    return StreamedRows((), rows, table.num_rows)
 
 
 def read_parquet(files: Sequence[Path]) -> Sequence[Row]:
-    from pyarrow.parquet import ParquetFile, read_schema
-
-    schemas = []
-    for file in files:
-        with readable(file):
-            schemas.append(read_schema(file))
-    check_columns(files, schemas)
+    from pyarrow.parquet import ParquetFile
 
     def rows() -> Iterator[Row]:
+        schemas = []
         for file in files:
             with readable(file), ParquetFile(file) as parquet:
+                schemas.append(parquet.schema_arrow)
+                check_columns(files, schemas)
                 for batch in parquet.iter_batches(batch_size=1024):
                     batch.validate(full=True)  # damaged offsets would be followed, out of the file
                     yield from batch.to_pylist()

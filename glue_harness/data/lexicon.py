@@ -25,17 +25,13 @@ PLACES = words("park garden kitchen street field house school forest market barn
 DAYS = words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
 TIMES = words("today tonight again now daily")
 NUMBERS = words("two three four five six")
-OPPOSITES = {
-    "big": "small",
-    "old": "young",
-    "happy": "sad",
-    "tall": "short",
-    "rich": "poor",
-    "clean": "dirty",
-    "calm": "angry",
-    "strong": "weak",
-    "slow": "fast",
-}
+OPPOSITES = dict(
+    zip(
+        words("big old happy tall rich clean calm strong slow"),
+        words("small young sad short poor dirty angry weak fast"),
+        strict=True,
+    )
+)
 OPPOSITES |= {second: first for first, second in OPPOSITES.items()}
 ADJECTIVES = tuple(OPPOSITES)
 DETAILS = ("after lunch", "before dinner", "with a friend", "because of the rain", "for an hour", "for the first time")

@@ -9,13 +9,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from glue_harness.core.errors import DataError, RowError
 from glue_harness.core.task import HIDDEN_LABEL, Example, Row, Task, Text
-
-if TYPE_CHECKING:
-    import pyarrow
 
 Made = TypeVar("Made")
 CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str)
@@ -60,37 +57,13 @@ class Rows(Sequence[Row]):
         }
 
 
-class ArrowRows(Sequence[Row]):
-    """Rows of an Arrow table, made into dicts when they are asked for: a large split stays on disk."""
-
-    def __init__(self, table: pyarrow.Table) -> None:
-        self.table = table
-
-    def __len__(self) -> int:
-        return self.table.num_rows
-
-    def __getitem__(self, index: int | slice) -> Any:
-        wanted = range(len(self))[index]
-        if isinstance(wanted, range):
-            return [self[number] for number in wanted]
-        return self.table.slice(wanted, 1).to_pylist()[0]
-
-    def __iter__(self) -> Iterator[Row]:
-        for batch in self.table.to_batches(max_chunksize=1024):
-            try:
-                batch.validate(full=True)  # damaged offsets would be followed, out of the file
-            except ValueError as error:
-                raise DataError(f"Arrow data is damaged: {error}: save or download it again") from None
-            yield from batch.to_pylist()
-
-
 class StreamedRows(Sequence[Row]):
-    """Rows of files, read anew each time that someone goes through them: in memory is only how many they are."""
+    """Rows that are read anew each time that someone goes through them: in memory is only how many they are."""
 
-    def __init__(self, files: Sequence[Path], read: Callable[[], Iterator[Row]]) -> None:
+    def __init__(self, files: Sequence[Path], read: Callable[[], Iterator[Row]], count: int | None = None) -> None:
+        """`files` are those that must not change meanwhile, `count` the number of rows if it is known before."""
         self.stamps = {file: stamp(file) for file in files}
-        self.read = read
-        self.count: int | None = None
+        self.read, self.count = read, count
 
     def __len__(self) -> int:
         if self.count is None:

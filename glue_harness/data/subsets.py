@@ -34,25 +34,22 @@ def parts(plan: Plan, train: Mapping[str, tuple[Task, Sequence[Row]]], scored: C
 
     A task holds rows out if it is `scored`, and what it holds out, no other is trained on.
     """
-    used = {
-        name: limited(task, rows, None if task.noise else plan.train_limit, plan.seed)
-        for name, (task, rows) in train.items()
-    }
+    limits = {name: None if task.noise else plan.train_limit for name, (task, _) in train.items()}
+    used = {name: limited(task, rows, limits[name], plan.seed) for name, (task, rows) in train.items()}
     if plan.select != "heldout":
         return {name: TrainPart(places, []) for name, places in used.items()}
     passages = {name: passage_keys(task, rows, plan.seed) for name, (task, rows) in train.items()}
     held: dict[str, set[int]] = {name: set() for name in train}
-    for name, (task, rows) in ((name, train[name]) for name in train if name in scored):
-        found = held_out(name, strata(task, rows), passages[name], used[name], plan.heldout)
-        held[name] = {passages[name][place] for place in found}
+    for name, (task, rows) in train.items():
+        if name in scored:
+            found = held_out(name, strata(task, rows), passages[name], used[name], plan.heldout)
+            held[name] = {passages[name][place] for place in found}
     forbidden = set[int]().union(*held.values())
-    return {
-        name: TrainPart(
-            trained=[place for place in places if passages[name][place] not in forbidden],
-            held_out=[place for place in places if passages[name][place] in held[name]],
-        )
-        for name, places in used.items()
-    }
+    found_parts = {}
+    for name, places in used.items():
+        trained = [place for place in places if passages[name][place] not in forbidden]
+        found_parts[name] = TrainPart(trained, [place for place in places if passages[name][place] in held[name]])
+    return found_parts
 
 
 def described(plan: Plan, parts: Mapping[str, TrainPart], sizes: Mapping[str, int]) -> list[str]:
