@@ -106,10 +106,10 @@ def command(
 
 def of_sizes(sizes: Mapping[str, float], given: dict[str, Any], scale: float) -> Mix:
     """T5's formula by itself: no run, so no default limit, and a temperature goes with any size-based mixing."""
-    from glue_harness.data.mixing import rates
+    from glue_harness.data.mixing import SizeRate, rates
 
     plan = plan_of(tuple(sizes), unlimited(given))
-    return Mix(plan, sizes, rates(plan.mixing, sizes, plan.limit, plan.temperature, scale, plan.rates))
+    return Mix(plan, sizes, rates(plan.mixing, sizes, SizeRate(plan.limit, plan.temperature, scale), plan.rates))
 
 
 def of_tasks(names: tuple[str, ...], given: dict[str, Any], registry: Registry) -> Mix:

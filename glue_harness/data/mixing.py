@@ -36,6 +36,9 @@ class SizeRate:
             raise UsageError(f"temperature {self.temperature} is too small for {n} examples: raise it") from None
 
 
+UNCHANGED = SizeRate()  # n itself
+
+
 def proportional(sizes: Sizes, size_rate: SizeRate, custom: Rates) -> Rates:
     """In proportion to what `size_rate` makes of the number of examples."""
     return {task: size_rate(n) for task, n in sizes.items()}
@@ -66,17 +69,12 @@ MIXINGS: dict[str, Callable[[Sizes, SizeRate, Rates], Rates]] = {
 
 
 def rates(
-    mixing: str,
-    sizes: Sizes,
-    limit: float | None = None,
-    temperature: float = 1.0,
-    scale: float = 1.0,
-    custom: Mapping[str, float] | None = None,
+    mixing: str, sizes: Sizes, size_rate: SizeRate = UNCHANGED, custom: Mapping[str, float] | None = None
 ) -> Rates:
     """The rate of every task under a mixing."""
     if mixing not in MIXINGS:
         raise unknown("mixing", mixing, MIXINGS)
-    return MIXINGS[mixing](sizes, SizeRate(limit, temperature, scale), dict(custom or {}))
+    return MIXINGS[mixing](sizes, size_rate, dict(custom or {}))
 
 
 def probabilities(rates: Mapping[str, float]) -> Rates:
@@ -132,7 +130,6 @@ def realised(mix: Mapping[str, Mapping[str, Any]]) -> dict[str, Realised]:
 # Mixtures go by T5's names of tasks. Numbers are T5's constants: training examples after preprocessing, which limit
 # and temperature don't reach.
 
-PREFIX = "t5:"  # where a mixture is named among tasks
 BY_SIZE = None  # the rate follows from the number of examples, under the run's limit and temperature
 Mixture = Mapping[str, float | None]  # task or mixture -> rate, BY_SIZE, or 0 = only scored
 GLUE: Mixture = {
@@ -212,7 +209,7 @@ MIXTURES: dict[str, Mixture] = {**REGISTERED, **{f"t5:{name}": REGISTERED[name] 
 
 def is_mixture(name: str) -> bool:
     """Whether a name among tasks means a mixture, known or not."""
-    return name in MIXTURES or name.startswith(PREFIX)
+    return name in MIXTURES or name.startswith("t5:")
 
 
 def mixture(name: str) -> Mixture:

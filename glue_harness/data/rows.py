@@ -47,14 +47,8 @@ class Rows(Sequence[Row]):
         return iter(self.rows)
 
     def to_record(self) -> dict[str, Any]:
-        return {
-            "split": self.split,
-            "rows": len(self),
-            "official": self.official,
-            "origin": self.origin,
-            "fingerprint": self.fingerprint,
-            "notes": list(self.notes),
-        }
+        facts = {"split": self.split, "rows": len(self), "official": self.official, "origin": self.origin}
+        return {**facts, "fingerprint": self.fingerprint, "notes": list(self.notes)}
 
 
 class StreamedRows(Sequence[Row]):

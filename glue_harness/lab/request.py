@@ -136,7 +136,7 @@ def rates_of_mixing(plan: Plan, registry: Registry, sizes: Mapping[str, int]) ->
     named = [name for name in plan.tasks if mixing.is_mixture(name)]
     if not named:
         counted = {name: n / 2 if name in halved(plan) else n for name, n in sizes.items()}
-        return mixing.rates(plan.mixing, counted, plan.limit, plan.temperature, custom=plan.rates)
+        return mixing.rates(plan.mixing, counted, mixing.SizeRate(plan.limit, plan.temperature), plan.rates)
     alone = len(plan.tasks) == 1
     if not alone and plan.mixing != "custom":
         raise UsageError(f"{named[0]} beside other tasks: say what each weighs, --mixing custom --rate {named[0]}=1")

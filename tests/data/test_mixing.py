@@ -26,7 +26,7 @@ def close(expected):
 @pytest.mark.parametrize("mixing", ["proportional", "temperature"])
 @pytest.mark.parametrize(("raw", "expect"), lines("rate_num_examples"))
 def test_rate_follows_from_size(mixing, raw, expect):
-    found = rates(mixing, raw["sizes"], raw["K"], raw["T"], raw["scale"])
+    found = rates(mixing, raw["sizes"], SizeRate(raw["K"], raw["T"], raw["scale"]))
     assert found == close(expect["rates"])
     assert probabilities(found) == close(expect["probabilities"])
 
