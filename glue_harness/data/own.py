@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any, BinaryIO
@@ -31,34 +30,27 @@ def question(task: Task, row: Row, number: int = 0) -> Example:
 
 
 def questions(task: Task, lines: BinaryIO, name: str) -> list[Example]:
-    """A question for every row of a file; what is wrong is named with its line."""
-    found = []
-    for number, row in rows(task, lines, name):
+    """A question for every row of JSON lines or of a table; the first line tells which it is.
+
+    What is wrong is named with its line.
+    """
+    found: list[Example] = []
+    header: list[str] = []
+    for number, text in text_lines(lines, name):
+        where, cells = f"{name}, line {number}", text.split("\t")
+        if not header and not found and not text.lstrip().startswith("{"):
+            header = cells
+            continue
+        if header and len(cells) != len(header):
+            raise DataError(f"{where}: expected {len(header)} columns, found {len(cells)}")
         try:
+            row = typed(task, dict(zip(header, cells, strict=True))) if header else json_row(text, where)
             found.append(question(task, row, len(found)))
         except RowError as error:
-            raise DataError(f"{name}, line {number}: {error}") from None
+            raise DataError(f"{where}: {error}") from None
     if not found:
         raise DataError(f"{name} holds no row: give JSON lines, or a table with the header {', '.join(fields(task))}")
     return found
-
-
-def rows(task: Task, lines: BinaryIO, name: str) -> Iterator[tuple[int, Row]]:
-    """Line numbers and rows of JSON lines or of a table; the first line tells which it is."""
-    numbered = text_lines(lines, name)
-    first = next(numbered, (1, ""))
-    if first[1].lstrip().startswith("{"):
-        yield from ((number, json_row(text, f"{name}, line {number}")) for number, text in chain([first], numbered))
-        return
-    header = first[1].split("\t")
-    for number, text in numbered:
-        cells = text.split("\t")
-        if len(cells) != len(header):
-            raise DataError(f"{name}, line {number}: expected {len(header)} columns, found {len(cells)}")
-        try:
-            yield number, typed(task, dict(zip(header, cells, strict=True)))
-        except RowError as error:
-            raise DataError(f"{name}, line {number}: {error}") from None
 
 
 def text_lines(lines: BinaryIO, name: str) -> Iterator[tuple[int, str]]:

@@ -128,15 +128,14 @@ def labels_of(task: Task) -> tuple[Callable[[Any], bool], str]:
         ids = range(len(task.labels))
         words = ", ".join(f"{number}={name}" for number, name in enumerate(task.labels))
         return lambda value: type(value) is int and value in ids, words
-    if task.kind == "regress" and task.choices:
-        scale = [float(choice) for choice in task.choices]
-        low, high = min(scale), max(scale)
-        return lambda value: is_number(value) and low <= value <= high, f"{low:g} to {high:g}"
-    return lambda value: is_number(value) and value != HIDDEN_LABEL, "any number"
+    scale = [float(choice) for choice in task.choices] if task.kind == "regress" else []
+    low, high = min(scale, default=-math.inf), max(scale, default=math.inf)
 
+    def is_score(value: Any) -> bool:
+        is_number = type(value) in (int, float) and math.isfinite(value)  # a bool is not a number here
+        return is_number and low <= value <= high and (bool(scale) or value != HIDDEN_LABEL)
 
-def is_number(value: Any) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # a bool is not a number here
+    return is_score, f"{low:g} to {high:g}" if scale else "any number"
 
 
 def missing(task: Task, row: Row) -> str:

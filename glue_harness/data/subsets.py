@@ -45,11 +45,13 @@ def parts(plan: Plan, train: Mapping[str, tuple[Task, Sequence[Row]]], scored: C
             found = held_out(name, strata(task, rows), passages[name], used[name], plan.heldout)
             held[name] = {passages[name][place] for place in found}
     forbidden = set[int]().union(*held.values())
-    found_parts = {}
-    for name, places in used.items():
-        trained = [place for place in places if passages[name][place] not in forbidden]
-        found_parts[name] = TrainPart(trained, [place for place in places if passages[name][place] in held[name]])
-    return found_parts
+    return {
+        name: TrainPart(
+            trained=[place for place in places if passages[name][place] not in forbidden],
+            held_out=[place for place in places if passages[name][place] in held[name]],
+        )
+        for name, places in used.items()
+    }
 
 
 def described(plan: Plan, parts: Mapping[str, TrainPart], sizes: Mapping[str, int]) -> list[str]:
