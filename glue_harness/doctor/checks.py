@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -27,7 +28,7 @@ class ReadSplit(NamedTuple):
     sample: Sequence[Row]  # some rows from everywhere
     path: Path | None  # the text file that holds it
     inputs: Sequence[frozenset[int]]  # hashes, row by row
-    answers: Mapping[object, int]  # label -> rows; -1 is hidden, None a text of its own
+    answers: Counter  # label -> rows; -1 is hidden, None a text of its own
     shown: int  # rows whose answer is not hidden
     errors: Mapping[str, list[str]]  # task -> why rows cannot be its examples
     seen: Mapping[str, set[int]]  # split before this one -> hashes of its inputs
@@ -82,7 +83,8 @@ def labels(read: ReadSplit) -> Findings:
 
 def answers(read: ReadSplit) -> Findings:
     """Answers must be there to train and to score, and must not be where the official split hides them."""
-    all_rows, values = f"{len(read.inputs):,} rows", [value for value in read.answers if value != HIDDEN_LABEL]
+    all_rows = f"{len(read.inputs):,} rows"
+    values = [value for value in read.answers if value != HIDDEN_LABEL]
     if read.role != "test":
         if lacking := read.answers[HIDDEN_LABEL]:
             fix = "it looks like a test file: put the right one here"

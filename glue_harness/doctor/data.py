@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def splits(tasks: DataSet) -> dict[str, tuple[str, list[Task]]]:
     return found
 
 
-def examine(sets: Sequence[DataSet], data: str, tasks: Iterable[Task]) -> Iterator[Finding]:
+def examine(sets: Sequence[DataSet], data: str, tasks: Collection[Task]) -> Iterator[Finding]:
     """All findings about some data sets; `tasks` are all that a file may belong to."""
     if not sets:
         fix = "name a folder with --data, or let glue run download what it needs"
@@ -52,12 +52,12 @@ def examine(sets: Sequence[DataSet], data: str, tasks: Iterable[Task]) -> Iterat
             task, where = readers[0], f"{one[0].name} {split}"
             shown = as_they_should_be(task.name)
             if not is_here(task, split, data):
+                # The official download lacks DPR, a companion.
+                state = WARN if data == "hub" or role == "test" or task.part == "companion" else FAIL
+                text, fix = f"no rows in {data!r}", f"add the file: {shown}"
                 if data == "hub":
-                    yield Finding(where, "presence", WARN, "not downloaded yet", "glue run downloads it")
-                else:
-                    # The official download lacks DPR, a companion.
-                    state = WARN if role == "test" or task.part == "companion" else FAIL
-                    yield Finding(where, "presence", state, f"no rows in {data!r}", f"add the file: {shown}")
+                    text, fix = "not downloaded yet", "glue run downloads it"
+                yield Finding(where, "presence", state, text, fix)
                 continue
             path, header = text_file(task, split, data)
             try:
