@@ -3,8 +3,7 @@
 from random import Random
 
 from glue_harness.core.task import Submission
-from glue_harness.data.lexicon import balanced_rows
-from glue_harness.data.lexicon_superglue import pronoun_scene
+from glue_harness.data.lexicon import balanced_rows, pronoun_scene
 from glue_harness.suite.build import classify
 from glue_harness.suite.superglue import flat, source
 

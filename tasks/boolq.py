@@ -3,8 +3,7 @@
 from random import Random
 
 from glue_harness.core.task import Submission
-from glue_harness.data.lexicon import ANIMALS, DAYS, PLACES, balanced_rows
-from glue_harness.data.lexicon_superglue import NAMES, QUALITIES
+from glue_harness.data.lexicon import ANIMALS, DAYS, NAMES, PLACES, QUALITIES, balanced_rows
 from glue_harness.metrics import accuracy
 from glue_harness.suite.build import classify
 from glue_harness.suite.cues import longer, mostly

@@ -3,8 +3,7 @@
 from random import Random
 
 from glue_harness.core.task import Submission
-from glue_harness.data.lexicon import ANIMALS, DAYS, PLACES, balanced_rows
-from glue_harness.data.lexicon_superglue import NAMES
+from glue_harness.data.lexicon import ANIMALS, DAYS, NAMES, PLACES, balanced_rows
 from glue_harness.metrics import accuracy, mean_3class_f1
 from glue_harness.suite.build import classify
 from glue_harness.suite.cues import longer, marks, negated

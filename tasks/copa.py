@@ -3,8 +3,7 @@
 from random import Random
 
 from glue_harness.core.task import Submission
-from glue_harness.data.lexicon import DAYS, PLACES, balanced_rows
-from glue_harness.data.lexicon_superglue import NAMES
+from glue_harness.data.lexicon import DAYS, NAMES, PLACES, balanced_rows
 from glue_harness.metrics import accuracy
 from glue_harness.suite.build import classify
 from glue_harness.suite.superglue import flat, source

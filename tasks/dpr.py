@@ -3,8 +3,7 @@
 from random import Random
 
 from glue_harness.core.task import Row, Source, Text
-from glue_harness.data.lexicon import balanced_rows
-from glue_harness.data.lexicon_superglue import pronoun_scene
+from glue_harness.data.lexicon import balanced_rows, pronoun_scene
 from glue_harness.metrics import accuracy
 from glue_harness.suite.build import generate, label_name, text_of, texts_of
 from glue_harness.suite.winograd import PREFIX, replace_first

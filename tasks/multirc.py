@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from random import Random
 
 from glue_harness.core.task import Row, Submission
-from glue_harness.data.lexicon import DAYS, PLACES
-from glue_harness.data.lexicon_superglue import NAMES, QUALITIES, THINGS
+from glue_harness.data.lexicon import DAYS, NAMES, PLACES, QUALITIES, THINGS
 from glue_harness.metrics import exact_match, f1
 from glue_harness.suite.build import classify
 from glue_harness.suite.cues import asks, copied, longer, marks

@@ -6,8 +6,7 @@ from random import Random
 from typing import Any
 
 from glue_harness.core.task import HIDDEN, Gold, Row, Submission, Text
-from glue_harness.data.lexicon import DAYS
-from glue_harness.data.lexicon_superglue import CITIES, NAMES, QUALITIES, THINGS
+from glue_harness.data.lexicon import CITIES, DAYS, NAMES, QUALITIES, THINGS
 from glue_harness.metrics import squad
 from glue_harness.suite.build import generate, text_of, texts_of
 from glue_harness.suite.cues import longer

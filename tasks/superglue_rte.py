@@ -3,8 +3,7 @@
 from random import Random
 
 from glue_harness.core.task import Submission
-from glue_harness.data.lexicon import balanced_rows
-from glue_harness.data.lexicon_superglue import entailment_pair
+from glue_harness.data.lexicon import balanced_rows, entailment_pair
 from glue_harness.metrics import accuracy
 from glue_harness.suite.build import classify
 from glue_harness.suite.cues import copied, longer, marks

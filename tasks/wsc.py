@@ -7,8 +7,7 @@ from random import Random
 
 from glue_harness.core.errors import RowError
 from glue_harness.core.task import Row, Submission, Task, Text
-from glue_harness.data.lexicon import balanced_rows
-from glue_harness.data.lexicon_superglue import pronoun_scene
+from glue_harness.data.lexicon import balanced_rows, pronoun_scene
 from glue_harness.metrics import accuracy
 from glue_harness.suite.build import classify, generate, label_id, label_name, text_of
 from glue_harness.suite.superglue import BOOLEANS, official_label, source, value_at, whole_number

@@ -6,8 +6,8 @@ from itertools import islice, permutations
 from pathlib import Path
 from random import Random
 
-from glue_harness.doctor import choose, examine
-from glue_harness.doctor.finding import FAIL, Finding
+from glue_harness.doctor import FAIL, Finding
+from glue_harness.doctor.data import choose, examine
 from glue_harness.suite.cues import words_of
 from glue_harness.suite.registry import load_tasks
 
@@ -57,7 +57,7 @@ def only(findings: list[Finding], state: str) -> Finding:
 
 def examined(root: Path | str, *names: str) -> list[Finding]:
     sets, _ = choose(TASKS, names, str(root))
-    return list(examine(sets, str(root), TASKS))
+    return list(examine(sets, str(root), TASKS.tasks.values()))
 
 
 def faults(root: Path, *names: str) -> set[tuple[str, str]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,56 +49,40 @@ def command(
     glue doctor --data DIR
     glue doctor --data DIR --task mnli --model MODEL_DIR --json
     """
-    from glue_harness.doctor import choose, examine, examine_machine
+    from glue_harness.doctor.data import choose, examine
+    from glue_harness.doctor.machine import examine_machine
 
     if model and not model.is_dir():
         raise UsageError(f"--model {str(model)!r} is not a folder: name one that save_pretrained wrote")
     registry = open_registry(task_folders)
     sets, absent = choose(registry, split_names(names), data)
-    findings = [*examine(sets, data, registry), *examine_machine(results, model)]
+    findings = [*examine(sets, data, registry.tasks.values()), *examine_machine(results, model)]
+    is_wrong = any(finding.state == "FAIL" for finding in findings)
     if as_json:
-        click.echo(json.dumps(as_facts(findings), indent=2))
+        facts = {"ok": not is_wrong, "findings": [finding._asdict() for finding in findings]}
+        click.echo(json.dumps(facts, indent=2))
     else:
-        show_findings(findings, [one.name for one in absent])
-    if is_wrong(findings):
+        show_findings(findings, [tasks[0].name for tasks in absent])
+    if is_wrong:
         sys.exit(1)
 
 
-def is_wrong(findings: Iterable[Finding]) -> bool:
-    return any(finding.state == "FAIL" for finding in findings)
-
-
-def as_facts(findings: list[Finding]) -> dict[str, object]:
-    return {"ok": not is_wrong(findings), "findings": [finding._asdict() for finding in findings]}
-
-
-def show_findings(findings: list[Finding], absent: list[str]) -> None:
+def show_findings(findings: Sequence[Finding], absent: Sequence[str]) -> None:
+    """A row for all that is well in one place, and one with its fix for each thing that is not."""
     from rich.text import Text
 
     from glue_harness.report.console import note, printable, say, show, table
 
-    show(
-        table(
-            COLUMNS,
-            (
-                [where, Text(state, style=STYLES[state]), check, Text(printable(text))]
-                for where, state, check, text in told(findings)
-            ),
-        )
-    )
-    if absent:
-        note(f"not looked at, for want of data: {', '.join(absent)}")
-    count = {state: sum(finding.state == state for finding in findings) for state in STYLES}
-    say(f"{count['FAIL']} wrong, {count['warn']} to be aware of, {count['ok']} checks fine")
-
-
-def told(findings: list[Finding]) -> Iterator[tuple[str, str, str, str]]:
-    """A line for all that is well in one place, and one with its fix for all that is not."""
+    rows: list[list[str | Text]] = []
     for where in dict.fromkeys(finding.where for finding in findings):
         here = [finding for finding in findings if finding.where == where]
         if fine := [finding.text for finding in here if finding.state == "ok"]:
-            yield where, "ok", "", "; ".join(fine)
-        for finding in here:
-            if finding.state != "ok":
-                fix = f"\nfix: {finding.fix}" if finding.fix else ""
-                yield where, finding.state, finding.check, finding.text + fix
+            rows.append([where, Text("ok", style=STYLES["ok"]), "", Text(printable("; ".join(fine)))])
+        for _, check, state, text, fix in (finding for finding in here if finding.state != "ok"):
+            told = f"{text}\nfix: {fix}" if fix else text
+            rows.append([where, Text(state, style=STYLES[state]), check, Text(printable(told))])
+    show(table(COLUMNS, rows))
+    if absent:
+        note(f"not looked at, for want of data: {', '.join(absent)}")
+    count = Counter(finding.state for finding in findings)
+    say(f"{count['FAIL']} wrong, {count['warn']} to be aware of, {count['ok']} checks fine")

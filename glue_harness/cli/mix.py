@@ -76,8 +76,7 @@ def command(
     glue mix --mixture t5:all_proportional --limit 524288
     glue mix --sizes sizes.json --mixing temperature --temperature 4 --json
     """
-    from glue_harness.data.mixing import rates as formula
-    from glue_harness.data.mixing import shares
+    from glue_harness.data.mixing import SizeRate, rates, shares
 
     given = {key: value for key, value in options.items() if value is not None}
     if rates:
@@ -99,7 +98,7 @@ def command(
         # T5's formula by itself: no run, so no default limit, and a temperature goes with any size-based mixing
         plan = plan_of(tuple(sizes), given, unlimited=True)
         factor = 1.0 if scale is None else scale
-        mix = Mix(plan, sizes, formula(plan.mixing, sizes, plan.limit, plan.temperature, factor, plan.rates))
+        mix = Mix(plan, sizes, rates(plan.mixing, sizes, SizeRate(plan.limit, plan.temperature, factor), plan.rates))
     elif names:
         mix = of_tasks(tuple(split_names(names)), given, open_registry(task_folders))
     else:
@@ -153,17 +152,16 @@ def of_tasks(names: Names, given: dict[str, Any], registry: Registry) -> Mix:
 def of_mixtures(texts: Names, given: dict[str, Any], sizes: Mapping[str, float], registry: Registry) -> Mix:
     """T5's mixtures. As there, what has no train split drops out after the rates are computed."""
     from glue_harness.data import training_size
-    from glue_harness.data.mixing import SizeRate
-    from glue_harness.data.mixtures import NAMES, SHORT, SIZES, mixture, rates
+    from glue_harness.data.mixing import MIXTURES, SHORT, TEXT_SIZES, SizeRate, mixture, mixture_rates
 
     tasks = {**registry.tasks, **{alias: registry.tasks[name] for alias, name in registry.aliases.items()}}
     weights = dict(pair(text, "--mixture") if "=" in text else (text, 1.0) for text in texts)
     for name in weights:
-        if name not in NAMES and name not in tasks:
-            raise unknown("mixture or task", name, [*SHORT, *NAMES, *registry.tasks])
-    members = mixture(texts[0]) if texts[0] in NAMES and len(texts) == 1 else weights
+        if name not in MIXTURES and name not in tasks:
+            raise unknown("mixture or task", name, [*SHORT, *MIXTURES, *registry.tasks])
+    members = mixture(texts[0]) if texts[0] in MIXTURES and len(texts) == 1 else weights
     plan = plan_of(tuple(members), given, unlimited=bool(sizes))
-    known = {**SIZES, **sizes} if plan.data == "hub" else sizes
+    known = {**TEXT_SIZES, **sizes} if plan.data == "hub" else sizes
     size_rate = SizeRate(plan.limit, plan.temperature)
 
     @cache
@@ -177,7 +175,7 @@ def of_mixtures(texts: Names, given: dict[str, Any], sizes: Mapping[str, float],
             raise UsageError(f"how many training examples has {name!r}? Say it in --sizes FILE")
         return size_rate(n)
 
-    found = {name: rate if size(name) != 0 else 0.0 for name, rate in rates(members, rate_of).items()}
+    found = {name: rate if size(name) != 0 else 0.0 for name, rate in mixture_rates(members, rate_of).items()}
     return Mix(plan, {name: size(name) for name in found}, found)
 
 

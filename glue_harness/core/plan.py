@@ -33,6 +33,11 @@ def setting(default: Any, help: str, group: str = "", **facts: Any) -> Any:
     return dataclasses.field(default=default, metadata=metadata)
 
 
+def is_demo(data: str) -> bool:
+    """Whether `data` means the tasks' own generators: demo, or demo:ROWS."""
+    return data.partition(":")[0] == "demo"
+
+
 @dataclass(frozen=True, init=False)
 class Plan:
     """What to train on what, how, and how to score it. One seed: several seeds are several runs.
@@ -219,7 +224,7 @@ class Plan:
 
     @property
     def is_demo(self) -> bool:
-        return self.data.partition(":")[0] == "demo"
+        return is_demo(self.data)
 
     def to_dict(self) -> dict[str, Any]:
         """Every setting that applies: those of all plans, and those of this plan's method, optimiser and family."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 Row = Mapping[str, Any]  # one row in the Hub's schema, whatever it was read from
 HIDDEN = "<unk>"  # T5's target for a row whose answer is not public
+HIDDEN_LABEL = -1  # and its label, also as STS-B's -1.0, and beside a referent
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from glue_harness.core.errors import DataError, UsageError, unknown
+from glue_harness.core.plan import is_demo
 from glue_harness.core.task import Task
-from glue_harness.data import demo, folder, hub, text
-from glue_harness.data.checks import checked, count_notes, fingerprint
-from glue_harness.data.rows import Read, Rows
+from glue_harness.data import demo, folder, hub, own
+from glue_harness.data.rows import Rows, check
 
-__all__ = ["ROLES", "Rows", "available", "load", "load_text"]
+__all__ = ["Rows", "available", "check_where", "is_demo", "is_here", "load", "load_text", "training_size"]
 
 ROLES = ("train", "validation", "test")
 
@@ -18,27 +18,15 @@ def load(task: Task, role: str, where: str, *, revision: str | None = None) -> R
     split = split_of(task, role)
     if revision and where != "hub":
         raise UsageError(f"--revision names a revision on the Hub, but --data is {where!r}: leave one of them out")
-    read = read_rows(task, role, split, where, revision)
-    official = None if is_demo(where) else task.source.rows.get(split)
-    digest = fingerprint(task, checked(task, role, read))
-    notes = (*read.notes, *count_notes(len(read.rows), official))
-    return Rows(read.rows, split, read.origin, official, digest, notes)
+    if is_demo(where):
+        return check(task, role, split, demo.read(task, role, split, where))
+    found = hub.read(task, split, revision) if where == "hub" else folder.read(task, split, where)
+    return check(task, role, split, found, task.source.rows.get(split))
 
 
 def load_text(task: Task, where: str) -> Rows:
     """The paragraphs of a user's own text, for a task that learns from text alone."""
-    read = text.read(where)
-    return Rows(read.rows, "train", read.origin, None, fingerprint(task, checked(task, "train", read)), read.notes)
-
-
-def training_size(task: Task, where: str, revision: str | None = None) -> int:
-    """Training examples: the official rows of the Hub, counted after encoding in data that is here."""
-    if where == "hub":
-        official = task.training_examples or task.source.rows.get(task.splits["train"])
-        if official is None:
-            raise UsageError(f"task {task.name!r} states no official number of rows: use --data DIR")
-        return official
-    return sum(len(task.encode(row)) for row in load(task, "train", where, revision=revision))
+    return check(task, "train", "train", own.read_text(where))
 
 
 def split_of(task: Task, role: str) -> str:
@@ -51,12 +39,14 @@ def split_of(task: Task, role: str) -> str:
     raise DataError(f"task {task.name!r} has no {role} split: {instead}")
 
 
-def read_rows(task: Task, role: str, split: str, where: str, revision: str | None) -> Read:
+def training_size(task: Task, where: str, revision: str | None = None) -> int:
+    """Training examples: the official rows of the Hub, counted after encoding in data that is here."""
     if where == "hub":
-        return hub.read(task, split, revision)
-    if is_demo(where):
-        return demo.read(task, role, split, where)
-    return folder.read(task, split, where)
+        official = task.training_examples or task.source.rows.get(task.splits["train"])
+        if official is None:
+            raise UsageError(f"task {task.name!r} states no official number of rows: use --data DIR")
+        return official
+    return sum(len(task.encode(row)) for row in load(task, "train", where, revision=revision))
 
 
 def check_where(where: str) -> None:
@@ -67,19 +57,14 @@ def check_where(where: str) -> None:
         folder.data_folder(where)
 
 
-def is_demo(where: str) -> bool:
-    return where.partition(":")[0] == "demo"
-
-
 def available(task: Task, where: str) -> str:
     """Whether the rows of all splits are at hand, judged by file names only."""
-    if is_demo(where):
-        return "yes" if task.demo else "no generator"
-    there = {role: is_here(task, split, where) for role, split in task.splits.items()}
-    lacking = [role for role, found in there.items() if not found]
+    if is_demo(where) and task.demo is None:
+        return "no generator"
+    lacking = [role for role, split in task.splits.items() if not is_here(task, split, where)]
     if not lacking:
         return "yes"
-    if len(lacking) < len(there):
+    if len(lacking) < len(task.splits):
         return f"partly: no {', '.join(lacking)}"
     return "to download" if where == "hub" and task.source.hub else "no"
 
@@ -89,5 +74,5 @@ def is_here(task: Task, split: str, where: str) -> bool:
     if is_demo(where):
         return task.demo is not None
     if where == "hub":
-        return hub.is_cached(task.source, split)
+        return bool(hub.cached_files(task.source, split, task.source.revision or "*"))
     return folder.find(task, split, folder.data_folder(where)) is not None

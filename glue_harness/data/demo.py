@@ -6,22 +6,16 @@ from random import Random
 from typing import Any
 
 from glue_harness.core.errors import DataError, UsageError
-from glue_harness.core.task import Task
-from glue_harness.data.checks import HIDDEN_LABEL, inputs_of
-from glue_harness.data.rows import Read
+from glue_harness.core.task import HIDDEN_LABEL, Task
+from glue_harness.data.rows import Unchecked, inputs_of
 
 LEAST_ROWS, MOST_ROWS = 500, 4000  # of a training split whose size is left to us
 LEAST_EVALUATION_ROWS = 200
 DRAWS = (1, 2, 4, 8, 16, 32)  # times the rows that are wanted
 
 
-def train_rows(task: Task, where: str) -> int:
-    """ROWS of `demo:ROWS`; by default more for the tasks that are larger in truth, so that a mixing has work to do."""
-    official = task.source.rows.get("train", 0)
-    return rows_asked_for(where) or min(MOST_ROWS, max(LEAST_ROWS, round(8 * official**0.5)))
-
-
 def rows_asked_for(where: str) -> int | None:
+    """ROWS of `demo:ROWS`."""
     _, colon, rows = where.partition(":")
     if not colon:
         return None
@@ -30,19 +24,21 @@ def rows_asked_for(where: str) -> int | None:
     return int(rows)
 
 
-def read(task: Task, role: str, split: str, where: str) -> Read:
+def read(task: Task, role: str, split: str, where: str) -> Unchecked:
     """Rows for one split; the labels of a test split are hidden, as on the Hub."""
-    size = train_rows(task, where)
+    # By default more for the tasks that are larger in truth, so that a mixing has work to do.
+    usual = min(MOST_ROWS, max(LEAST_ROWS, round(8 * task.source.rows.get("train", 0) ** 0.5)))
+    size = rows_asked_for(where) or usual
     if task.demo is None:
         raise UsageError(f"task {task.name!r} has no demo generator: use --data hub or --data DIR")
     if role == "train":
-        return Read(draw(task, split, size), "demo")
+        return Unchecked(draw(task, split, size), "demo")
     train = draw(task, task.splits.get("train", "train"), size)
     rows = unseen(task, split, max(LEAST_EVALUATION_ROWS, size // 10), train)
     if role == "test" and "label" in task.needs:
         hidden = float(HIDDEN_LABEL) if task.kind == "regress" else HIDDEN_LABEL
         rows = [{**row, "label": hidden} for row in rows]
-    return Read(rows, "demo")
+    return Unchecked(rows, "demo")
 
 
 def draw(task: Task, split: str, n: int, factor: int = 1) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from glue_harness.core.errors import DataError, UsageError
 from glue_harness.core.task import Row, Source, Task
-from glue_harness.data.rows import ArrowRows, Read
-from glue_harness.data.saved import read_arrow
+from glue_harness.data.folder import arrow_rows, read_arrow
+from glue_harness.data.rows import Unchecked
 
 PROBE_SECONDS = 10
 OFFLINE = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "TRANSFORMERS_OFFLINE")
@@ -21,7 +21,7 @@ class NeedsScript(Exception):
     """A revision that can only be read by running code from the Hub."""
 
 
-def read(task: Task, split: str, revision: str | None) -> Read:
+def read(task: Task, split: str, revision: str | None) -> Unchecked:
     """The split at the revision asked for, or else the one its task pins: from the cache, or downloaded.
 
     `load_dataset` alone would not do: without network it retries for half a minute, and then silently takes
@@ -50,18 +50,17 @@ def read(task: Task, split: str, revision: str | None) -> Read:
         return found(source, commit, download(source, split, commit), note)
 
 
-def found(source: Source, commit: str, rows: Sequence[Row], *notes: str) -> Read:
-    return Read(rows, " ".join(("hub", f"{source.hub}@{commit[:7]}", source.config or "")).rstrip(), notes)
-
-
-def is_cached(source: Source, split: str) -> bool:
-    return bool(cached_files(source, split, source.revision or "*"))
+def found(source: Source, commit: str, rows: Sequence[Row], *notes: str) -> Unchecked:
+    return Unchecked(rows, " ".join(("hub", f"{source.hub}@{commit[:7]}", source.config or "")).rstrip(), notes)
 
 
 def cached_files(source: Source, split: str, revision: str) -> list[Path]:
-    """The Arrow files that `datasets` keeps of a split, of the newest revision that matches."""
+    """The Arrow files that `datasets` keeps of a split, of the newest revision that matches; it is not imported."""
+    general = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
+    home = Path(os.environ.get("HF_HOME", general))
+    cache = Path(os.environ.get("HF_DATASETS_CACHE", home / "datasets")).expanduser()
     owner, _, name = source.hub.rpartition("/")
-    folder = cache_folder() / f"{owner}___{name.lower()}"
+    folder = cache / f"{owner}___{name.lower()}"
     commits = sorted(folder.glob(f"{source.config or 'default'}/*/{revision}"), key=lambda path: path.stat().st_mtime)
     for commit in reversed(commits):
         if files := [*commit.glob(f"*-{split}.arrow"), *sorted(commit.glob(f"*-{split}-*-of-*.arrow"))]:
@@ -69,24 +68,17 @@ def cached_files(source: Source, split: str, revision: str) -> list[Path]:
     return []
 
 
-def cache_folder() -> Path:
-    """Where `datasets` keeps its Arrow files, found without importing it."""
-    general = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")) / "huggingface"
-    home = Path(os.environ.get("HF_HOME", general))
-    return Path(os.environ.get("HF_DATASETS_CACHE", home / "datasets")).expanduser()
-
-
 def commit_of(source: Source, revision: str | None) -> str:
     """The commit that a revision names. One request with one timeout: this is where a missing network shows."""
     for name in OFFLINE:
         if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"):
-            raise DataError(unreachable(source, f"{name} is set"))
+            raise unreachable(source, f"{name} is set")
     from huggingface_hub import HfApi
 
     try:
         return HfApi().dataset_info(source.hub, revision=revision, timeout=PROBE_SECONDS).sha
     except Exception as error:  # its HTTP client, its own errors and OSError have nothing else in common
-        raise DataError(unreachable(source, f"{type(error).__name__}: {first_line(error)}")) from error
+        raise unreachable(source, error) from error
 
 
 def download(source: Source, split: str, commit: str) -> Sequence[Row]:
@@ -97,19 +89,18 @@ def download(source: Source, split: str, commit: str) -> Sequence[Row]:
     if not sys.stderr.isatty():
         datasets.disable_progress_bars()
     try:
-        return ArrowRows(datasets.load_dataset(source.hub, source.config, split=split, revision=commit).data.table)
+        return arrow_rows(datasets.load_dataset(source.hub, source.config, split=split, revision=commit).data.table)
     except Exception as error:  # of the network, the disk, the format, in the types of as many libraries
         if "scripts are no longer supported" in str(error):
             raise NeedsScript from error
-        raise DataError(unreachable(source, f"{type(error).__name__}: {first_line(error)}")) from error
+        raise unreachable(source, error) from error
 
 
-def unreachable(source: Source, reason: str) -> str:
-    return (
+def unreachable(source: Source, reason: str | Exception) -> DataError:
+    if isinstance(reason, Exception):
+        first_line = str(reason).strip().partition("\n")[0]
+        reason = f"{type(reason).__name__}: {first_line}"
+    return DataError(
         f"cannot get {source.hub!r} from the Hub ({reason}): without network use --data demo or --data DIR, "
         "or try glue run --task mnli --demo"
     )
-
-
-def first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 Label = TypeVar("Label", int, float)
 
@@ -25,20 +25,24 @@ PLACES = words("park garden kitchen street field house school forest market barn
 DAYS = words("Monday Tuesday Wednesday Thursday Friday Saturday Sunday")
 TIMES = words("today tonight again now daily")
 NUMBERS = words("two three four five six")
-OPPOSITES = {
-    "big": "small",
-    "old": "young",
-    "happy": "sad",
-    "tall": "short",
-    "rich": "poor",
-    "clean": "dirty",
-    "calm": "angry",
-    "strong": "weak",
-    "slow": "fast",
-}
+OPPOSITES = dict(
+    zip(
+        words("big old happy tall rich clean calm strong slow"),
+        words("small young sad short poor dirty angry weak fast"),
+        strict=True,
+    )
+)
 OPPOSITES |= {second: first for first, second in OPPOSITES.items()}
 ADJECTIVES = tuple(OPPOSITES)
 DETAILS = ("after lunch", "before dinner", "with a friend", "because of the rain", "for an hour", "for the first time")
+
+# Of the SuperGLUE generators, where one cue decides a label and the rest is variety.
+WOMEN = words("Anna Clara Mara Nina Rosa Vera")
+MEN = words("Adam Boris David Oscar Peter Simon")
+NAMES = WOMEN + MEN
+CITIES = words("Bergen Lisbon Oslo Porto Riga Turin")
+THINGS = words("basket book coat hat lamp map")
+QUALITIES = words("brown cheap fine heavy new small")
 
 
 def balanced_rows(
@@ -50,18 +54,13 @@ def balanced_rows(
     seen: set[tuple[Any, ...]] = set()
     rows = []
     for idx, label in enumerate(order):
-        fields = new_fields(lambda label=label: make(label), seen)
+        for _ in range(TRIES):
+            fields = make(label)
+            if tuple(fields.values()) not in seen:
+                break
+        seen.add(tuple(fields.values()))
         rows.append({**fields, "label": label, "idx": idx})
     return rows
-
-
-def new_fields(make: Callable[[], dict[str, Any]], seen: set[tuple[Any, ...]]) -> dict[str, Any]:
-    for _ in range(TRIES):
-        fields = make()
-        if tuple(fields.values()) not in seen:
-            break
-    seen.add(tuple(fields.values()))
-    return fields
 
 
 def inference(random: Random, relation: int) -> tuple[str, str]:
@@ -78,3 +77,28 @@ def inference(random: Random, relation: int) -> tuple[str, str]:
         ),
     }
     return f"The {adjective} {noun} is {action}ing in the {place}.", random.choice(hypotheses[relation])
+
+
+def entailment_pair(random: Random, label: int) -> tuple[str, str]:
+    """A premise and a hypothesis that follows from it (0) or does not (1)."""
+    relations = ((ENTAILMENT,), (NEUTRAL, CONTRADICTION))[label]
+    return inference(random, random.choice(relations))
+
+
+class Scene(NamedTuple):
+    """A sentence about two people, one of whom a pronoun names."""
+
+    text: str
+    names: tuple[str, str]  # in the order of the text
+    pronoun: str
+
+
+def pronoun_scene(random: Random, referent: int, link: str = "because") -> Scene:
+    """The pronoun's gender says which of the two names it means."""
+    pair = [(random.choice(WOMEN), "she"), (random.choice(MEN), "he")]
+    random.shuffle(pair)
+    (first, _), (second, _) = pair
+    pronoun = pair[referent][1]
+    errand = f"{pronoun} had lost a {random.choice(QUALITIES)} {random.choice(THINGS)} ."
+    text = f"On {random.choice(DAYS)} {first} met {second} in the {random.choice(PLACES)} {link} {errand}"
+    return Scene(text, (first, second), pronoun)

@@ -49,9 +49,18 @@ def tsv_rows(path: Path, file: File, official: int | None, notes: list[str]) -> 
     begin, first = next(lines, (1, ""))
     if not first:
         raise DataError(f"{path} is empty: download it again")
-    header = first.split("\t")
-    positions = [(column, position_of(name, header, file, path)) for column, name in file.columns.items()]
+    header = first.split("\t")  # the first row in a file that has no header, where columns go by position
     width, good, broken = len(header), 0, []
+    positions = []
+    for column, name in file.columns.items():
+        if name in header:
+            positions.append((column, header.index(name)))
+        elif isinstance(name, int) and name < width:
+            positions.append((column, name))
+        else:
+            lacks = f"expected at least {name + 1} columns, found {width}" if isinstance(name, int) else ""
+            lacks = lacks or f"column {name!r} is missing, found: {', '.join(header)}"
+            raise DataError(f"{path}, line 1: {lacks}: is it another file?")
     for idx, (number, line) in enumerate(lines if file.header else chain([(begin, first)], lines)):
         cells = line.split("\t")
         if len(cells) == width:
@@ -62,19 +71,6 @@ def tsv_rows(path: Path, file: File, official: int | None, notes: list[str]) -> 
     if broken and good != official:
         raise DataError(f"{path}, {broken[0]}: the row is truncated or broken, download the file again")
     notes[:] = [f"broken row dropped: {path.name}, {where}" for where in broken]
-
-
-def position_of(name: str | int, header: list[str], file: File, path: Path) -> int:
-    """Where a column stands; `header` is the first row in a file that has no header."""
-    if isinstance(name, int) and name < len(header):
-        return name
-    if isinstance(name, int):
-        raise DataError(
-            f"{path}, line 1: expected at least {name + 1} columns, found {len(header)}: is it another file?"
-        )
-    if name not in header:
-        raise DataError(f"{path}, line 1: column {name!r} is missing, found: {', '.join(header)}: is it another file?")
-    return header.index(name)
 
 
 def paragraphs(path: Path) -> Iterator[str]:
@@ -90,21 +86,20 @@ def json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         yield number, json_row(line, f"{path}, line {number}")
 
 
-def json_object(line: str | bytes, where: str) -> dict[str, Any]:
-    """The object that a line of JSON holds."""
-    try:
-        text = line if isinstance(line, str) else line.decode("utf-8-sig")
-        value = json_value(text)
-    except ValueError as error:
-        raise DataError(f"{where}: not JSON: {error}") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{where}: a JSON {type(value).__name__}, not an object")
-    return value
-
-
 def json_row(line: str, where: str) -> dict[str, Any]:
     """An object whose texts a model can read."""
     value = json_object(line, where)
     if has_half_pair(line, value):
         raise DataError(f"{where}: not text: it has half of a surrogate pair (\\ud800 to \\udfff)")
+    return value
+
+
+def json_object(line: str | bytes, where: str) -> dict[str, Any]:
+    """The object that a line of JSON holds."""
+    try:
+        value = json_value(line if isinstance(line, str) else line.decode("utf-8-sig"))
+    except ValueError as error:
+        raise DataError(f"{where}: not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise DataError(f"{where}: a JSON {type(value).__name__}, not an object")
     return value

@@ -1,17 +1,18 @@
-"""Rows of a user's own, who asks for the answer: JSON lines, or a tab-separated table with a header."""
+"""A user's own: rows that ask for the answer (JSON lines, or a tab-separated table with a header), and plain text."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import chain
+from pathlib import Path
 from random import Random
 from typing import Any, BinaryIO
 
-from glue_harness.core.errors import DataError, RowError
+from glue_harness.core.errors import DataError, RowError, UsageError
 from glue_harness.core.reading import json_value, lines_of
 from glue_harness.core.task import Example, Row, Task
-from glue_harness.data.checks import encode
+from glue_harness.data.folder import read_paragraphs
 from glue_harness.data.lines import BOM, json_row
+from glue_harness.data.rows import Unchecked, encode
 
 
 def fields(task: Task) -> list[str]:
@@ -29,34 +30,27 @@ def question(task: Task, row: Row, number: int = 0) -> Example:
 
 
 def questions(task: Task, lines: BinaryIO, name: str) -> list[Example]:
-    """A question for every row of a file; what is wrong is named with its line."""
-    found = []
-    for number, row in rows(task, lines, name):
+    """A question for every row of JSON lines or of a table; the first line tells which it is.
+
+    What is wrong is named with its line.
+    """
+    found: list[Example] = []
+    header: list[str] = []
+    for number, text in text_lines(lines, name):
+        where, cells = f"{name}, line {number}", text.split("\t")
+        if not header and not found and not text.lstrip().startswith("{"):
+            header = cells
+            continue
+        if header and len(cells) != len(header):
+            raise DataError(f"{where}: expected {len(header)} columns, found {len(cells)}")
         try:
+            row = typed(task, dict(zip(header, cells, strict=True))) if header else json_row(text, where)
             found.append(question(task, row, len(found)))
         except RowError as error:
-            raise DataError(f"{name}, line {number}: {error}") from None
+            raise DataError(f"{where}: {error}") from None
     if not found:
         raise DataError(f"{name} holds no row: give JSON lines, or a table with the header {', '.join(fields(task))}")
     return found
-
-
-def rows(task: Task, lines: BinaryIO, name: str) -> Iterator[tuple[int, Row]]:
-    """Line numbers and rows of JSON lines or of a table; the first line tells which it is."""
-    numbered = text_lines(lines, name)
-    first = next(numbered, (1, ""))
-    if first[1].lstrip().startswith("{"):
-        yield from ((number, json_row(text, f"{name}, line {number}")) for number, text in chain([first], numbered))
-        return
-    header = first[1].split("\t")
-    for number, text in numbered:
-        cells = text.split("\t")
-        if len(cells) != len(header):
-            raise DataError(f"{name}, line {number}: expected {len(header)} columns, found {len(cells)}")
-        try:
-            yield number, typed(task, dict(zip(header, cells, strict=True)))
-        except RowError as error:
-            raise DataError(f"{name}, line {number}: {error}") from None
 
 
 def text_lines(lines: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
@@ -72,12 +66,32 @@ def text_lines(lines: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
 def typed(task: Task, texts: Mapping[str, str]) -> dict[str, Any]:
     """Texts as a row: a field that is no text in the task's demo is read as JSON."""
     sample = task.demo(Random(0), 1)[0] if task.demo else {}
-    no_texts = {name for name in fields(task) if not isinstance(sample.get(name, ""), str)}
-    return {name: from_json(name, text) if name in no_texts else text for name, text in texts.items()}
+    row: dict[str, Any] = dict(texts)
+    for name, text in texts.items():
+        if name in fields(task) and not isinstance(sample.get(name, ""), str):
+            try:
+                row[name] = json_value(text)
+            except ValueError:
+                raise RowError(f"column {name!r} must be JSON, not {text!r}") from None
+    return row
 
 
-def from_json(name: str, text: str) -> Any:
-    try:
-        return json_value(text)
-    except ValueError:
-        raise RowError(f"column {name!r} must be JSON, not {text!r}") from None
+def text_files(where: str) -> list[Path]:
+    """The plain text that a user means: a file, or every .txt file in a folder; nothing is read."""
+    path = Path(where)
+    if path.is_file():
+        return [path]
+    if not where or not path.is_dir():
+        raise UsageError(f"--text {where!r} is neither a file nor a folder of .txt files")
+    found = sorted(path.rglob("*.txt"))
+    if not found:
+        raise UsageError(f"--text {where!r}: no .txt file in this folder")
+    return found
+
+
+def read_text(where: str) -> Unchecked:
+    """A row for each paragraph, in the order of the files' names."""
+    paragraphs = read_paragraphs(text_files(where))
+    if not paragraphs:
+        raise DataError(f"text {where!r} is empty: it needs paragraphs, with a blank line between two")
+    return Unchecked(paragraphs, f"text {Path(where).resolve().name}")

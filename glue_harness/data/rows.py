@@ -1,23 +1,25 @@
-"""Rows as the rest of the harness sees them: a sequence in the Hub's schema, with its evidence."""
+"""Rows as the rest of the harness sees them, in the Hub's schema, and what must hold of them before they are used."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator, Sequence
+import hashlib
+import json
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
-from glue_harness.core.errors import DataError
-from glue_harness.core.task import Row
+from glue_harness.core.errors import DataError, RowError
+from glue_harness.core.task import HIDDEN_LABEL, Example, Row, Task, Text
 
-if TYPE_CHECKING:
-    import pyarrow
+Made = TypeVar("Made")
+CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str)
 
 
-class Read(NamedTuple):
-    """What a source gave, not yet checked."""
+class Unchecked(NamedTuple):
+    """What a source gave."""
 
     rows: Sequence[Row]
     origin: str  # for people and records: names no machine
@@ -45,47 +47,17 @@ class Rows(Sequence[Row]):
         return iter(self.rows)
 
     def to_record(self) -> dict[str, Any]:
-        return {
-            "split": self.split,
-            "rows": len(self),
-            "official": self.official,
-            "origin": self.origin,
-            "fingerprint": self.fingerprint,
-            "notes": list(self.notes),
-        }
-
-
-class ArrowRows(Sequence[Row]):
-    """Rows of an Arrow table, made into dicts when they are asked for: a large split stays on disk."""
-
-    def __init__(self, table: pyarrow.Table) -> None:
-        self.table = table
-
-    def __len__(self) -> int:
-        return self.table.num_rows
-
-    def __getitem__(self, index: int | slice) -> Any:
-        wanted = range(len(self))[index]
-        if isinstance(wanted, range):
-            return [self[number] for number in wanted]
-        return self.table.slice(wanted, 1).to_pylist()[0]
-
-    def __iter__(self) -> Iterator[Row]:
-        for batch in self.table.to_batches(max_chunksize=1024):
-            try:
-                batch.validate(full=True)  # damaged offsets would be followed, out of the file
-            except ValueError as error:
-                raise DataError(f"Arrow data is damaged: {error}: save or download it again") from None
-            yield from batch.to_pylist()
+        facts = {"split": self.split, "rows": len(self), "official": self.official, "origin": self.origin}
+        return {**facts, "fingerprint": self.fingerprint, "notes": list(self.notes)}
 
 
 class StreamedRows(Sequence[Row]):
-    """Rows of files, read anew each time that someone goes through them: in memory is only how many they are."""
+    """Rows that are read anew each time that someone goes through them: in memory is only how many they are."""
 
-    def __init__(self, files: Sequence[Path], read: Callable[[], Iterator[Row]]) -> None:
-        self.files, self.read = files, read
-        self.count: int | None = None
-        self.stamps = stamps(files)
+    def __init__(self, files: Sequence[Path], read: Callable[[], Iterator[Row]], count: int | None = None) -> None:
+        """`files` are those that must not change meanwhile, `count` the number of rows if it is known before."""
+        self.stamps = {file: stamp(file) for file in files}
+        self.read, self.count = read, count
 
     def __len__(self) -> int:
         if self.count is None:
@@ -93,8 +65,8 @@ class StreamedRows(Sequence[Row]):
         return self.count
 
     def __iter__(self) -> Iterator[Row]:
-        for file, before, now in zip(self.files, self.stamps, stamps(self.files), strict=True):
-            if before != now:
+        for file, before in self.stamps.items():
+            if stamp(file) != before:
                 raise DataError(f"{file} was changed while it was in use: start again")
         count = 0
         for count, row in enumerate(self.read(), 1):  # noqa: B007
@@ -111,13 +83,96 @@ class StreamedRows(Sequence[Row]):
         return rows if wanted.step > 0 else rows[::-1]
 
 
-def stamps(files: Sequence[Path]) -> list[tuple[int, int]]:
-    """What changes with a file's content; nothing of a file that cannot be read, which its reader will say."""
-    return [(s.st_mtime_ns, s.st_size) if (s := status(file)) else (0, 0) for file in files]
-
-
-def status(file: Path) -> os.stat_result | None:
+def stamp(file: Path) -> tuple[int, int]:
+    """What changes with a file's content; zeros for a file that cannot be read, which its reader will say."""
     try:
-        return file.stat()
+        status = file.stat()
     except OSError:
-        return None
+        return 0, 0
+    return status.st_mtime_ns, status.st_size
+
+
+def check(task: Task, role: str, split: str, found: Unchecked, official: int | None = None) -> Rows:
+    """The rows as a run may use them; goes through all of them once, for their fingerprint."""
+    digest = fingerprint(task, checked(task, role, found))
+    rows, notes = len(found.rows), list(found.notes)
+    if official is not None and rows < official:
+        notes.append(f"subset: {rows:,} of {official:,} rows")
+    if official is not None and rows > official:
+        notes.append(f"more rows than the official split: {rows:,}, not {official:,}")
+    return Rows(found.rows, split, found.origin, official, digest, tuple(notes))
+
+
+def checked(task: Task, role: str, found: Unchecked) -> Iterator[Row]:
+    """The rows one by one, each after its columns and its label have been looked at."""
+    needs = frozenset(task.needs)
+    labelled = "label" in needs
+    is_label, allowed = labels_of(task)
+    number = 0
+    for number, row in enumerate(found.rows, 1):
+        if not needs <= row.keys():
+            raise DataError(f"{found.origin}, row {number}: {missing(task, row)}")
+        if labelled and not is_label(value := row["label"]) and not (role == "test" and value == HIDDEN_LABEL):
+            wrong = f"-1 means hidden, and a {role} split needs labels: is it a test file?"
+            if value != HIDDEN_LABEL:
+                wrong = f"{value!r} is not allowed: {allowed}"
+            raise DataError(f"{found.origin}, row {number}: label {wrong}")
+        yield row
+    if not number:
+        raise DataError(f"{found.origin}: no rows: a {role} split must not be empty")
+
+
+def labels_of(task: Task) -> tuple[Callable[[Any], bool], str]:
+    """Which labels are right, hidden ones aside: a function that knows, and words that say."""
+    if task.labels:
+        ids = range(len(task.labels))
+        words = ", ".join(f"{number}={name}" for number, name in enumerate(task.labels))
+        return lambda value: type(value) is int and value in ids, words
+    scale = [float(choice) for choice in task.choices] if task.kind == "regress" else []
+    low, high = min(scale, default=-math.inf), max(scale, default=math.inf)
+
+    def is_score(value: Any) -> bool:
+        is_number = type(value) in (int, float) and math.isfinite(value)  # a bool is not a number here
+        return is_number and low <= value <= high and (bool(scale) or value != HIDDEN_LABEL)
+
+    return is_score, f"{low:g} to {high:g}" if scale else "any number"
+
+
+def missing(task: Task, row: Row) -> str:
+    """Says which columns a row lacks."""
+    lacking = [repr(column) for column in task.needs if column not in row]
+    columns = f"column {lacking[0]} is" if len(lacking) == 1 else f"columns {', '.join(lacking)} are"
+    return f"{columns} missing, found: {', '.join(map(str, row)) or 'none'}"
+
+
+def fingerprint(task: Task, rows: Iterable[Row]) -> str:
+    """SHA-256 of what the task reads in the rows, in order: the same whatever the rows came from."""
+    digest = hashlib.sha256()
+    values = ([row[column] for column in task.needs] for row in rows)
+    while batch := list(islice(values, 1000)):
+        digest.update(CANONICAL.encode(batch).encode())
+    return digest.hexdigest()
+
+
+def inputs_of(task: Task, row: Row) -> str:
+    """What a row asks, as one text: the same whatever the rows came from."""
+    return CANONICAL.encode([row.get(column) for column in task.columns if column not in ("idx", "label")])
+
+
+def encode(task: Task, row: Row) -> list[Text]:
+    """`task.encode` for a row nobody has checked: whatever is wrong with it is a `RowError`."""
+    return made_of(task, row, task.encode)
+
+
+def examples(task: Task, row: Row, number: int) -> list[Example]:
+    """The same for `task.examples`."""
+    return made_of(task, row, lambda row: task.examples(row, number))
+
+
+def made_of(task: Task, row: Row, make: Callable[[Row], Iterable[Made]]) -> list[Made]:
+    if not row.keys() >= set(task.needs):
+        raise RowError(missing(task, row))
+    try:
+        return list(make(row))
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise RowError(f"a value has the wrong type or shape: {type(error).__name__}: {error}") from error

@@ -48,27 +48,20 @@ class Sampler:
 
     def _made(self, block: int) -> tuple[np.ndarray, np.ndarray]:
         if self._block is None or self._block[0] != block:
-            tasks = self._tasks(block)
-            self._block = block, tasks, self._rows(tasks, self._seen_before(block))
+            while len(self._seen) <= block:
+                before = np.bincount(self._tasks(len(self._seen) - 1), minlength=len(self.sizes))
+                self._seen.append(self._seen[-1] + before)
+            tasks, rows = self._tasks(block), np.empty(BLOCK, np.int64)
+            for task in np.unique(tasks):
+                draws = np.flatnonzero(tasks == task)
+                epochs, places = np.divmod(self._seen[block][task] + np.arange(len(draws)), self.sizes[task])
+                rows[draws] = self._shuffled(int(task), int(epochs[0]), int(epochs[-1]))[epochs - epochs[0], places]
+            self._block = block, tasks, rows
         return self._block[1:]
 
     def _tasks(self, block: int) -> np.ndarray:
         uniform = (words(self.seed, CHOICES, block * BLOCK, BLOCK) >> np.uint64(11)) * 2.0**-53
         return np.searchsorted(self._cumulative, uniform, side="right")
-
-    def _seen_before(self, block: int) -> np.ndarray:
-        while len(self._seen) <= block:
-            made = np.bincount(self._tasks(len(self._seen) - 1), minlength=len(self.sizes))
-            self._seen.append(self._seen[-1] + made)
-        return self._seen[block]
-
-    def _rows(self, tasks: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        rows = np.empty(len(tasks), np.int64)
-        for task in np.unique(tasks):
-            draws = np.flatnonzero(tasks == task)
-            epochs, places = np.divmod(seen[task] + np.arange(len(draws)), self.sizes[task])
-            rows[draws] = self._shuffled(int(task), int(epochs[0]), int(epochs[-1]))[epochs - epochs[0], places]
-        return rows
 
     def _shuffled(self, task: int, first: int, last: int) -> np.ndarray:
         """The order of a task's rows in each epoch from `first` to `last`, one epoch a line."""

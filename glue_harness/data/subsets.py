@@ -16,38 +16,37 @@ import numpy as np
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.task import Row, Task
-from glue_harness.data.checks import inputs_of
+from glue_harness.data.rows import inputs_of
 
 QUANTILES = 5  # strata of a task whose label is a number
 MOST_HELD_OUT = 1 / 5  # of a task's rows, however many are asked for
 
 
-class Part(NamedTuple):
+class TrainPart(NamedTuple):
     """Places of rows in a train split, in its order."""
 
     trained: Sequence[int]
     held_out: Sequence[int]
 
 
-def parts(plan: Plan, train: Mapping[str, tuple[Task, Sequence[Row]]], scored: Collection[str]) -> dict[str, Part]:
+def parts(plan: Plan, train: Mapping[str, tuple[Task, Sequence[Row]]], scored: Collection[str]) -> dict[str, TrainPart]:
     """The part of every task's train split that the plan uses, of plain text all.
 
     A task holds rows out if it is `scored`, and what it holds out, no other is trained on.
     """
-    used = {
-        name: limited(task, rows, None if task.noise else plan.train_limit, plan.seed)
-        for name, (task, rows) in train.items()
-    }
+    limits = {name: None if task.noise else plan.train_limit for name, (task, _) in train.items()}
+    used = {name: limited(task, rows, limits[name], plan.seed) for name, (task, rows) in train.items()}
     if plan.select != "heldout":
-        return {name: Part(places, []) for name, places in used.items()}
+        return {name: TrainPart(places, []) for name, places in used.items()}
     passages = {name: passage_keys(task, rows, plan.seed) for name, (task, rows) in train.items()}
     held: dict[str, set[int]] = {name: set() for name in train}
-    for name, (task, rows) in ((name, train[name]) for name in train if name in scored):
-        found = held_out(name, strata(task, rows), passages[name], used[name], plan.heldout)
-        held[name] = {passages[name][place] for place in found}
+    for name, (task, rows) in train.items():
+        if name in scored:
+            found = held_out(name, strata(task, rows), passages[name], used[name], plan.heldout)
+            held[name] = {passages[name][place] for place in found}
     forbidden = set[int]().union(*held.values())
     return {
-        name: Part(
+        name: TrainPart(
             trained=[place for place in places if passages[name][place] not in forbidden],
             held_out=[place for place in places if passages[name][place] in held[name]],
         )
@@ -55,7 +54,7 @@ def parts(plan: Plan, train: Mapping[str, tuple[Task, Sequence[Row]]], scored: C
     }
 
 
-def described(plan: Plan, parts: Mapping[str, Part], sizes: Mapping[str, int]) -> list[str]:
+def described(plan: Plan, parts: Mapping[str, TrainPart], sizes: Mapping[str, int]) -> list[str]:
     """What of train is used, in a line for each setting that says so."""
     lines = []
     if plan.train_limit is not None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan
-from glue_harness.doctor.finding import FAIL, OK, WARN, Finding
+from glue_harness.doctor import FAIL, OK, WARN, Finding
 
 PACKAGE = "glue-harness"
 PLAN = Plan(tasks=("doctor",))  # asks for what a run would choose by itself
@@ -47,8 +47,11 @@ def software() -> Iterator[Finding]:
     for package in declared:
         if package.marker and not package.marker.evaluate({"extra": ""}):
             continue
-        installed = version_of(package.name)
-        if installed is None or not package.specifier.contains(installed, prereleases=True):
+        try:
+            installed = version(package.name)
+        except PackageNotFoundError:
+            installed = ""
+        if not (installed and package.specifier.contains(installed, prereleases=True)):
             text = f"{package.name} {installed or 'is not installed'}, needed: {package.specifier}"
             fix = f"pip install '{package.name}{package.specifier}'"
             yield Finding("versions", package.name, FAIL, text, fix)
@@ -57,33 +60,24 @@ def software() -> Iterator[Finding]:
     yield Finding("versions", "versions", OK, ", ".join(told))
 
 
-def version_of(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
 def device() -> Finding:
     """The device and the precision that a run of a model of usual size would choose."""
+    state, fix = OK, ""
     try:
         from glue_harness.train.device import BF16_PAYS_FROM, choose, set_up
 
         machine = set_up(PLAN, choose(PLAN), BF16_PAYS_FROM)
         built_for_cuda = torch_built_for_cuda()
+        text = "{device}, {threads} threads, {precision}".format(**machine.describe())
+        if machine.device.type == "cpu" and built_for_cuda:
+            state, text = WARN, f"no CUDA device, though torch is built for one: {text}"
+            fix = "see nvidia-smi: driver and CUDA_VISIBLE_DEVICES"
+        elif machine.device.type == "cuda" and machine.precision == "fp32":
+            state, text, fix = WARN, f"no bf16 on this device: {text}", "expect half the speed"
     except (ImportError, OSError) as error:
         reason = str(error).partition("\n")[0]
-        return Finding(
-            "device", "device", FAIL, f"torch cannot be imported: {reason}", "pip install --force-reinstall torch"
-        )
-    facts = machine.describe()
-    text = f"{facts['device']}, {facts['threads']} threads, {facts['precision']}"
-    if machine.device.type == "cpu" and built_for_cuda:
-        fix = "see nvidia-smi: driver and CUDA_VISIBLE_DEVICES"
-        return Finding("device", "device", WARN, f"no CUDA device, though torch is built for one: {text}", fix)
-    if machine.device.type == "cuda" and machine.precision == "fp32":
-        return Finding("device", "device", WARN, f"no bf16 on this device: {text}", "expect half the speed")
-    return Finding("device", "device", OK, text)
+        state, text, fix = FAIL, f"torch cannot be imported: {reason}", "pip install --force-reinstall torch"
+    return Finding("device", "device", state, text, fix)
 
 
 def torch_built_for_cuda() -> bool:
@@ -102,9 +96,8 @@ def disk(results: Path) -> Finding:
         return Finding("results", "disk", FAIL, f"{str(results)!r} cannot be written", fix)
     free = shutil.disk_usage(folder).free
     state = FAIL if free < LEAST else WARN if free < ENOUGH else OK
-    return Finding(
-        "results", "disk", state, f"{free / GIB:,.1f} GiB free", "" if state == OK else f"free some, or {fix}"
-    )
+    fix = "" if state == OK else f"free some, or {fix}"
+    return Finding("results", "disk", state, f"{free / GIB:,.1f} GiB free", fix)
 
 
 def model_folder(folder: Path) -> Finding:

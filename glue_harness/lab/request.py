@@ -9,7 +9,7 @@ from glue_harness.core.errors import UsageError, unknown
 from glue_harness.core.plan import Plan, default_of
 from glue_harness.core.settings import plugin_files
 from glue_harness.core.task import Task
-from glue_harness.data import check_where, mixing, mixtures, text
+from glue_harness.data import check_where, mixing, own
 from glue_harness.models.families import check_model
 from glue_harness.runs.origin import Origin, find_origin
 from glue_harness.runs.store import Store
@@ -64,11 +64,7 @@ def make_request(plan: Plan, registry: Registry, store: Store | None = None) -> 
         for scorer in scorers:
             if scorer.name != name:
                 groups.pop(scorer.name, None)
-    for suite in plan.tasks:  # what a suite's name does not bring along, so that nobody misses it silently
-        others = set(registry.suites.get(f"{suite}-all", ())) - {task.name for task in selected}
-        if suite in registry.suites and others:
-            left = ", ".join(sorted(others))
-            notes.append(f"{suite} leaves out {left}, as T5 does: neither trained on nor in the average")
+    notes += left_out(plan, registry, selected)
     return Request(
         plan=plan.replace(model=origin.model),
         registry=registry,
@@ -90,7 +86,7 @@ def check_names(plan: Plan) -> None:
             raise unknown(kind, name, known)
     check_model(plan.model, plan.tokenizer)
     check_where(plan.data)
-    has_mixture = any(map(mixtures.is_mixture, plan.tasks))
+    has_mixture = any(map(mixing.is_mixture, plan.tasks))
     if plan.limit != default_of("limit") and plan.mixing not in SIZED and not has_mixture:
         raise UsageError(f"limit is {plan.limit:g} but mixing {plan.mixing!r} does not look at sizes: leave it out")
 
@@ -102,7 +98,7 @@ def check_text(plan: Plan, selected: list[Task]) -> None:
         if value is not None and not any(task.noise for task in selected):
             raise UsageError(f"{setting} is {value!r} but no task learns from text alone: add --task span_corruption")
     if plan.text is not None:
-        text.files(plan.text)
+        own.text_files(plan.text)
     if plan.text_share is not None and all(task.noise for task in selected):
         raise UsageError(f"text_share is {plan.text_share:g} but there is nothing beside the text: leave it out")
 
@@ -124,7 +120,7 @@ def select(plan: Plan, registry: Registry) -> list[Task]:
     """The plan's tasks. `a+b` is two suites, and a mixture stands for its members, which others may share."""
     names: list[str] = []
     for name in plan.tasks:
-        if mixtures.is_mixture(name):
+        if mixing.is_mixture(name):
             names += (member for member in members_of(name, registry) if member not in names)
         else:
             names += name.split("+")
@@ -133,7 +129,7 @@ def select(plan: Plan, registry: Registry) -> list[Task]:
 
 def members_of(mixture: str, registry: Registry) -> list[str]:
     """The tasks of a mixture, by our names; a member that has no task file here is refused by name."""
-    names = mixtures.rates(mixtures.mixture(mixture), lambda name: 1.0)
+    names = mixing.mixture_rates(mixing.mixture(mixture), lambda name: 1.0)
     missing = [name for name in names if name not in registry.aliases]
     if missing:
         raise UsageError(f"mixture {mixture!r} has members without a task here: {', '.join(missing)}")
@@ -160,18 +156,18 @@ def with_share(rates: mixing.Rates, part: Sequence[str], share: float) -> mixing
 
 def rates_of_mixing(plan: Plan, registry: Registry, sizes: Mapping[str, int]) -> mixing.Rates:
     """The rates before text alone is given the share that the plan may state."""
-    named = [name for name in plan.tasks if mixtures.is_mixture(name)]
+    named = [name for name in plan.tasks if mixing.is_mixture(name)]
     if not named:
         counted = {name: n / 2 if name in halved(plan) else n for name, n in sizes.items()}
-        return mixing.rates(plan.mixing, counted, plan.limit, plan.temperature, custom=plan.rates)
+        return mixing.rates(plan.mixing, counted, mixing.SizeRate(plan.limit, plan.temperature), plan.rates)
     alone = len(plan.tasks) == 1
     if not alone and plan.mixing != "custom":
         raise UsageError(f"{named[0]} beside other tasks: say what each weighs, --mixing custom --rate {named[0]}=1")
     if alone and plan.mixing not in SIZED:
         raise UsageError(f"{named[0]} has its own rates: leave out --mixing {plan.mixing}")
     size_rate = mixing.SizeRate(plan.limit, plan.temperature)
-    members = mixtures.mixture(named[0]) if alone else plan.rates
-    found = mixtures.rates(members, lambda name: size_rate(sizes.get(registry.task(name).name, 0)))
+    members = mixing.mixture(named[0]) if alone else plan.rates
+    found = mixing.mixture_rates(members, lambda name: size_rate(sizes.get(registry.task(name).name, 0)))
     by_name: mixing.Rates = {}
     for name, rate in found.items():  # a task may be listed by our name and, inside a mixture, by T5's
         by_name[registry.task(name).name] = by_name.get(registry.task(name).name, 0.0) + rate
@@ -181,3 +177,14 @@ def rates_of_mixing(plan: Plan, registry: Registry, sizes: Mapping[str, int]) ->
 def halved(plan: Plan) -> tuple[str, ...]:
     """T5 counts half of each RTE where both benchmarks are trained together: the two are the same data."""
     return ("rte", "superglue_rte") if any("+" in name for name in plan.tasks) else ()
+
+
+def left_out(plan: Plan, registry: Registry, selected: list[Task]) -> list[str]:
+    """What a suite's name does not bring along, said so that nobody misses it silently."""
+    notes = []
+    for suite in plan.tasks:
+        others = set(registry.suites.get(f"{suite}-all", ())) - {task.name for task in selected}
+        if suite in registry.suites and others:
+            names = ", ".join(sorted(others))
+            notes.append(f"{suite} leaves out {names}, as T5 does: neither trained on nor in the average")
+    return notes

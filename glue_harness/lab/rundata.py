@@ -13,8 +13,8 @@ from glue_harness.core.errors import DataError, UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.task import Example, Row, Task
 from glue_harness.data import Rows, subsets
-from glue_harness.data.checks import fingerprint
-from glue_harness.data.subsets import Part as TrainPart
+from glue_harness.data.rows import fingerprint
+from glue_harness.data.subsets import TrainPart
 from glue_harness.lab.request import Request, rates
 from glue_harness.models.interface import Model
 from glue_harness.train.tokens import Subset, Tokens, examples_of, tokens_of

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from glue_harness.core.errors import UsageError, unknown
 from glue_harness.core.plan import Plan, default_of
 from glue_harness.core.record import Record, Score
-from glue_harness.data import mixtures
+from glue_harness.data import mixing
 from glue_harness.lab.request import canonical
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
@@ -44,7 +44,7 @@ class Brief:
         """What counts as one task: what the plan names, a suite as a whole. A suite named alone is its members."""
         names = self.split_suite or [part for name in self.plan.tasks for part in name.split("+")]
         for name in names:
-            if mixtures.is_mixture(name):
+            if mixing.is_mixture(name):
                 raise UsageError(f"{name} is a mixture, which a strategy cannot take apart: name its tasks or suites")
         return [name for name in names if any(map(self._is_scored, self.registry.suites.get(name, (name,))))]
 

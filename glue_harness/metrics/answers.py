@@ -8,10 +8,8 @@ from typing import Any, BinaryIO
 
 from glue_harness.core.errors import DataError, RowError
 from glue_harness.core.reading import lines_of
-from glue_harness.core.task import HIDDEN, Example, Prediction, Task, Text
+from glue_harness.core.task import HIDDEN, HIDDEN_LABEL, Example, Prediction, Task, Text
 from glue_harness.data.lines import json_object
-
-HIDDEN_LABEL = -1  # also STS-B's "-1.0", and the label beside a referent
 
 
 def read_answers(task: Task, lines: BinaryIO, name: str) -> list[Prediction]:

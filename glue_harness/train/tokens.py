@@ -19,7 +19,7 @@ from glue_harness.core import cache
 from glue_harness.core.errors import DataError, RowError
 from glue_harness.core.task import Example, Task
 from glue_harness.data import Rows
-from glue_harness.data.checks import examples
+from glue_harness.data.rows import examples
 from glue_harness.models.interface import Encoded, Model
 from glue_harness.train import code
 

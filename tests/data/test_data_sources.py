@@ -80,7 +80,7 @@ def test_a_revision_that_is_asked_for_overrides_the_pin(cache):
 def test_a_split_is_not_taken_for_one_with_a_longer_name(cache):
     write_cache(cache, PIN, ["matched"], split="validation_matched")
     write_cache(cache, PIN, ["train"])
-    assert not hub.is_cached(TASK.source, "validation")
+    assert not hub.cached_files(TASK.source, "validation", PIN)
     assert available(TASK, "hub") == "partly: no validation, test"
 
 

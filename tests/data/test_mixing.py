@@ -7,7 +7,7 @@ from conftest import golden
 
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
-from glue_harness.data import mixtures
+from glue_harness.data import mixing
 from glue_harness.data.mixing import SizeRate, probabilities, rates, shares
 from glue_harness.lab.request import make_request
 from glue_harness.suite.registry import load_tasks
@@ -26,7 +26,7 @@ def close(expected):
 @pytest.mark.parametrize("mixing", ["proportional", "temperature"])
 @pytest.mark.parametrize(("raw", "expect"), lines("rate_num_examples"))
 def test_rate_follows_from_size(mixing, raw, expect):
-    found = rates(mixing, raw["sizes"], raw["K"], raw["T"], raw["scale"])
+    found = rates(mixing, raw["sizes"], SizeRate(raw["K"], raw["T"], raw["scale"]))
     assert found == close(expect["rates"])
     assert probabilities(found) == close(expect["probabilities"])
 
@@ -40,7 +40,7 @@ def test_equal(raw, expect):
 
 @pytest.mark.parametrize(("raw", "expect"), lines("nested"))
 def test_a_mixture_inside_shares_its_weight(raw, expect):
-    found = mixtures.rates(dict(raw["top"]), lambda task: pytest.fail("no rate depends on size"), raw["mixtures"])
+    found = mixing.mixture_rates(dict(raw["top"]), lambda task: pytest.fail("no rate depends on size"), raw["mixtures"])
     assert found == close(expect["rates"])
     assert probabilities(found) == close(expect["probabilities"])
 
@@ -48,28 +48,28 @@ def test_a_mixture_inside_shares_its_weight(raw, expect):
 @pytest.mark.parametrize(("raw", "expect"), lines("registered_mixture"))
 def test_t5s_registered_mixtures(raw, expect):
     size_rate = SizeRate(raw["K"], raw["T"])
-    found = mixtures.rates(mixtures.mixture(raw["mixture"]), lambda task: size_rate(raw["sizes"][task]))
+    found = mixing.mixture_rates(mixing.mixture(raw["mixture"]), lambda task: size_rate(raw["sizes"][task]))
     assert found == close(expect["rates"])
     assert list(found) == expect["order"]
 
 
 def test_short_names_are_t5s_mixtures():
-    assert mixtures.mixture("t5:glue") is mixtures.mixture("glue_v002_proportional")
-    assert mixtures.mixture("t5:all_equal") is mixtures.mixture("all_equal")
-    assert mixtures.mixture("t5:leave_one_out_squad") is mixtures.mixture("leave_one_out_squad_v010_allanswers")
-    assert len(mixtures.mixture("t5:all")) == 11 + 12 + 5 + 1
+    assert mixing.mixture("t5:glue") is mixing.mixture("glue_v002_proportional")
+    assert mixing.mixture("t5:all_equal") is mixing.mixture("all_equal")
+    assert mixing.mixture("t5:leave_one_out_squad") is mixing.mixture("leave_one_out_squad_v010_allanswers")
+    assert len(mixing.mixture("t5:all")) == 11 + 12 + 5 + 1
 
 
 def test_unsupervised_text_has_a_fixed_rate_where_t5_fixes_it():
     huge = SizeRate(temperature=2.0)
     for name in ("en_mix", "all_mix"):
-        assert mixtures.rates(mixtures.mixture(name), lambda task: huge(10**9))[mixtures.C4] == 1e6
-    assert mixtures.rates(mixtures.mixture("all_proportional"), lambda task: huge(10**8))[mixtures.C4] == 1e4
+        assert mixing.mixture_rates(mixing.mixture(name), lambda task: huge(10**9))[mixing.C4] == 1e6
+    assert mixing.mixture_rates(mixing.mixture("all_proportional"), lambda task: huge(10**8))[mixing.C4] == 1e4
 
 
 def test_mixtures_nest_more_than_once():
     inner = {"a": {"x": 1, "y": 3}, "b": {"a": 2, "z": 2}}
-    assert mixtures.rates({"b": 1.0, "x": 0.5}, lambda task: 0, inner) == {"x": 0.625, "y": 0.375, "z": 0.5}
+    assert mixing.mixture_rates({"b": 1.0, "x": 0.5}, lambda task: 0, inner) == {"x": 0.625, "y": 0.375, "z": 0.5}
 
 
 def test_a_mixing_nobody_knows_is_refused_before_data_is_read():
@@ -110,12 +110,12 @@ def test_shares_count_examples_and_epochs():
             lambda: rates("custom", {"a": 1, "b": 1}, custom={"a": 1}),
             "no rate for task 'b': add --rate b=1, or b=0 to score it only",
         ),
-        (lambda: mixtures.mixture("t5:gleu"), "unknown mixture 't5:gleu': did you mean t5:glue?"),
+        (lambda: mixing.mixture("t5:gleu"), "unknown mixture 't5:gleu': did you mean t5:glue?"),
         (
-            lambda: mixtures.rates({"t5:glue": mixtures.BY_SIZE}, float),
+            lambda: mixing.mixture_rates({"t5:glue": mixing.BY_SIZE}, float),
             "mixture 't5:glue' inside a mixture needs a number as its weight",
         ),
-        (lambda: mixtures.rates({"m": 1}, float, {"m": {"a": 0}}), "mixture 'm' has no task with a rate above 0"),
+        (lambda: mixing.mixture_rates({"m": 1}, float, {"m": {"a": 0}}), "mixture 'm' has no task with a rate above 0"),
     ],
 )
 def test_what_cannot_be_mixed_is_said(call, message):

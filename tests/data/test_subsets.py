@@ -10,7 +10,7 @@ from records import finished, runner
 
 from glue_harness import Plan, data, load_tasks, run
 from glue_harness.core.errors import UsageError
-from glue_harness.data.checks import inputs_of
+from glue_harness.data.rows import inputs_of
 from glue_harness.data.subsets import in_proportion, key, limited, longest_column, parts, passage_keys, strata
 from glue_harness.report.board import make_boards
 from glue_harness.runs.store import Store

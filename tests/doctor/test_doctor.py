@@ -25,10 +25,9 @@ from planted import (
 )
 
 from glue_harness.core.task import Source, tsv
-from glue_harness.doctor import choose
-from glue_harness.doctor.duplicates import allowed
-from glue_harness.doctor.finding import FAIL, OK, WARN, Finding
-from glue_harness.doctor.splits import DataSet, examine_data_set
+from glue_harness.doctor import FAIL, OK, WARN, Finding
+from glue_harness.doctor.checks import allowed
+from glue_harness.doctor.data import choose, examine
 from glue_harness.suite.build import classify
 from glue_harness.suite.cues import marks
 
@@ -148,7 +147,7 @@ TOY = classify(
 def examined_toy(root: Path, rows: list[dict], role: str = "train", task=TOY) -> list[Finding]:
     (root / "toy").mkdir()
     (root / "toy" / f"{role}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return [f for f in examine_data_set(DataSet((task,)), str(root), [task]) if f.where == f"toy {role}"]
+    return [f for f in examine([(task,)], str(root), [task]) if f.where == f"toy {role}"]
 
 
 def toy_rows(count: int = 60, **values) -> list[dict]:
@@ -197,7 +196,7 @@ def test_too_many_broken_rows_are_found(tmp_path):
     rows = [[row["text"], row["more"], str(row["label"])] for row in toy_rows()]
     for broken, state in ((2, WARN), (41, FAIL)):
         write_tsv(tmp_path / "Pair" / "train.tsv", ["text", "more", "label"], [*rows, *[["cut", "short"]] * broken])
-        findings = examine_data_set(DataSet((task,)), str(tmp_path), [task])
+        findings = examine([(task,)], str(tmp_path), [task])
         (found,) = (f for f in findings if (f.where, f.check) == ("toy train", "rows"))
         assert found.state == state
         assert found.text.endswith(f"expected 3 columns, found 2, and {broken - 1} more like it")
@@ -221,8 +220,8 @@ def test_missing_splits_are_named(folder):
 
 def test_tasks_without_data_are_left_out_unless_named(folder):
     here, absent = choose(TASKS, (), str(folder))
-    assert [one.name for one in here] == ["stsb", "qqp", "qnli", "rte"]
-    assert {"cola", "squad", "record"} <= {one.name for one in absent}
+    assert [tasks[0].name for tasks in here] == ["stsb", "qqp", "qnli", "rte"]
+    assert {"cola", "squad", "record"} <= {tasks[0].name for tasks in absent}
     assert faults(folder, "cola") == {("cola train", "presence"), ("cola validation", "presence")}
 
 

@@ -8,8 +8,7 @@ import pytest
 from planted import only
 from toys import toy_model
 
-from glue_harness.doctor import machine
-from glue_harness.doctor.finding import FAIL, OK, WARN, Finding
+from glue_harness.doctor import FAIL, OK, WARN, Finding, machine
 
 
 def software(monkeypatch, *lines: str, python: str = ">=3.11") -> list[Finding]:

@@ -20,7 +20,7 @@ from planted import (
 )
 
 from glue_harness import data
-from glue_harness.doctor.finding import FAIL, OK, WARN
+from glue_harness.doctor import FAIL, OK, WARN
 
 
 @pytest.fixture
@@ -47,13 +47,13 @@ def test_real_data_is_not_accused(shared):
 
 def test_each_file_is_read_once(shared, monkeypatch):
     counted = Counter()
-    read_rows = data.read_rows
+    read = data.folder.read
 
-    def counting(task, role, split, *rest):
+    def counting(task, split, where):
         counted[id(task.source.adapt), task.source.config, split] += 1
-        return read_rows(task, role, split, *rest)
+        return read(task, split, where)
 
-    monkeypatch.setattr(data, "read_rows", counting)
+    monkeypatch.setattr(data.folder, "read", counting)
     examined(shared / "data", "mnli", "wsc", "wnli")
     assert set(counted.values()) == {1}
     assert len(counted) == 9

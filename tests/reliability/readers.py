@@ -17,9 +17,9 @@ from records import finished
 from glue_harness.cli.mix import read_sizes
 from glue_harness.core.plan import Plan, plan_from, read_plan
 from glue_harness.data import load
-from glue_harness.data.checks import examples
 from glue_harness.data.lines import paragraphs
 from glue_harness.data.own import questions
+from glue_harness.data.rows import examples
 from glue_harness.metrics import measure
 from glue_harness.metrics.answers import read_answers
 from glue_harness.report import formats

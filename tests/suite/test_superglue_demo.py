@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from glue_harness.data.lexicon_superglue import MEN, NAMES, WOMEN
+from glue_harness.data.lexicon import MEN, NAMES, WOMEN
 from glue_harness.suite.registry import load_tasks
 
 REGISTRY = load_tasks()
