@@ -287,7 +287,7 @@ class UnderWay:
 
     def _is_best(self, group: str, step: int) -> bool:
         """T5's rule over the group's whole history; an undefined score is never better than a defined one."""
-        best = best_step([self.record.history[task.name] for task in self.setup.choosing[group]])
+        best = best_step(self.setup.choosing[group], self.record.history)
         return (best or step) == step if group in self.progress.best else True
 
     def _keep(self, group: str, found: dict[str, list[Prediction]], step: int) -> None:
