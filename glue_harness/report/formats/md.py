@@ -5,18 +5,17 @@ from __future__ import annotations
 import re
 
 from glue_harness.report.board import Board
-from glue_harness.report.formats import cells, heading, remarks
+from glue_harness.report.formats import remarks, table
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
-
 LIST = re.compile(r"^(\d*)([-=.)])")  # what makes a list or a heading of a line
 
 
 def render(board: Board) -> str:
-    head, *rows = ([escaped(cell) for cell in row] for row in (heading(board), *cells(board)))
-    table = "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
+    head, *rows = ([escaped(cell) for cell in row] for row in table(board))
+    lines = "\n".join("| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows))
     below = (LIST.sub(r"\1\\\2", escaped(remark)) for remark in remarks(board))
-    return "\n\n".join([f"# {escaped(board.name)}", table, *below]) + "\n"
+    return "\n\n".join([f"# {escaped(board.name)}", lines, *below]) + "\n"
 
 
 def escaped(text: str) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 
 from glue_harness.report.curves import Chart
 
+FEW = 12  # points of a curve that are marked one by one
+Scale = Callable[[float], float]
 NICE = (1, 2, 2.5, 5, 10)  # steps between ticks, times a power of ten
 
 
@@ -22,25 +24,28 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 
 def levels(chart: Chart, most: int) -> list[float]:
-    """The values on the upright axis that have a tick."""
-    low, high = heights(chart)
+    """The values on the upright axis that have a tick; they cover all values, deviations included."""
+    points = [point for curve in chart.lines for point in curve.points]
+    low = min(point.y - (point.deviation or 0) for point in points)
+    high = max(point.y + (point.deviation or 0) for point in points)
     if not chart.falls_by_ratios:
         return ticks(low, high, most)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     return [10.0**power for power in range(first, max(last, first + 1) + 1)]
 
 
-def shape(chart: Chart) -> Callable[[float], float]:
+def upright(chart: Chart) -> Scale:
     """What makes equal distances of the upright axis."""
     return math.log10 if chart.falls_by_ratios else float
 
 
-def heights(chart: Chart) -> tuple[float, float]:
-    """The lowest and the highest value, deviations included."""
-    points = [point for line in chart.lines for point in line.points]
-    lows = [point.y - (point.deviation or 0) for point in points]
-    highs = [point.y + (point.deviation or 0) for point in points]
-    return min(lows), max(highs)
+def across(chart: Chart) -> tuple[Scale, float, float, list[float]]:
+    """The same of the level axis, its ends, and the values that may have a tick."""
+    values = sorted({point.x for curve in chart.lines for point in curve.points})
+    low, high = values[0], values[-1]
+    if chart.has_few_points and low > 0:  # ratios: from 50 to 100 is as far as from 1,000 to 2,000
+        return math.log10, low, high, values
+    return float, 0.0, high, [tick for tick in ticks(0.0, high, most=6) if tick <= high]
 
 
 def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
