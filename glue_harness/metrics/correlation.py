@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,15 +12,11 @@ from glue_harness.metrics.units import DrawnScores, by_unit, unit_of
 INVALID = -1.0
 
 
-def pearson_tally(predictions: Sequence[Prediction]) -> Tally:
-    return _tally("pearson_corrcoef", predictions, lambda values, weights: values)
-
-
 def spearman_tally(predictions: Sequence[Prediction]) -> Tally:
-    return _tally("spearman_corrcoef", predictions, weighted_ranks)
+    return pearson_tally(predictions, "spearman_corrcoef", of_ranks=True)
 
 
-def _tally(key: str, predictions: Sequence[Prediction], scale: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Tally:
+def pearson_tally(predictions: Sequence[Prediction], key: str = "pearson_corrcoef", of_ranks: bool = False) -> Tally:
     targets = np.array([p.example.label for p in predictions], dtype=float)
     answers = np.array([INVALID if p.label is None else p.label for p in predictions], dtype=float)
     place = {unit: k for k, unit in enumerate(by_unit(predictions))}
@@ -28,7 +24,8 @@ def _tally(key: str, predictions: Sequence[Prediction], scale: Callable[[np.ndar
 
     def score(weights: np.ndarray) -> DrawnScores:
         weights = weights[:, places]
-        pair = [standardised(scale(values, weights), weights) for values in (targets, answers)]
+        pair = [weighted_ranks(values, weights) if of_ranks else values for values in (targets, answers)]
+        pair = [standardised(values, weights) for values in pair]
         return {key: 100 * np.clip(np.einsum("du,du,du->d", weights, *pair), -1, 1)}
 
     return Tally([*place], score)

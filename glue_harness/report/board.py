@@ -167,16 +167,10 @@ def _row(runs: Sequence[Experiment], columns: Sequence[BoardColumn], suite: str,
     commit = (latest.environment.get("commit") or "")[:10]
     return BoardRow(
         source="run",
-        model=plan.model,
-        method=plan.method,
         average=seeds.average(suite, registry),
         values={column: found for column, found in values.items() if found},
         mixing=plan.mixing if len(latest.mix) > 1 else "",
-        limit=plan.limit,
-        temperature=plan.temperature,
-        steps=plan.steps,
         data=_data(plan, records),
-        select=plan.select,
         seeds=len(records),
         invalid=invalid_percent(record.scores[task] for record in records for task in tasks if task in record.scores),
         examples=sum(latest.scores[task].n for task in tasks),
@@ -185,6 +179,7 @@ def _row(runs: Sequence[Experiment], columns: Sequence[BoardColumn], suite: str,
         digest=latest.digest,
         date=latest.started[:10],
         commit=f"{commit} changed" if commit and latest.environment.get("dirty") else commit,
+        **{name: getattr(plan, name) for name in ("model", "method", "limit", "temperature", "steps", "select")},
     )
 
 

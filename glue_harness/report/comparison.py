@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from glue_harness.core.errors import DataError
-from glue_harness.core.task import Prediction, Task
 from glue_harness.report.experiments import (
     Experiment,
     Stat,
@@ -121,39 +120,34 @@ def _compared(
 def _tests(
     name: str, first: Experiment, other: Experiment, store: Store, registry: Registry
 ) -> tuple[dict[str, ScoreDifference], str]:
-    """A paired test of every value of a task, or the reason why there is none."""
+    """A paired test over the same examples of every value of a task, or the reason why one has none."""
     if name not in registry.tasks:
         return {}, "the task is not loaded: name its folder with --tasks"
     if reason := other_data(name, first, other):
         return {}, reason
-    task = registry.tasks[name]
-    try:
-        base, theirs = ([store.read_predictions(r.id, task) for r in e.records] for e in (first, other))
-        return _paired(task, base, theirs), "the metric is undefined on these answers"
-    except DataError as error:
-        return {}, str(error)
-
-
-def _paired(task: Task, base: list[list[Prediction]], other: list[list[Prediction]]) -> dict[str, ScoreDifference]:
-    """Tests over the same examples, one list of predictions a seed. What chance cannot be asked about is left out."""
     from glue_harness import metrics
     from glue_harness.metrics import stats
     from glue_harness.metrics.classification import is_right
 
-    targets = [{p.example.id: p.example.target for p in predictions} for predictions in (*base, *other)]
-    if any(of_seed != targets[0] for of_seed in targets):
-        raise DataError("they answered different examples")
+    task = registry.tasks[name]
     found = {}
-    for metric in task.metrics:
-        tallies = [[metric.tally(predictions) for predictions in seeds] for seeds in (base, other)]
-        for key, (value, low, high, p) in stats.compare_paired(*tallies).items():
-            if not math.isnan(p):
-                found[key] = ScoreDifference(value, low, high, p, test="paired bootstrap")
-    if metrics.accuracy in task.metrics and len(targets) == 2:
-        right = [{p.example.id: is_right(p) for p in seeds[0]} for seeds in (base, other)]
-        p = stats.mcnemar(list(right[0].values()), [right[1][example] for example in right[0]])
-        found["accuracy"] = replace(found["accuracy"], p=p, test="McNemar")
-    return found
+    try:
+        pair = [[store.read_predictions(record.id, task) for record in e.records] for e in (first, other)]
+        targets = [{p.example.id: p.example.target for p in predictions} for predictions in (*pair[0], *pair[1])]
+        if any(of_seed != targets[0] for of_seed in targets):
+            raise DataError("they answered different examples")
+        for metric in task.metrics:
+            tallies = [[metric.tally(predictions) for predictions in seeds] for seeds in pair]
+            for key, (value, low, high, p) in stats.compare_paired(*tallies).items():
+                if not math.isnan(p):
+                    found[key] = ScoreDifference(value, low, high, p, test="paired bootstrap")
+        if metrics.accuracy in task.metrics and len(targets) == 2:
+            base, theirs = ({p.example.id: is_right(p) for p in seeds[0]} for seeds in pair)
+            p = stats.mcnemar(list(base.values()), [theirs[example] for example in base])
+            found["accuracy"] = replace(found["accuracy"], p=p, test="McNemar")
+    except DataError as error:
+        return {}, str(error)
+    return found, "the metric is undefined on these answers"
 
 
 def other_data(name: str, first: Experiment, other: Experiment) -> str | None:

@@ -54,16 +54,10 @@ def arranged(experiments: Sequence[Experiment], registry: Registry) -> tuple[Exp
     """The one multi-task experiment, and that of each of its tasks alone; None if the experiments are not such."""
     tasks = [tasks_of(experiment.records[0], registry) for experiment in experiments]
     mixes = [k for k, names in enumerate(tasks) if len(names) > 1]
-    if len(mixes) != 1:
+    alone = {names[0]: experiment for names, experiment in zip(tasks, experiments, strict=True) if len(names) == 1}
+    if len(mixes) != 1 or not alone or len(alone) != len(experiments) - 1 or not alone.keys() <= {*tasks[mixes[0]]}:
         return None
-    (mix,) = mixes
-    alone = {}
-    for k, (names, experiment) in enumerate(zip(tasks, experiments, strict=True)):
-        if k != mix:
-            if len(names) != 1 or names[0] in alone or names[0] not in tasks[mix]:
-                return None
-            alone[names[0]] = experiment
-    return (experiments[mix], alone) if alone else None
+    return experiments[mixes[0]], alone
 
 
 def tasks_of(record: Record, registry: Registry) -> list[str]:

@@ -23,11 +23,7 @@ DOTS_PER_INCH = 160
 LINE_OF_TEXT = 0.07  # of a panel's height
 STYLE = {
     "font.size": 10,
-    "text.color": GREY,
-    "axes.labelcolor": GREY,
-    "axes.edgecolor": GREY,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), GREY),
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "glue",  # the same chart is the same file
 }

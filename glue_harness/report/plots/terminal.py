@@ -17,7 +17,7 @@ COLORS = ("blue", "red", "green", "magenta", "cyan", "yellow", "bright_blue", "b
 MARKS = "●▲■◆○△□◇★"
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))  # of a Braille sign, by row and column
 HEIGHT = 16
-LONGEST_LABEL = 28
+LONGEST = 28  # of the names of curves
 Place = tuple[int, int]
 
 
@@ -57,7 +57,8 @@ def draw(chart: Chart, width: int) -> list[Text]:
     """The chart in so many columns."""
     marked, scale = levels(chart, most=5), upright(chart)
     low, high = scale(marked[0]), scale(marked[-1])
-    labels = [cut(curve.label) for curve in chart.lines]
+    names = [curve.label for curve in chart.lines]
+    labels = [label if len(label) <= LONGEST else label[: LONGEST - 1] + "…" for label in names]
     margin, room = max(len(number(level)) for level in marked) + 1, max(len(chart.x), 2 + max(map(len, labels)))
     canvas = Canvas(max(10, width - margin - room - 2))
     place_of, below = x_axis(chart, canvas.width)
@@ -93,19 +94,15 @@ def draw(chart: Chart, width: int) -> list[Text]:
 def x_axis(chart: Chart, width: int) -> tuple[Scale, str]:
     """Where an x lies between 0 and 1, and the numbers below the axis."""
     scale, low, high, shown = across(chart)
-    low, span = (scale(low), scale(high) - scale(low))
+    start, span = scale(low), scale(high) - scale(low)
 
     def place_of(x: float) -> float:
-        return (scale(x) - low) / span if span > 0 else 0.5
+        return (scale(x) - start) / span if span > 0 else 0.5
 
     text = [" "] * (width + 1)
     for value in shown:
         label = number(value)
-        start = min(max(0, round(place_of(value) * (width - 1)) - len(label) // 2), width + 1 - len(label))
-        if all(sign == " " for sign in text[max(0, start - 1) : start + len(label) + 1]):
-            text[start : start + len(label)] = label
+        column = min(max(0, round(place_of(value) * (width - 1)) - len(label) // 2), width + 1 - len(label))
+        if all(sign == " " for sign in text[max(0, column - 1) : column + len(label) + 1]):
+            text[column : column + len(label)] = label
     return place_of, "".join(text)
-
-
-def cut(label: str) -> str:
-    return label if len(label) <= LONGEST_LABEL else label[: LONGEST_LABEL - 1] + "…"
