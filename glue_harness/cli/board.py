@@ -13,7 +13,7 @@ from glue_harness.cli.options import leaderboards_folder, open_registry, results
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from glue_harness.report.board import Board, Column, Row
+    from glue_harness.report.board import Board, BoardColumn, BoardRow
 
 TO_STDOUT = "json"  # for pipes; the other formats are files
 USUAL = ("csv", "md")
@@ -105,7 +105,7 @@ def drawn(board: Board) -> list[Table]:
     from glue_harness.report.console import is_narrow, table
     from glue_harness.report.formats import written
 
-    groups: dict[str, list[Column]] = {}
+    groups: dict[str, list[BoardColumn]] = {}
     for column in board.columns:
         groups.setdefault(column.group, []).append(column)
     heads = [
@@ -128,11 +128,11 @@ def drawn(board: Board) -> list[Table]:
     ]
 
 
-def _mean(row: Row, column: Column) -> str:
+def _mean(row: BoardRow, column: BoardColumn) -> str:
     return f"{row.values[column].mean:.2f}" if column in row.values else "-"
 
 
-def described(row: Row) -> str:
+def described(row: BoardRow) -> str:
     """What a row is, on a few short lines."""
     from glue_harness.report.formats import mixing
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-    from glue_harness.report.board import Stat
-    from glue_harness.report.comparison import Comparison, Difference
+    from glue_harness.report.comparison import Comparison, ScoreDifference
+    from glue_harness.report.experiments import Stat
     from glue_harness.report.transfer import Effect, Transfer
 COLUMNS = ("task", "alone", "together", "change", "95 % interval", "p", "epochs", "")
 NUMBERS = ("alone", "together", "change", "95 % interval", "p", "epochs")
@@ -44,7 +44,8 @@ def command(runs: tuple[str, ...], transfer: bool, results: Path, task_folders: 
     glue compare MULTI SINGLE SINGLE
     glue compare --transfer MULTI                 the runs of its tasks alone, with the same plan, are found
     """
-    from glue_harness.report.comparison import compare, pick
+    from glue_harness.report.comparison import compare
+    from glue_harness.report.experiments import pick
     from glue_harness.report.transfer import arranged, find_alone
     from glue_harness.report.transfer import transfer as transferred
     from glue_harness.runs.store import Store
@@ -54,35 +55,35 @@ def command(runs: tuple[str, ...], transfer: bool, results: Path, task_folders: 
         raise UsageError(f"compare takes {least} to {len(ascii_uppercase)} runs, not {len(runs)}: glue compare RUN RUN")
     registry, store = open_registry(task_folders), Store(results)
     records, _ = store.load_all()
-    sides = [pick(store, run, records) for run in runs]
-    if transfer and len(sides) == 1:
-        sides += find_alone(sides[0], store, records, registry)
-    found = arranged(sides, registry)
+    experiments = [pick(store, run, records) for run in runs]
+    if transfer and len(experiments) == 1:
+        experiments += find_alone(experiments[0], store, records, registry)
+    found = arranged(experiments, registry)
     if transfer and not found:
         raise UsageError("--transfer takes one run of several tasks, and runs of single ones of these")
     effects = found and transferred(*found, store, registry)
     if as_json:
-        click.echo(to_json(compare(sides, store, registry), effects))
+        click.echo(to_json(compare(experiments, store, registry), effects))
     elif effects:
         print_transfer(effects)
     else:
-        print_comparison(compare(sides, store, registry))
+        print_comparison(compare(experiments, store, registry))
 
 
 def to_json(comparison: Comparison, transfer: Transfer | None) -> str:
     from glue_harness.core.writing import json_text
     from glue_harness.data.mixing import realised
 
-    sides = [
+    experiments = [
         {
-            "name": side.name,
-            "runs": [record.id for record in side.records],
-            "plan": side.records[0].digest,
-            "seeds": side.seeds,
-            **side.facts,
-            "mix": {task: mix._asdict() for task, mix in realised(side.records[0].mix).items()},
+            "name": experiment.name,
+            "runs": [record.id for record in experiment.records],
+            "plan": experiment.records[0].digest,
+            "seeds": experiment.seeds,
+            **experiment.facts,
+            "mix": {task: mix._asdict() for task, mix in realised(experiment.records[0].mix).items()},
         }
-        for side in comparison.sides
+        for experiment in comparison.experiments
     ]
     scores = [
         {
@@ -92,9 +93,9 @@ def to_json(comparison: Comparison, transfer: Transfer | None) -> str:
             "differences": [difference and vars(difference) for difference in line.differences],
             "best": line.best,
         }
-        for line in comparison.lines
+        for line in comparison.scores
     ]
-    facts = {"runs": sides, "settings": comparison.settings, "scores": scores, "notes": comparison.notes}
+    facts = {"runs": experiments, "settings": comparison.settings, "scores": scores, "notes": comparison.notes}
     facts["transfer"] = [{**vars(effect), **drawn(effect)} for effect in transfer.effects] if transfer else []
     return json_text(facts, indent=1)
 
@@ -109,7 +110,7 @@ def print_comparison(comparison: Comparison) -> None:
     from glue_harness.report.console import say, show
 
     show(drawn_settings(comparison))
-    if comparison.lines:
+    if comparison.scores:
         show(drawn_scores(comparison))
         say("* best; differences to A with 95 % interval, p after Holm's correction over all tests", style="dim")
     else:
@@ -117,7 +118,7 @@ def print_comparison(comparison: Comparison) -> None:
     for note in comparison.notes:
         say(f"Note: {note}", style="yellow")
     untested: dict[str, list[str]] = {}
-    for line in comparison.lines:
+    for line in comparison.scores:
         for letter, difference in zip(ascii_uppercase, line.differences, strict=False):
             if difference and difference.untested:
                 untested.setdefault(difference.untested, []).append(f"{line.label} ({letter})")
@@ -129,17 +130,17 @@ def drawn_settings(comparison: Comparison) -> Table:
     """Which letter is which run, and what was done differently."""
     from glue_harness.report.console import table
 
-    sides = comparison.sides
-    facts = {name: [side.facts[name] for side in sides] for name in sides[0].facts}
-    rows = {"run": [side.name for side in sides], **facts, **comparison.settings}
-    letters = ascii_uppercase[: len(sides)]
+    experiments = comparison.experiments
+    facts = {name: [experiment.facts[name] for experiment in experiments] for name in experiments[0].facts}
+    rows = {"run": [experiment.name for experiment in experiments], **facts, **comparison.settings}
+    letters = ascii_uppercase[: len(experiments)]
     return table(["", *letters], [[name.replace("_", " "), *map(shown, values)] for name, values in rows.items()])
 
 
 def drawn_scores(comparison: Comparison) -> Table:
     from glue_harness.report.console import table
 
-    letters = ascii_uppercase[: len(comparison.sides)]
+    letters = ascii_uppercase[: len(comparison.experiments)]
     rows = [
         [
             line.label,
@@ -148,12 +149,12 @@ def drawn_scores(comparison: Comparison) -> Table:
                 for place, (stat, difference) in enumerate(zip(line.stats, line.differences, strict=True))
             ),
         ]
-        for line in comparison.lines
+        for line in comparison.scores
     ]
     return table(["task", *letters], rows, right=letters)
 
 
-def cell(stat: Stat | None, difference: Difference | None, is_best: bool) -> Text:
+def cell(stat: Stat | None, difference: ScoreDifference | None, is_best: bool) -> Text:
     """The value, and below it how far it is from the first run's."""
     from rich.text import Text
 
@@ -169,7 +170,7 @@ def cell(stat: Stat | None, difference: Difference | None, is_best: bool) -> Tex
     return text
 
 
-def described(difference: Difference) -> str:
+def described(difference: ScoreDifference) -> str:
     if difference.p_holm is None:
         return f"{difference.value:+.2f}"
     between = f"{difference.low:+.2f} to {difference.high:+.2f}"

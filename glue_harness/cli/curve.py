@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from glue_harness.core.record import Record
-    from glue_harness.report.comparison import Side
     from glue_harness.report.curves import Chart
+    from glue_harness.report.experiments import Experiment
     from glue_harness.runs.store import Store
     from glue_harness.suite.registry import Registry
 
@@ -67,8 +67,8 @@ def command(
     registry, store = open_registry(task_folders), Store(results)
     for name in split_names(names):
         registry.task(name)
-    sides = sides_of(runs, store)
-    charts = charts_of(sides, store, registry, split_names(names), against)
+    experiments = experiments_of(runs, store)
+    charts = charts_of(experiments, store, registry, split_names(names), against)
     if not charts:
         raise GlueError("nothing to draw: these runs have no scores" + (" of these tasks" if names else ""))
     if as_json:
@@ -80,10 +80,10 @@ def command(
         note(f"wrote {out}")
 
 
-def sides_of(names: Sequence[str], store: Store) -> list[Side]:
-    """Runs that repeat a plan with other seeds are one side."""
+def experiments_of(names: Sequence[str], store: Store) -> list[Experiment]:
+    """Runs that repeat a plan with other seeds are one experiment."""
     from glue_harness.core.plan import plan_from
-    from glue_harness.report.comparison import Side
+    from glue_harness.report.experiments import Experiment
 
     everything = store.load_all()[0]
     groups: dict[str, dict[int, Record]] = defaultdict(dict)
@@ -92,23 +92,24 @@ def sides_of(names: Sequence[str], store: Store) -> list[Side]:
         for record in repeats or [store.find(name.strip(), everything)]:
             groups[record.digest][plan_from(record.plan).seed] = record
     return [
-        Side(next(iter(group.values())).id, tuple(group[seed] for seed in sorted(group))) for group in groups.values()
+        Experiment(next(iter(group.values())).id, tuple(group[seed] for seed in sorted(group)))
+        for group in groups.values()
     ]
 
 
 def charts_of(
-    sides: Sequence[Side], store: Store, registry: Registry, tasks: Sequence[str], against: str | None
+    experiments: Sequence[Experiment], store: Store, registry: Registry, tasks: Sequence[str], against: str | None
 ) -> list[Chart]:
     from glue_harness.report.curves import against_examples, against_steps, losses
 
-    limits = {side.plan.train_limit for side in sides}
+    limits = {experiment.plan.train_limit for experiment in experiments}
     if (against or AXES[len(limits) == 1]) == "examples":
-        return against_examples(sides, registry, tasks)
-    return against_steps(sides, registry, tasks) + losses(sides, store, registry, tasks)
+        return against_examples(experiments, registry, tasks)
+    return against_steps(experiments, registry, tasks) + losses(experiments, store, registry, tasks)
 
 
 def as_values(chart: Chart) -> dict[str, object]:
-    lines = [{"label": line.label, "points": [point._asdict() for point in line.points]} for line in chart.lines]
+    lines = [{"label": line.label, "points": [point._asdict() for point in line.points]} for line in chart.curves]
     return {"title": chart.title, "x": chart.x, "y": chart.y, "lines": lines}
 
 

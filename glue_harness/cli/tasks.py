@@ -70,8 +70,8 @@ def summary(task: Task) -> dict[str, Any]:
 def show_table(facts: list[dict[str, Any]]) -> None:
     from rich.text import Text
 
-    from glue_harness.report.board import SHORT
     from glue_harness.report.console import is_narrow, printable, show, table
+    from glue_harness.report.experiments import SHORT
 
     columns = [column for column in COLUMNS if not (is_narrow() and column in DISPENSABLE)]
     rows = []

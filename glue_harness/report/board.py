@@ -11,16 +11,7 @@ from typing import NamedTuple
 from glue_harness.core.errors import unknown
 from glue_harness.core.plan import Plan
 from glue_harness.core.record import Record
-from glue_harness.report.experiments import (  # noqa: F401
-    LEAST_SEEDS,
-    SHORT,
-    Experiment,
-    Stat,
-    fingerprints,
-    invalid_percent,
-    label,
-    stat,
-)
+from glue_harness.report.experiments import Experiment, Stat, fingerprints, invalid_percent, label
 from glue_harness.report.published import Published, load_published
 from glue_harness.suite.registry import Registry
 
@@ -221,6 +212,3 @@ def _with_published(board: Board, published: Published, registry: Registry) -> B
             rows.append(row)
     notes = (*board.notes, published.source, *published.notes) if rows else board.notes
     return replace(board, rows=(*board.rows, *rows), notes=notes)
-
-
-Row, Column = BoardRow, BoardColumn

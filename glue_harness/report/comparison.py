@@ -8,16 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from glue_harness.core.errors import DataError
-from glue_harness.report.experiments import (
-    Experiment,
-    Stat,
-    differing,
-    label,
-    metrics_of,
-    pick,  # noqa: F401
-    refuse_repeats,
-    title_of,
-)
+from glue_harness.report.experiments import Experiment, Stat, differing, label, metrics_of, refuse_repeats, title_of
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
@@ -51,8 +42,8 @@ class ComparedScore:
 
 @dataclass(frozen=True)
 class Comparison:
-    sides: tuple[Experiment, ...]
-    lines: tuple[ComparedScore, ...]
+    experiments: tuple[Experiment, ...]
+    scores: tuple[ComparedScore, ...]
     settings: Mapping[str, list[Any]]  # of the plans, where they differ
     notes: tuple[str, ...]
 
@@ -191,6 +182,3 @@ def notes_on(experiments: Sequence[Experiment]) -> Iterator[str]:
             tasks = [name for name in shared if first.contents(name, role) != other.contents(name, role)]
             if tasks:
                 yield f"{pair} were {verb} on different data: {', '.join(tasks)}"
-
-
-Side, Difference, Line = Experiment, ScoreDifference, ComparedScore

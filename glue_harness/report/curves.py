@@ -33,7 +33,7 @@ class Chart:
     title: str
     x: str
     y: str
-    lines: tuple[Curve, ...]
+    curves: tuple[Curve, ...]
     has_few_points: bool = False  # each is worth a mark and a place on an axis of ratios
     falls_by_ratios: bool = False  # from 10 to 1 is as far as from 1 to 0.1
 
@@ -86,7 +86,7 @@ def losses(experiments: Sequence[Experiment], store: Store, registry: Registry, 
             means = (map(statistics.fmean, zip(*of_bin, strict=True)) for of_bin in bins[task].values())
             curves[task, name] = [Point(*found) for found in means]
     return [
-        replace(chart, falls_by_ratios=all(p.y > 0 for curve in chart.lines for p in curve.points))
+        replace(chart, falls_by_ratios=all(p.y > 0 for curve in chart.curves for p in curve.points))
         for chart in charts(curves, registry, "steps", "training loss per target token")
     ]
 
@@ -137,6 +137,3 @@ def mean(values: Mapping[str, float | None]) -> float | None:
 
 def point(x: float, values: Sequence[float]) -> Point:
     return Point(x, statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
-
-
-Line = Curve

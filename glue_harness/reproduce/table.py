@@ -9,7 +9,7 @@ from statistics import fmean
 
 from glue_harness.core.record import Record, Score
 from glue_harness.lab.strategy import Brief, scores_of
-from glue_harness.report.board import LEAST_SEEDS, label, stat
+from glue_harness.report.experiments import LEAST_SEEDS, label, stat
 from glue_harness.report.published import Published, Result
 from glue_harness.reproduce import Line
 from glue_harness.suite.registry import Registry

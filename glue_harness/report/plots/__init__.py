@@ -25,7 +25,7 @@ def ticks(low: float, high: float, most: int) -> list[float]:
 
 def levels(chart: Chart, most: int) -> list[float]:
     """The values on the upright axis that have a tick; they cover all values, deviations included."""
-    points = [point for curve in chart.lines for point in curve.points]
+    points = [point for curve in chart.curves for point in curve.points]
     low = min(point.y - (point.deviation or 0) for point in points)
     high = max(point.y + (point.deviation or 0) for point in points)
     if not chart.falls_by_ratios:
@@ -41,7 +41,7 @@ def upright(chart: Chart) -> Scale:
 
 def across(chart: Chart) -> tuple[Scale, float, float, list[float]]:
     """The same of the level axis, its ends, and the values that may have a tick."""
-    values = sorted({point.x for curve in chart.lines for point in curve.points})
+    values = sorted({point.x for curve in chart.curves for point in curve.points})
     low, high = values[0], values[-1]
     if chart.has_few_points and low > 0:  # ratios: from 50 to 100 is as far as from 1,000 to 2,000
         return math.log10, low, high, values

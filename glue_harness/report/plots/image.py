@@ -63,9 +63,9 @@ def draw(panel: Axes, chart: Chart) -> None:
     marked = levels(chart, most=6)
     scale = upright(chart)
     low, high = scale(marked[0]), scale(marked[-1])
-    ends = [(scale(curve.points[-1].y) - low) / (high - low) for curve in chart.lines]
+    ends = [(scale(curve.points[-1].y) - low) / (high - low) for curve in chart.curves]
     places = spread_out(ends, LINE_OF_TEXT, 0, 1)
-    for curve, place, color in zip(chart.lines, places, cycle(COLORS), strict=False):
+    for curve, place, color in zip(chart.curves, places, cycle(COLORS), strict=False):
         xs, ys = [p.x for p in curve.points], [p.y for p in curve.points]
         marker = "o" if len(xs) <= FEW else None
         panel.plot(xs, ys, color=color, linewidth=1.8, marker=marker, markersize=4, clip_on=False)

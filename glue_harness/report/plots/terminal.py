@@ -57,7 +57,7 @@ def draw(chart: Chart, width: int) -> list[Text]:
     """The chart in so many columns."""
     marked, scale = levels(chart, most=5), upright(chart)
     low, high = scale(marked[0]), scale(marked[-1])
-    names = [curve.label for curve in chart.lines]
+    names = [curve.label for curve in chart.curves]
     labels = [label if len(label) <= LONGEST else label[: LONGEST - 1] + "…" for label in names]
     margin, room = max(len(number(level)) for level in marked) + 1, max(len(chart.x), 2 + max(map(len, labels)))
     canvas = Canvas(max(10, width - margin - room - 2))
@@ -66,7 +66,7 @@ def draw(chart: Chart, width: int) -> list[Text]:
     def up(y: float) -> float:
         return (scale(y) - low) / (high - low)
 
-    for curve, color, sign in zip(chart.lines, cycle(COLORS), cycle(MARKS), strict=False):
+    for curve, color, sign in zip(chart.curves, cycle(COLORS), cycle(MARKS), strict=False):
         places = [(place_of(point.x), up(point.y)) for point in curve.points]
         for start, end in pairwise(places):
             canvas.line(start, end, color)
@@ -76,7 +76,7 @@ def draw(chart: Chart, width: int) -> list[Text]:
         for place in places if len(places) <= FEW else places[-1:]:
             canvas.mark(*place, sign, color)
     tick_rows = {round((1 - up(level)) * (HEIGHT - 1)): number(level) for level in marked}
-    ends = [(1 - up(curve.points[-1].y)) * (HEIGHT - 1) for curve in chart.lines]
+    ends = [(1 - up(curve.points[-1].y)) * (HEIGHT - 1) for curve in chart.curves]
     label_rows = {round(place): k for k, place in enumerate(spread_out(ends, 1, 0, HEIGHT - 1))}
     found = [Text(heading(chart), style="bold")]
     for row in range(HEIGHT):
