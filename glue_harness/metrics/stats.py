@@ -50,7 +50,7 @@ def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 
 
 def compare_paired(
-    base: Sequence[Tally], other: Sequence[Tally], draws: int = 1000, seed: int = 0, level: float = 0.95
+    base: Sequence[Tally], other: Sequence[Tally], draws: int = 1000, seed: int = 0
 ) -> dict[str, PairedDifference]:
     """Mean score of `other` minus that of `base`, one tally a seed: both answered the same units.
 
@@ -74,7 +74,7 @@ def compare_paired(
         return float(np.mean([tally.score(np.ones((1, len(tally.units))))[key] for tally in tallies]))
 
     return {
-        key: PairedDifference(observed(other, key) - observed(base, key), *percentiles(found, level), p_value(found))
+        key: PairedDifference(observed(other, key) - observed(base, key), *percentiles(found), p_value(found))
         for key, found in _joined(map(drawn, resamples(len(units), draws, seed))).items()
     }
 

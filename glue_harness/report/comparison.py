@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from glue_harness.core.errors import DataError
-from glue_harness.report.experiments import Experiment, Stat, differing, label, metrics_of, refuse_repeats, title_of
+from glue_harness.report.experiments import Experiment, Stat, differing, in_order, label, refuse_repeats, title_of
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
@@ -52,8 +52,7 @@ def compare(experiments: Sequence[Experiment], store: Store, registry: Registry)
     """Every other experiment against the first."""
     refuse_repeats([record for experiment in experiments for record in experiment.records])
     scored = {name for experiment in experiments for record in experiment.records for name in record.scores}
-    known = sorted((task.suite, task.place, name) for name, task in registry.tasks.items() if name in scored)
-    tasks = [name for *_, name in known] + sorted(scored - registry.tasks.keys())
+    tasks = in_order(scored, registry)
     scores = [score for name in tasks for score in scores_of(name, experiments, store, registry)]
     first, *others = experiments
     comparable = not any(other_data(name, first, other) for name in tasks for other in others)
@@ -75,8 +74,8 @@ def scores_of(
     first, *others = experiments
     tests = [_tests(name, first, other, store, registry) for other in others]
     comparable = not any(other_data(name, first, other) for other in others)
-    records = [record for experiment in experiments for record in experiment.records]
-    keys = list(dict.fromkeys(key for record in records for key in metrics_of(record).get(name, {})))
+    records = [record for experiment in experiments for record in experiment.records if name in record.scores]
+    keys = list(dict.fromkeys(key for record in records for key in record.scores[name].metrics))
     for key in keys:
         stats = [experiment.stat(name, key) for experiment in experiments]
         of_key = [(found.get(key), reason) for found, reason in tests]

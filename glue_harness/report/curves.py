@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from glue_harness.metrics.selection import is_defined
-from glue_harness.report.experiments import Experiment, differing, metrics_of, title_of
+from glue_harness.report.experiments import Experiment, differing, in_order, title_of
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
@@ -46,7 +46,7 @@ def against_examples(experiments: Sequence[Experiment], registry: Registry, task
         for task in wanted((name for record in records for name in record.scores), tasks, registry):
             trainer = registry.trainer(registry.tasks[task]).name if task in registry.tasks else task
             sizes = [record.mix[trainer]["rows"] for record in records if trainer in record.mix]
-            values = [mean(metrics_of(record).get(task, {})) for record in records]
+            values = [mean(record.scores[task].metrics) for record in records if task in record.scores]
             values = [value for value in values if value is not None]
             if sizes and values:
                 curves[task, name].append(point(statistics.fmean(sizes), values))
@@ -125,8 +125,7 @@ def wanted(found: Iterable[str], tasks: Sequence[str], registry: Registry) -> li
     """What was asked for, in the order of the official tables; a task also stands for the tasks that score it."""
     asked = {registry.task(name).name for name in tasks}
     asked |= {scorer.name for name in asked for scorer in registry.scorers(registry.tasks[name])}
-    places = {name: (task.suite, task.place, name) for name, task in registry.tasks.items()}
-    return sorted((n for n in {*found} if not tasks or n in asked), key=lambda n: places.get(n, ("", 0, n)))
+    return in_order({name for name in found if not tasks or name in asked}, registry)
 
 
 def mean(values: Mapping[str, float | None]) -> float | None:

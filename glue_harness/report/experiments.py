@@ -76,28 +76,27 @@ class Experiment:
     @property
     def facts(self) -> dict[str, Any]:
         """What a comparison of scores should not hide."""
+        scores = [score for record in self.records for score in record.scores.values()]
         return {
             "data": self.plan.data,
             "select": self.plan.select,
             "steps": self.plan.steps,
             "seconds": round(statistics.fmean(record.seconds for record in self.records), 1),
-            "invalid_percent": round(
-                invalid_percent(score for record in self.records for score in record.scores.values()), 2
-            ),
+            "invalid_percent": round(invalid_percent(scores), 2),
             "parameters": self.records[0].parameters.get("total"),
             "trainable": self.records[0].parameters.get("trainable"),
         }
 
     def stat(self, task: str, key: str) -> Stat | None:
         """A task's value over the seeds; None unless each of them has it."""
-        values = [metrics_of(record).get(task, {}).get(key) for record in self.records]
-        if None in values:
-            return None
-        return stat(values, self.records[0].scores[task].intervals.get(key, (None, None)))
+        scores = [record.scores.get(task) for record in self.records]
+        values = [score and score.metrics.get(key) for score in scores]
+        return None if None in values else stat(values, scores[0].intervals.get(key, (None, None)))
 
     def average(self, suite: str, registry: Registry) -> Stat | None:
         """A suite's average over the seeds; None unless each of them has it."""
-        averages = [suite_average(registry, suite, metrics_of(record)) for record in self.records]
+        metrics = [{task: score.metrics for task, score in record.scores.items()} for record in self.records]
+        averages = [suite_average(registry, suite, of_seed) for of_seed in metrics]
         return None if None in averages else stat(averages)
 
     def contents(self, task: str, role: str) -> set[object]:
@@ -105,17 +104,12 @@ class Experiment:
         return {fingerprints(record, task).get(role) for record in self.records}
 
 
-def metrics_of(record: Record) -> dict[str, dict[str, float | None]]:
-    return {task: score.metrics for task, score in record.scores.items()}
-
-
 def fingerprints(record: Record, task: str) -> Mapping[str, object]:
     """What names the content of a task's data, by role."""
     return {role: facts.get("fingerprint") for role, facts in record.data.get(task, {}).items()}
 
 
-def invalid_percent(scores: Iterable[Score]) -> float:
-    scores = list(scores)
+def invalid_percent(scores: Sequence[Score]) -> float:
     return 100 * sum(score.invalid for score in scores) / max(1, sum(score.n for score in scores))
 
 
@@ -143,6 +137,12 @@ def differing(plans: Sequence[Plan], but: Collection[str] = ()) -> dict[str, lis
     """The settings that not all plans share, each with its value in every plan."""
     found = {name: [getattr(plan, name) for plan in plans] for name in FIELDS if name not in but}
     return {name: values for name, values in found.items() if any(value != values[0] for value in values)}
+
+
+def in_order(tasks: Iterable[str], registry: Registry) -> list[str]:
+    """Tasks in the order of their official tables, last those that are not loaded."""
+    places = {name: (task.suite, task.place) for name, task in registry.tasks.items()}
+    return sorted(tasks, key=lambda name: (name not in places, places.get(name), name))
 
 
 def title_of(task: str, registry: Registry) -> str:
