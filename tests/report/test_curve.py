@@ -9,7 +9,7 @@ from records import finished, narrow_screen, runner
 
 from glue_harness.report.curves import Chart, Curve, Point, against_examples, against_steps, labels, losses
 from glue_harness.report.experiments import Experiment
-from glue_harness.report.plots import levels, spread_out, ticks
+from glue_harness.report.plots import spread_out, ticks, upright
 from glue_harness.report.plots.image import render
 from glue_harness.report.plots.terminal import MARKS, draw
 from glue_harness.runs.store import Store
@@ -152,7 +152,7 @@ def test_ticks_are_round_and_cover_what_is_drawn():
 def test_losses_stand_on_an_axis_of_ratios_unless_one_is_zero(store):
     log = [{"step": 1, "loss": 10.0}, {"step": 2, "loss": 0.1}, {"step": 3, "loss": 0.01}]
     (chart,) = losses([Experiment("", (ended(store, 0.0, log=log, steps=60),))], store, REGISTRY, ())
-    assert levels(chart, 5) == [0.01, 0.1, 1, 10]
+    assert upright(chart, 5).ticks == [0.01, 0.1, 1, 10]
     rows = [line.plain for line in draw(chart, 60)[1:-2]]
     (middle,) = (k for k, row in enumerate(rows) if MARKS[0] in row and "RTE" not in row and "10┤" not in row)
     assert middle / (len(rows) - 1) == pytest.approx(2 / 3, abs=0.05)

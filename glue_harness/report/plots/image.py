@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from glue_harness.core.errors import UsageError
 from glue_harness.report.curves import Chart
-from glue_harness.report.plots import FEW, across, heading, levels, number, spread_out, upright
+from glue_harness.report.plots import FEW, across, heading, number, spread_out, upright
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,11 +60,8 @@ def render(charts: Sequence[Chart], ending: str) -> bytes:
 
 
 def draw(panel: Axes, chart: Chart) -> None:
-    marked = levels(chart, most=6)
-    scale = upright(chart)
-    low, high = scale(marked[0]), scale(marked[-1])
-    ends = [(scale(curve.points[-1].y) - low) / (high - low) for curve in chart.curves]
-    places = spread_out(ends, LINE_OF_TEXT, 0, 1)
+    x, y = across(chart), upright(chart, most=6)
+    places = spread_out([y.place(curve.points[-1].y) for curve in chart.curves], LINE_OF_TEXT, 0, 1)
     for curve, place, color in zip(chart.curves, places, cycle(COLORS), strict=False):
         xs, ys = [p.x for p in curve.points], [p.y for p in curve.points]
         marker = "o" if len(xs) <= FEW else None
@@ -82,14 +79,11 @@ def draw(panel: Axes, chart: Chart) -> None:
             va="center",
             annotation_clip=False,
         )
-    if chart.falls_by_ratios:
-        panel.set_yscale("log")
-    panel.set_ylim(marked[0], marked[-1])
-    panel.set_yticks(marked, [number(level) for level in marked])
-    scale, *_, shown = across(chart)
-    if scale is not float:
-        panel.set_xscale("log")
-        shown = apart(shown)
+    panel.set_yscale(y.scale)
+    panel.set_ylim(y.low, y.high)
+    panel.set_yticks(y.ticks, [number(value) for value in y.ticks])
+    panel.set_xscale(x.scale)
+    shown = apart(x.ticks) if x.scale == "log" else x.ticks
     panel.minorticks_off()
     panel.set_xticks(shown, [number(value) for value in shown])
     panel.set_xlabel(chart.x)

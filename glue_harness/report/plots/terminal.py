@@ -11,7 +11,7 @@ from itertools import cycle, pairwise
 from rich.text import Text
 
 from glue_harness.report.curves import Chart
-from glue_harness.report.plots import FEW, Scale, across, heading, levels, number, spread_out, upright
+from glue_harness.report.plots import FEW, Axis, across, heading, number, spread_out, upright
 
 COLORS = ("blue", "red", "green", "magenta", "cyan", "yellow", "bright_blue", "bright_red", "bright_green")
 MARKS = "●▲■◆○△□◇★"
@@ -55,28 +55,22 @@ class Canvas:
 
 def draw(chart: Chart, width: int) -> list[Text]:
     """The chart in so many columns."""
-    marked, scale = levels(chart, most=5), upright(chart)
-    low, high = scale(marked[0]), scale(marked[-1])
+    x, y = across(chart), upright(chart, most=5)
     names = [curve.label for curve in chart.curves]
-    labels = [label if len(label) <= LONGEST else label[: LONGEST - 1] + "…" for label in names]
-    margin, room = max(len(number(level)) for level in marked) + 1, max(len(chart.x), 2 + max(map(len, labels)))
+    labels = [name if len(name) <= LONGEST else name[: LONGEST - 1] + "…" for name in names]
+    margin, room = max(len(number(tick)) for tick in y.ticks) + 1, max(len(chart.x), 2 + max(map(len, labels)))
     canvas = Canvas(max(10, width - margin - room - 2))
-    place_of, below = x_axis(chart, canvas.width)
-
-    def up(y: float) -> float:
-        return (scale(y) - low) / (high - low)
-
     for curve, color, sign in zip(chart.curves, cycle(COLORS), cycle(MARKS), strict=False):
-        places = [(place_of(point.x), up(point.y)) for point in curve.points]
+        places = [(x.place(point.x), y.place(point.y)) for point in curve.points]
         for start, end in pairwise(places):
             canvas.line(start, end, color)
-        for point, (x, _) in zip(curve.points, places, strict=True):
-            if point.deviation:
-                canvas.line((x, up(point.y - point.deviation)), (x, up(point.y + point.deviation)), color)
+        for point, (at, _) in zip(curve.points, places, strict=True):
+            if spread := point.deviation:
+                canvas.line((at, y.place(point.y - spread)), (at, y.place(point.y + spread)), color)
         for place in places if len(places) <= FEW else places[-1:]:
             canvas.mark(*place, sign, color)
-    tick_rows = {round((1 - up(level)) * (HEIGHT - 1)): number(level) for level in marked}
-    ends = [(1 - up(curve.points[-1].y)) * (HEIGHT - 1) for curve in chart.curves]
+    tick_rows = {round((1 - y.place(tick)) * (HEIGHT - 1)): number(tick) for tick in y.ticks}
+    ends = [(1 - y.place(curve.points[-1].y)) * (HEIGHT - 1) for curve in chart.curves]
     label_rows = {round(place): k for k, place in enumerate(spread_out(ends, 1, 0, HEIGHT - 1))}
     found = [Text(heading(chart), style="bold")]
     for row in range(HEIGHT):
@@ -87,22 +81,16 @@ def draw(chart: Chart, width: int) -> list[Text]:
             text.append(f" {MARKS[k % len(MARKS)]} {labels[k]}", style=COLORS[k % len(COLORS)])
         found.append(text)
     found.append(Text(" " * (margin - 1) + "└" + "─" * canvas.width, style="dim"))
-    found.append(Text(" " * margin + below + f" {chart.x}", style="dim"))
+    found.append(Text(" " * margin + numbers_below(x, canvas.width) + f" {chart.x}", style="dim"))
     return found
 
 
-def x_axis(chart: Chart, width: int) -> tuple[Scale, str]:
-    """Where an x lies between 0 and 1, and the numbers below the axis."""
-    scale, low, high, shown = across(chart)
-    start, span = scale(low), scale(high) - scale(low)
-
-    def place_of(x: float) -> float:
-        return (scale(x) - start) / span if span > 0 else 0.5
-
+def numbers_below(axis: Axis, width: int) -> str:
+    """The numbers of the level axis, as many as have room."""
     text = [" "] * (width + 1)
-    for value in shown:
-        label = number(value)
-        column = min(max(0, round(place_of(value) * (width - 1)) - len(label) // 2), width + 1 - len(label))
-        if all(sign == " " for sign in text[max(0, column - 1) : column + len(label) + 1]):
-            text[column : column + len(label)] = label
-    return place_of, "".join(text)
+    for tick in axis.ticks:
+        label = number(tick)
+        start = min(max(0, round(axis.place(tick) * (width - 1)) - len(label) // 2), width + 1 - len(label))
+        if all(sign == " " for sign in text[max(0, start - 1) : start + len(label) + 1]):
+            text[start : start + len(label)] = label
+    return "".join(text)
