@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -27,18 +27,20 @@ class PairedDifference(NamedTuple):
 
 def interval(tally: Tally, draws: int = 1000, seed: int = 0, level: float = 0.95) -> dict[str, tuple[float, float]]:
     """Percentile bootstrap over the tally's units; draws without a value are left out."""
-    scores = _joined(tally.score(weights) for weights in resamples(len(tally.units), draws, seed))
+    scores = resampled(tally.score, len(tally.units), draws, seed)
     return {key: percentiles(values, level) for key, values in scores.items()}
 
 
-def resamples(units: int, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each unit was drawn, [draws, units], in chunks whose size does not change the numbers."""
+def resampled(score: Callable[[np.ndarray], DrawnScores], units: int, draws: int, seed: int) -> DrawnScores:
+    """Scores of how often each unit was drawn, [draws, units], in chunks whose size does not change the numbers."""
     random = np.random.default_rng(seed)
     size = max(1, CHUNK // units)
+    chunks = []
     for start in range(0, draws, size):
-        rows = min(size, draws - start)
-        drawn = random.integers(units, size=(rows, units)) + units * np.arange(rows)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(float)
+        n = min(size, draws - start)
+        drawn = random.integers(units, size=(n, units)) + units * np.arange(n)[:, None]
+        chunks.append(score(np.bincount(drawn.ravel(), minlength=n * units).reshape(n, units).astype(float)))
+    return {key: np.concatenate([chunk[key] for chunk in chunks]) for key in chunks[0]}
 
 
 def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
@@ -75,7 +77,7 @@ def compare_paired(
 
     return {
         key: PairedDifference(observed(other, key) - observed(base, key), *percentiles(found), p_value(found))
-        for key, found in _joined(map(drawn, resamples(len(units), draws, seed))).items()
+        for key, found in resampled(drawn, len(units), draws, seed).items()
     }
 
 
@@ -120,8 +122,3 @@ def holm(p_values: Mapping[Test, float]) -> dict[Test, float]:
         largest = max(largest, min(1.0, (len(known) - rank) * p))
         corrected[test] = largest
     return corrected
-
-
-def _joined(chunks: Iterable[DrawnScores]) -> DrawnScores:
-    chunks = list(chunks)
-    return {key: np.concatenate([chunk[key] for chunk in chunks]) for key in chunks[0]}
