@@ -17,7 +17,7 @@ from glue_harness.report.console import TableColumn, is_narrow, note, or_dash, s
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from glue_harness.report.board import Board, Column, Row
+    from glue_harness.report.board import Board, BoardColumn, BoardRow
 
 TO_STDOUT = "json"  # for pipes; the other formats are files
 USUAL = ("csv", "md")
@@ -95,10 +95,10 @@ def drawn(board: Board) -> list[Table]:
     """The values of one task stand above each other, what a row is stands last: on a narrow screen in a table below."""
     from glue_harness.report.formats import mixing, written
 
-    def means(columns: Iterable[Column]) -> Callable[[Row], str]:
+    def means(columns: Iterable[BoardColumn]) -> Callable[[BoardRow], str]:
         return lambda row: "\n".join(or_dash(v and v.mean, ".2f") for v in map(row.values.get, columns))
 
-    def described(row: Row) -> str:
+    def described(row: BoardRow) -> str:
         if row.source != "run":
             return f"{row.method}\npublished, {row.model}"
         what = ", ".join(filter(None, (row.model, row.method, mixing(row))))

@@ -18,7 +18,7 @@ from glue_harness.report.console import TableColumn, or_dash, table, table_of
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from glue_harness.report.comparison import Comparison, Difference, Line
+    from glue_harness.report.comparison import ComparedScore, Comparison, ScoreDifference
     from glue_harness.report.transfer import Effect, Transfer
 
 
@@ -46,7 +46,8 @@ def command(runs: Names, transfer: bool, results: Path, task_folders: Names, as_
     """
     from glue_harness.data.mixing import realised
     from glue_harness.report import transfer as together
-    from glue_harness.report.comparison import compare, pick
+    from glue_harness.report.comparison import compare
+    from glue_harness.report.experiments import pick
     from glue_harness.runs.store import Store
 
     least = 1 if transfer else 2
@@ -54,28 +55,28 @@ def command(runs: Names, transfer: bool, results: Path, task_folders: Names, as_
         raise UsageError(f"compare takes {least} to {len(ascii_uppercase)} runs, not {len(runs)}: glue compare RUN RUN")
     registry, store = open_registry(task_folders), Store(results)
     records, _ = store.summaries()
-    sides = [pick(store, run, records) for run in runs]
-    if transfer and len(sides) == 1:
-        sides += together.find_alone(sides[0], store, records, registry)
-    found = together.arranged(sides, registry)
+    experiments = [pick(store, run, records) for run in runs]
+    if transfer and len(experiments) == 1:
+        experiments += together.find_alone(experiments[0], store, records, registry)
+    found = together.arranged(experiments, registry)
     if transfer and not found:
         raise UsageError("--transfer takes one run of several tasks, and runs of single ones of these")
     effects = found and together.transfer(*found, store, registry)
     if effects and not as_json:
         emit(False, None, drawn_transfer(effects))
         return
-    comparison = compare(sides, store, registry)
+    comparison = compare(experiments, store, registry)
     facts = {
         "runs": [
             {
-                "name": side.name,
-                "runs": [record.id for record in side.records],
-                "plan": side.records[0].digest,
-                "seeds": side.seeds,
-                **side.facts,
-                "mix": realised(side.records[0].mix),
+                "name": experiment.name,
+                "runs": [record.id for record in experiment.records],
+                "plan": experiment.records[0].digest,
+                "seeds": experiment.seeds,
+                **experiment.facts,
+                "mix": realised(experiment.records[0].mix),
             }
-            for side in comparison.sides
+            for experiment in comparison.experiments
         ],
         "settings": comparison.settings,
         "scores": [
@@ -86,7 +87,7 @@ def command(runs: Names, transfer: bool, results: Path, task_folders: Names, as_
                 "differences": line.differences,
                 "best": line.best,
             }
-            for line in comparison.lines
+            for line in comparison.scores
         ],
         "notes": comparison.notes,
         "transfer": [{**vars(effect), "verdict": effect.verdict} for effect in effects.effects] if effects else [],
@@ -95,19 +96,19 @@ def command(runs: Names, transfer: bool, results: Path, task_folders: Names, as_
 
 
 def drawn_comparison(comparison: Comparison) -> Shown:
-    sides, letters = comparison.sides, ascii_uppercase[: len(comparison.sides)]
-    facts = {name: [side.facts[name] for side in sides] for name in sides[0].facts}
-    rows = {"run": [side.name for side in sides], **facts, **comparison.settings}
+    experiments, letters = comparison.experiments, ascii_uppercase[: len(comparison.experiments)]
+    facts = {name: [experiment.facts[name] for experiment in experiments] for name in experiments[0].facts}
+    rows = {"run": [experiment.name for experiment in experiments], **facts, **comparison.settings}
     yield table(["", *letters], [[name.replace("_", " "), *map(setting, values)] for name, values in rows.items()])
-    if comparison.lines:
+    if comparison.scores:
         columns = [TableColumn(letter, partial(cell, place=place), right=True) for place, letter in enumerate(letters)]
-        yield table_of(comparison.lines, [TableColumn("task", lambda line: line.label), *columns])
+        yield table_of(comparison.scores, [TableColumn("task", lambda line: line.label), *columns])
         yield "* best; differences to A with 95 % interval, p after Holm's correction over all tests", "dim"
     else:
         yield "none of these runs has a score"
     yield from ((f"Note: {note}", "yellow") for note in comparison.notes)
     untested = defaultdict(list)
-    for line in comparison.lines:
+    for line in comparison.scores:
         for letter, difference in zip(letters, line.differences, strict=True):
             if difference and difference.untested:
                 untested[difference.untested].append(f"{line.label} ({letter})")
@@ -122,7 +123,7 @@ def setting(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int | float) else or_dash(value)
 
 
-def cell(line: Line, place: int) -> Text:
+def cell(line: ComparedScore, place: int) -> Text:
     """The value, and below it how far it is from the first run's."""
     from rich.text import Text
 
@@ -141,11 +142,11 @@ def cell(line: Line, place: int) -> Text:
     return text
 
 
-def between(difference: Difference) -> str:
+def between(difference: ScoreDifference) -> str:
     return "-" if difference.low is None else f"{difference.low:+.2f} to {difference.high:+.2f}"
 
 
-def probability(difference: Difference) -> str:
+def probability(difference: ScoreDifference) -> str:
     p = difference.p_holm
     return "-" if p is None else f"p={p:.3f}" if p >= 0.001 else "p<0.001"
 

@@ -17,8 +17,8 @@ from glue_harness.report.console import console, note
 
 if TYPE_CHECKING:
     from glue_harness.core.record import Record
-    from glue_harness.report.comparison import Side
     from glue_harness.report.curves import Chart
+    from glue_harness.report.experiments import Experiment
     from glue_harness.runs.store import Store
 
 AXES = ("examples", "steps")
@@ -62,31 +62,31 @@ def command(
     tasks = split_names(names)
     for name in tasks:
         registry.task(name)
-    sides = sides_of(runs, store)
-    if (against or AXES[len({side.plan.train_limit for side in sides}) == 1]) == "examples":
-        charts = against_examples(sides, registry, tasks)
+    experiments = experiments_of(runs, store)
+    if (against or AXES[len({experiment.plan.train_limit for experiment in experiments}) == 1]) == "examples":
+        charts = against_examples(experiments, registry, tasks)
     else:
-        charts = against_steps(sides, registry, tasks) + losses(sides, store, registry, tasks)
+        charts = against_steps(experiments, registry, tasks) + losses(experiments, store, registry, tasks)
     if not charts:
         raise GlueError("nothing to draw: these runs have no scores" + (" of these tasks" if names else ""))
-    facts = [{"title": chart.title, "x": chart.x, "y": chart.y, "lines": chart.lines} for chart in charts]
+    facts = [{"title": chart.title, "x": chart.x, "y": chart.y, "lines": chart.curves} for chart in charts]
     emit(as_json, {"charts": facts}, drawn(charts))
     if out:
         write_atomic(out, image.render(charts, out.suffix.lower()))
         note(f"wrote {out}")
 
 
-def sides_of(names: Sequence[str], store: Store) -> list[Side]:
-    """Runs that repeat a plan with other seeds are one side."""
-    from glue_harness.report.comparison import Side, pick
+def experiments_of(names: Sequence[str], store: Store) -> list[Experiment]:
+    """Runs that repeat a plan with other seeds are one experiment."""
+    from glue_harness.report.experiments import Experiment, pick
 
     everything = store.summaries()[0]
     groups: dict[str, dict[int, Record]] = defaultdict(dict)
     for name in (part for text in names for part in text.split(",")):
-        side = pick(store, name.strip(), everything)
-        full = [store.find(record.id) for record in side.records]  # with their history
-        groups[full[0].digest].update(zip(side.seeds, full, strict=True))
-    return [Side(digest, tuple(group[seed] for seed in sorted(group))) for digest, group in groups.items()]
+        experiment = pick(store, name.strip(), everything)
+        full = [store.find(record.id) for record in experiment.records]  # with their history
+        groups[full[0].digest].update(zip(experiment.seeds, full, strict=True))
+    return [Experiment(digest, tuple(group[seed] for seed in sorted(group))) for digest, group in groups.items()]
 
 
 def drawn(charts: Sequence[Chart]) -> Shown:

@@ -56,7 +56,7 @@ def summary(task: Task) -> dict[str, Any]:
 
 
 def drawn(facts: list[dict[str, Any]]) -> Shown:
-    from glue_harness.report.board import SHORT
+    from glue_harness.report.experiments import SHORT
 
     def count(fact: dict[str, Any], role: str) -> str:
         return "-" if role not in fact["rows"] else "?" if fact["rows"][role] is None else f"{fact['rows'][role]:,}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from glue_harness.core.record import Record
 from glue_harness.core.task import Prediction, Task
@@ -73,6 +73,5 @@ class Evaluation:
 
     def _is_best(self, group: str, step: int) -> bool:
         """T5's rule over the group's whole history; an undefined score is never better than a defined one."""
-        choosing: Sequence[Task] = self.setup.data.choosing[group]
-        best = best_step([self.record.history[task.name] for task in choosing])
+        best = best_step(self.setup.data.choosing[group], self.record.history)
         return (best or step) == step if group in self.progress.best else True

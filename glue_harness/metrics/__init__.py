@@ -2,55 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from glue_harness.core.task import Metric, Prediction, Tally
 
 EVALUATE_MODULE = str(Path(__file__).parent / "evaluate_t5.py")  # for evaluate.load(EVALUATE_MODULE, task name)
 
 
-def _metric(place: str, *keys: str) -> Metric:
-    """A metric computed by `module.function` of this package, which is imported when it first counts."""
+def _lazy(place: str) -> Callable[..., Any]:
+    """`module.function` of this package, imported when it is first called: to declare a metric stays cheap."""
     module, _, function = place.partition(".")
-
-    def tally(predictions: Sequence[Prediction]) -> Tally:
-        return getattr(import_module(f"{__name__}.{module}"), function)(predictions)
-
-    return Metric(keys, tally)
+    return lambda *arguments: getattr(import_module(f"{__name__}.{module}"), function)(*arguments)
 
 
-def _bleu_signature() -> str:
-    from glue_harness.metrics.generation import bleu_signature
-
-    return bleu_signature()
-
-
-accuracy = _metric("classification.accuracy", "accuracy")
-f1 = _metric("classification.f1", "f1")
-matthews = _metric("classification.matthews", "matthews_corrcoef")
-mean_3class_f1 = _metric("classification.mean_3class_f1", "mean_3class_f1")
-exact_match = _metric("classification.exact_match", "exact_match")
-pearson = _metric("correlation.pearson", "pearson_corrcoef")
-spearman = _metric("correlation.spearman", "spearman_corrcoef")
-squad = _metric("question_answering.squad", "em", "f1")
-rouge = _metric("generation.rouge", "rouge1", "rouge2", "rougeLsum")
-bleu = replace(_metric("generation.bleu", "bleu"), signature=_bleu_signature)
-
-ALL = {
-    "accuracy": accuracy,
-    "f1": f1,
-    "matthews": matthews,
-    "mean_3class_f1": mean_3class_f1,
-    "exact_match": exact_match,
-    "pearson": pearson,
-    "spearman": spearman,
-    "squad": squad,
-    "rouge": rouge,
-    "bleu": bleu,
-}
+accuracy = Metric(("accuracy",), _lazy("classification.accuracy"))
+f1 = Metric(("f1",), _lazy("classification.f1"))
+matthews = Metric(("matthews_corrcoef",), _lazy("classification.matthews"))
+mean_3class_f1 = Metric(("mean_3class_f1",), _lazy("classification.mean_3class_f1"))
+exact_match = Metric(("exact_match",), _lazy("classification.exact_match"))
+pearson = Metric(("pearson_corrcoef",), _lazy("correlation.pearson_tally"))
+spearman = Metric(("spearman_corrcoef",), _lazy("correlation.spearman_tally"))
+squad = Metric(("em", "f1"), _lazy("question_answering.squad"))
+rouge = Metric(("rouge1", "rouge2", "rougeLsum"), _lazy("generation.rouge"))
+bleu = Metric(("bleu",), _lazy("generation.bleu"), signature=_lazy("generation.bleu_signature"))
 
 
 def measure(metrics: Sequence[Metric], predictions: Sequence[Prediction]) -> dict[str, float]:

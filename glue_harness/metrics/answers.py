@@ -8,7 +8,7 @@ from typing import Any, BinaryIO
 
 from glue_harness.core.errors import DataError, RowError
 from glue_harness.core.reading import lines_of
-from glue_harness.core.task import HIDDEN, HIDDEN_LABEL, Example, Prediction, Task, Text
+from glue_harness.core.task import HIDDEN, HIDDEN_LABEL, Prediction, Task, Text
 from glue_harness.data.lines import json_object
 
 
@@ -21,28 +21,27 @@ def read_answers(task: Task, lines: BinaryIO, name: str) -> list[Prediction]:
             text = line.decode("utf-8-sig").strip()
         except UnicodeDecodeError as error:
             raise DataError(f"{where}: not UTF-8: {error.reason} at byte {error.start} of the line") from None
-        if text:
-            found.append(_prediction(task, json_object(text, where), where, number))
+        if not text:
+            continue
+        record = json_object(text, where)
+        for key in ("target", "prediction"):
+            if not isinstance(record.get(key), str):
+                wrong = f"must be text, not {record[key]!r}" if key in record else "is missing"
+                raise DataError(f"{where}: {key!r} {wrong}")
+        info = record.get("example", {})
+        if not isinstance(info, dict):
+            raise DataError(f"{where}: 'example' must be an object, not {info!r}")
+        try:
+            prediction = answered(task, record["target"], record["prediction"], info, str(number))
+        except RowError as error:
+            raise DataError(f"{where}: {error}") from None
+        example = prediction.example
+        if example.target == HIDDEN or example.label == HIDDEN_LABEL:  # also STS-B's "-1.0", and that of a referent
+            raise DataError(f"{where}: the target {record['target']!r} hides its label: it cannot be scored")
+        found.append(prediction)
     if not found:
         raise DataError(f'{name} is empty: expected lines of {{"target": ..., "prediction": ...}}')
     return found
-
-
-def _prediction(task: Task, record: Mapping[str, Any], where: str, number: int) -> Prediction:
-    for key in ("target", "prediction"):
-        if not isinstance(record.get(key), str):
-            wrong = f"must be text, not {record[key]!r}" if key in record else "is missing"
-            raise DataError(f"{where}: {key!r} {wrong}")
-    info = record.get("example", {})
-    if not isinstance(info, dict):
-        raise DataError(f"{where}: 'example' must be an object, not {info!r}")
-    try:
-        prediction = answered(task, record["target"], record["prediction"], info, str(number))
-    except RowError as error:
-        raise DataError(f"{where}: {error}") from None
-    if is_hidden(prediction.example):
-        raise DataError(f"{where}: the target {record['target']!r} hides its label: it cannot be scored")
-    return prediction
 
 
 def answered(task: Task, target: str, text: str, info: Mapping[str, Any], id: str) -> Prediction:
@@ -53,10 +52,6 @@ def answered(task: Task, target: str, text: str, info: Mapping[str, Any], id: st
         raise RowError(f"'example' has no {error}, which scoring {task.name} needs") from None
     except (TypeError, ValueError, AttributeError) as error:
         raise RowError(f"it does not fit task {task.name}: {error}") from None
-
-
-def is_hidden(example: Example) -> bool:
-    return example.target == HIDDEN or example.label == HIDDEN_LABEL
 
 
 def invalid_answers(predictions: Sequence[Prediction]) -> Counter[str]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from glue_harness.core.errors import DataError
 from glue_harness.core.task import Prediction, Tally
-from glue_harness.metrics.units import Values, by_unit, percent, tally_of_means, tally_of_sums
+from glue_harness.metrics.units import DrawnScores, by_unit, percent, tally_of_means, tally_of_sums
 
 INVALID = -1  # what T5 compares for an answer that is no label, and for a hidden target
 CB_CLASSES = (0, 1, 2)
@@ -24,11 +24,7 @@ def is_right(prediction: Prediction) -> bool:
 
 
 def accuracy(predictions: Sequence[Prediction]) -> Tally:
-    def formula(totals: np.ndarray) -> Values:
-        right, n = totals.T
-        return {"accuracy": percent(right, n)}
-
-    return tally_of_sums(predictions, lambda p: (is_right(p), 1), formula)
+    return tally_of_sums(predictions, lambda p: (is_right(p), 1), lambda right, n: {"accuracy": percent(right, n)})
 
 
 def exact_match(predictions: Sequence[Prediction]) -> Tally:
@@ -47,11 +43,7 @@ def f1(predictions: Sequence[Prediction]) -> Tally:
         guess = prediction.label if prediction.label in (0, 1) else 1 - target
         return target * guess, target + guess
 
-    def formula(totals: np.ndarray) -> Values:
-        hits, marked = totals.T
-        return {"f1": percent(2 * hits, marked, undefined=0)}
-
-    return tally_of_sums(predictions, count, formula)
+    return tally_of_sums(predictions, count, lambda hits, marked: {"f1": percent(2 * hits, marked, undefined=0)})
 
 
 def matthews(predictions: Sequence[Prediction]) -> Tally:
@@ -62,11 +54,10 @@ def matthews(predictions: Sequence[Prediction]) -> Tally:
         target, guess = prediction.example.label, answer(prediction)
         return 1, target == guess, *(target == label for label in labels), *(guess == label for label in labels)
 
-    def formula(totals: np.ndarray) -> Values:
-        n, right, targets, guesses = np.split(totals, [1, 2, 2 + len(labels)], axis=1)
-        n, right = n[:, 0], right[:, 0]
-        covariance = n * right - (targets * guesses).sum(axis=1)
-        variances = (n**2 - (targets**2).sum(axis=1)) * (n**2 - (guesses**2).sum(axis=1))
+    def formula(n: np.ndarray, right: np.ndarray, *of_labels: np.ndarray) -> DrawnScores:
+        targets, guesses = np.split(np.array(of_labels), 2)
+        covariance = n * right - (targets * guesses).sum(axis=0)
+        variances = (n**2 - (targets**2).sum(axis=0)) * (n**2 - (guesses**2).sum(axis=0))
         return {"matthews_corrcoef": percent(covariance, np.sqrt(variances), undefined=0)}
 
     return tally_of_sums(predictions, count, formula)
@@ -79,8 +70,8 @@ def mean_3class_f1(predictions: Sequence[Prediction]) -> Tally:
         target, guess = prediction.example.label, answer(prediction)
         return *(target == guess == c for c in CB_CLASSES), *((target == c) + (guess == c) for c in CB_CLASSES)
 
-    def formula(totals: np.ndarray) -> Values:
-        hits, marked = np.split(totals, 2, axis=1)
-        return {"mean_3class_f1": percent(2 * hits, marked, undefined=0).mean(axis=1)}
+    def formula(*totals: np.ndarray) -> DrawnScores:
+        hits, marked = np.split(np.array(totals), 2)
+        return {"mean_3class_f1": percent(2 * hits, marked, undefined=0).mean(axis=0)}
 
     return tally_of_sums(predictions, count, formula)

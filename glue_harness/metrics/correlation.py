@@ -2,40 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from glue_harness.core.task import Prediction, Tally
-from glue_harness.metrics.units import Values, by_unit, unit_of
+from glue_harness.metrics.units import DrawnScores, by_unit, unit_of
 
 INVALID = -1.0
 
 
-def pearson(predictions: Sequence[Prediction]) -> Tally:
-    return _tally("pearson_corrcoef", predictions, lambda values, weights: values)
+def spearman_tally(predictions: Sequence[Prediction]) -> Tally:
+    return pearson_tally(predictions, "spearman_corrcoef", of_ranks=True)
 
 
-def spearman(predictions: Sequence[Prediction]) -> Tally:
-    return _tally("spearman_corrcoef", predictions, ranks)
-
-
-def _tally(key: str, predictions: Sequence[Prediction], scale: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Tally:
+def pearson_tally(predictions: Sequence[Prediction], key: str = "pearson_corrcoef", of_ranks: bool = False) -> Tally:
     targets = np.array([p.example.label for p in predictions], dtype=float)
     answers = np.array([INVALID if p.label is None else p.label for p in predictions], dtype=float)
-    units = [*by_unit(predictions)]
-    place = {unit: k for k, unit in enumerate(units)}
+    place = {unit: k for k, unit in enumerate(by_unit(predictions))}
     places = [place[unit_of(p)] for p in predictions]
 
-    def score(weights: np.ndarray) -> Values:
+    def score(weights: np.ndarray) -> DrawnScores:
         weights = weights[:, places]
-        pair = [standardised(scale(values, weights), weights) for values in (targets, answers)]
+        pair = [weighted_ranks(values, weights) if of_ranks else values for values in (targets, answers)]
+        pair = [standardised(values, weights) for values in pair]
         return {key: 100 * np.clip(np.einsum("du,du,du->d", weights, *pair), -1, 1)}
 
-    return Tally(units, score)
+    return Tally([*place], score)
 
 
-def ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def spearman(xs: np.ndarray, ys: np.ndarray) -> np.ndarray:
+    """Spearman's correlation of each line of xs with that of ys, both [lines, n]; NaN if a line is constant."""
+    # (smaller) + (smaller or equal) is twice a middle rank, which correlates as the rank does
+    doubled = [(v[:, :, None] > v[:, None, :]).sum(2) + (v[:, :, None] >= v[:, None, :]).sum(2) for v in (xs, ys)]
+    left, right = (standardised(ranks, np.ones(ranks.shape)) for ranks in doubled)
+    return (left * right).sum(axis=1)
+
+
+def weighted_ranks(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """The rank of each value in each draw, ties at their middle: what ranking the resampled list would give."""
     distinct, place = np.unique(values, return_inverse=True)
     order = np.argsort(place, kind="stable")

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from glue_harness.core.task import Prediction, Tally
-from glue_harness.metrics.units import Values, percent, tally_of_sums
+from glue_harness.metrics.units import DrawnScores, percent, tally_of_sums
 
 if TYPE_CHECKING:
     from sacrebleu.metrics import BLEU
 
 ROUGES = ("rouge1", "rouge2", "rougeLsum")
-ORDERS = 4  # the longest n-gram of BLEU
 
 
 def rouge(predictions: Sequence[Prediction]) -> Tally:
@@ -25,19 +24,14 @@ def rouge(predictions: Sequence[Prediction]) -> Tally:
     scorer = RougeScorer(ROUGES)
 
     def count(prediction: Prediction) -> Iterable[float]:
-        scores = scorer.score(_in_lines(prediction.example.label), _in_lines(prediction.label))
+        texts = prediction.example.label, prediction.label
+        scores = scorer.score(*(text.replace(" . ", " .\n") for text in texts))  # rougeLsum: a sentence a line
         return 1, *(scores[key].fmeasure for key in ROUGES)
 
-    def formula(totals: np.ndarray) -> Values:
-        n, *sums = totals.T
+    def formula(n: np.ndarray, *sums: np.ndarray) -> DrawnScores:
         return {key: percent(of_key, n) for key, of_key in zip(ROUGES, sums, strict=True)}
 
     return tally_of_sums(predictions, count, formula)
-
-
-def _in_lines(text: str) -> str:
-    """One sentence a line, as rougeLsum reads a summary."""
-    return text.replace(" . ", " .\n")
 
 
 def bleu(predictions: Sequence[Prediction]) -> Tally:
@@ -66,13 +60,14 @@ def _sacrebleu(effective_order: bool = True) -> BLEU:
     return BLEU(tokenize="intl", smooth_method="exp", effective_order=effective_order)
 
 
-def _corpus_bleu(totals: np.ndarray) -> Values:
-    """Exponential smoothing: the k-th order without a match counts as 1 / 2^k matches."""
-    length, wanted, matches, ngrams = np.split(totals, [1, 2, 2 + ORDERS], axis=1)
-    halvings = np.cumsum(matches == 0, axis=1)
-    smoothed = np.where(matches == 0, 0.5**halvings, matches)
+def _corpus_bleu(length: np.ndarray, wanted: np.ndarray, *of_orders: np.ndarray) -> DrawnScores:
+    """100 exp(min(1 - wanted / length, 0) + the mean log precision over orders of n-grams).
+
+    Exponential smoothing: the k-th order without a match counts as 1 / 2^k matches.
+    """
+    matches, ngrams = np.split(np.array(of_orders), 2)
+    smoothed = np.where(matches == 0, 0.5 ** np.cumsum(matches == 0, axis=0), matches)
     with np.errstate(divide="ignore", invalid="ignore"):
-        brevity = np.minimum(1 - wanted / length, 0)[:, 0]
-        value = 100 * np.exp(brevity + np.log(smoothed / ngrams).mean(axis=1))
-    defined = (matches[:, 0] > 0) & (ngrams > 0).all(axis=1)
+        value = 100 * np.exp(np.minimum(1 - wanted / length, 0) + np.log(smoothed / ngrams).mean(axis=0))
+    defined = (matches[0] > 0) & (ngrams > 0).all(axis=0)
     return {"bleu": np.where(defined, value, 0)}

@@ -18,16 +18,14 @@ ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 def squad(predictions: Sequence[Prediction]) -> Tally:
     """Only the first prediction of a group counts: one question, however many rows it became."""
     firsts = {unit: group[0] for unit, group in by_unit(predictions).items()}
-    pairs = [best_match(prediction) for prediction in firsts.values()]
-    return tally_of_means([*firsts], {"em": [em for em, _ in pairs], "f1": [f1 for _, f1 in pairs]})
-
-
-def best_match(prediction: Prediction) -> tuple[float, float]:
-    answers, guess = prediction.example.label, normalised(prediction.label)
-    if not answers:
-        raise DataError(f"example {prediction.example.id!r} has no accepted answer (hidden?)")
-    answers = [normalised(answer) for answer in answers]
-    return float(guess in answers), max(token_f1(answer, guess) for answer in answers)
+    scores: dict[str, list[float]] = {"em": [], "f1": []}
+    for prediction in firsts.values():
+        answers, guess = [normalised(answer) for answer in prediction.example.label], normalised(prediction.label)
+        if not answers:
+            raise DataError(f"example {prediction.example.id!r} has no accepted answer (hidden?)")
+        scores["em"].append(guess in answers)
+        scores["f1"].append(max(token_f1(answer, guess) for answer in answers))
+    return tally_of_means([*firsts], scores)
 
 
 def normalised(text: str) -> str:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from glue_harness.core.errors import DataError
 from glue_harness.core.task import Tally
-from glue_harness.metrics.units import Values
+from glue_harness.metrics.units import DrawnScores
 
 CHUNK = 2_000_000  # weights held in memory at once
+Test = TypeVar("Test", bound=Hashable)
 
 
-class Difference(NamedTuple):
-    """How much better (+) or worse (-) the second side scored."""
+class PairedDifference(NamedTuple):
+    """How much better (+) or worse (-) the second of two systems scored, on the same units."""
 
     difference: float
     low: float
@@ -26,18 +27,20 @@ class Difference(NamedTuple):
 
 def interval(tally: Tally, draws: int = 1000, seed: int = 0, level: float = 0.95) -> dict[str, tuple[float, float]]:
     """Percentile bootstrap over the tally's units; draws without a value are left out."""
-    chunks = [tally.score(weights) for weights in resamples(len(tally.units), draws, seed)]
-    return {key: percentiles(values, level) for key, values in _joined(chunks).items()}
+    scores = resampled(tally.score, len(tally.units), draws, seed)
+    return {key: percentiles(values, level) for key, values in scores.items()}
 
 
-def resamples(units: int, draws: int, seed: int) -> Iterator[np.ndarray]:
-    """How often each unit was drawn, [draws, units], in chunks whose size does not change the numbers."""
+def resampled(score: Callable[[np.ndarray], DrawnScores], units: int, draws: int, seed: int) -> DrawnScores:
+    """Scores of how often each unit was drawn, [draws, units], in chunks whose size does not change the numbers."""
     random = np.random.default_rng(seed)
     size = max(1, CHUNK // units)
+    chunks = []
     for start in range(0, draws, size):
-        rows = min(size, draws - start)
-        drawn = random.integers(units, size=(rows, units)) + units * np.arange(rows)[:, None]
-        yield np.bincount(drawn.ravel(), minlength=rows * units).reshape(rows, units).astype(float)
+        n = min(size, draws - start)
+        drawn = random.integers(units, size=(n, units)) + units * np.arange(n)[:, None]
+        chunks.append(score(np.bincount(drawn.ravel(), minlength=n * units).reshape(n, units).astype(float)))
+    return {key: np.concatenate([chunk[key] for chunk in chunks]) for key in chunks[0]}
 
 
 def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
@@ -49,28 +52,36 @@ def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
 
 
 def compare_paired(
-    base: Sequence[Tally], other: Sequence[Tally], draws: int = 1000, seed: int = 0, level: float = 0.95
-) -> dict[str, Difference]:
+    base: Sequence[Tally], other: Sequence[Tally], draws: int = 1000, seed: int = 0
+) -> dict[str, PairedDifference]:
     """Mean score of `other` minus that of `base`, one tally a seed: both answered the same units.
 
-    Each draw resamples the units, the same for all tallies, and the seeds of each side that has several.
+    Each draw resamples the units, the same for all tallies, and the seeds of each system that has several.
     """
     units = base[0].units
-    places = [places_of(units, tally) for tally in (*base, *other)]
-    tallies = list(zip((*base, *other), places, strict=True))
-    sides = [tallies[: len(base)], tallies[len(base) :]]
+    systems = [[(tally, _places(units, tally)) for tally in tallies] for tallies in (base, other)]
     random = np.random.default_rng([seed, 1])  # seeds are drawn apart from units
-    chunks = []
-    for weights in resamples(len(units), draws, seed):
-        means = [_mean_over_seeds(side, weights, random) for side in sides]
-        chunks.append({key: means[1][key] - means[0][key] for key in means[0]})
+
+    def drawn(weights: np.ndarray) -> DrawnScores:
+        """The difference in each draw, its seeds drawn with replacement."""
+        means = []
+        for tallies in systems:
+            n = len(tallies)
+            shares = random.multinomial(n, [1 / n] * n, size=len(weights)) / n
+            scores = [tally.score(weights[:, places]) for tally, places in tallies]
+            means.append({key: sum(shares[:, k] * score[key] for k, score in enumerate(scores)) for key in scores[0]})
+        return {key: means[1][key] - means[0][key] for key in means[0]}
+
+    def observed(tallies: Sequence[Tally], key: str) -> float:
+        return float(np.mean([tally.score(np.ones((1, len(tally.units))))[key] for tally in tallies]))
+
     return {
-        key: Difference(_observed(other, key) - _observed(base, key), *percentiles(values, level), p_value(values))
-        for key, values in _joined(chunks).items()
+        key: PairedDifference(observed(other, key) - observed(base, key), *percentiles(found), p_value(found))
+        for key, found in resampled(drawn, len(units), draws, seed).items()
     }
 
 
-def places_of(units: Sequence[Hashable], tally: Tally) -> np.ndarray:
+def _places(units: Sequence[Hashable], tally: Tally) -> np.ndarray:
     """Where the tally's units stand among `units`; both must be the same."""
     place = {unit: k for k, unit in enumerate(units)}
     if place.keys() != set(tally.units):
@@ -103,28 +114,11 @@ def mcnemar(base: Sequence[bool], other: Sequence[bool]) -> float:
     return min(1.0, 2 * math.fsum(math.exp(log - n * math.log(2)) for log in logs))
 
 
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+def holm(p_values: Mapping[Test, float]) -> dict[Test, float]:
     """p values corrected for their number; NaN stays NaN and does not count."""
-    known = sorted((p, key) for key, p in p_values.items() if not math.isnan(p))
+    known = sorted((p, test) for test, p in p_values.items() if not math.isnan(p))
     corrected, largest = dict(p_values), 0.0
-    for rank, (p, key) in enumerate(known):
+    for rank, (p, test) in enumerate(known):
         largest = max(largest, min(1.0, (len(known) - rank) * p))
-        corrected[key] = largest
+        corrected[test] = largest
     return corrected
-
-
-def _mean_over_seeds(
-    side: Sequence[tuple[Tally, np.ndarray]], weights: np.ndarray, random: np.random.Generator
-) -> Values:
-    """Each draw's mean score over seeds drawn with replacement."""
-    shares = random.multinomial(len(side), [1 / len(side)] * len(side), size=len(weights)) / len(side)
-    scores = [tally.score(weights[:, places]) for tally, places in side]
-    return {key: (shares * np.stack([score[key] for score in scores], axis=1)).sum(axis=1) for key in scores[0]}
-
-
-def _observed(side: Sequence[Tally], key: str) -> float:
-    return float(np.mean([tally.score(np.ones((1, len(tally.units))))[key] for tally in side]))
-
-
-def _joined(chunks: Sequence[Values]) -> Values:
-    return {key: np.concatenate([chunk[key] for chunk in chunks]) for key in chunks[0]}

@@ -9,7 +9,7 @@ import numpy as np
 from glue_harness.core.errors import DataError
 from glue_harness.core.task import Prediction, Tally
 
-Values = dict[str, np.ndarray]  # key -> [draws]
+DrawnScores = dict[str, np.ndarray]  # metric key -> [draws]
 
 
 def unit_of(prediction: Prediction) -> Hashable:
@@ -30,19 +30,19 @@ def by_unit(predictions: Sequence[Prediction]) -> dict[Hashable, list[Prediction
 def tally_of_sums(
     predictions: Sequence[Prediction],
     count: Callable[[Prediction], Iterable[float]],
-    formula: Callable[[np.ndarray], Values],
+    formula: Callable[..., DrawnScores],
 ) -> Tally:
-    """A score that is a `formula` of totals [draws, statistics] of what `count` gives for each prediction."""
+    """A score that is a `formula` of totals, each [draws], of the numbers that `count` gives for a prediction."""
     groups = by_unit(predictions)
     sums = np.array([np.sum([[*count(p)] for p in group], axis=0, dtype=float) for group in groups.values()])
-    return Tally([*groups], lambda weights: formula(weights @ sums))
+    return Tally([*groups], lambda weights: formula(*(weights @ sums).T))
 
 
 def tally_of_means(units: Sequence[Hashable], shares: dict[str, Sequence[float]]) -> Tally:
     """Scores that are the plain mean over units of a share between 0 and 1."""
     columns = {key: np.array(values, dtype=float) for key, values in shares.items()}
 
-    def score(weights: np.ndarray) -> Values:
+    def score(weights: np.ndarray) -> DrawnScores:
         return {key: percent(weights @ column, weights.sum(axis=1)) for key, column in columns.items()}
 
     return Tally(units, score)

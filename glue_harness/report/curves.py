@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import statistics
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from glue_harness.core.plan import FIELDS
-from glue_harness.core.record import Record
 from glue_harness.metrics.selection import is_defined
-from glue_harness.report.board import metrics_of
-from glue_harness.report.comparison import Side
+from glue_harness.report.experiments import Experiment, differing, in_order, title_of
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
@@ -26,7 +23,7 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     label: str
     points: tuple[Point, ...]
 
@@ -36,96 +33,86 @@ class Chart:
     title: str
     x: str
     y: str
-    lines: tuple[Line, ...]
+    curves: tuple[Curve, ...]
     has_few_points: bool = False  # each is worth a mark and a place on an axis of ratios
     falls_by_ratios: bool = False  # from 10 to 1 is as far as from 1 to 0.1
 
 
-def against_examples(sides: Sequence[Side], registry: Registry, tasks: Sequence[str]) -> list[Chart]:
-    """The final score over the number of training examples: a line for each way to train."""
-    lines: dict[tuple[str, str], list[Point]] = defaultdict(list)
-    for side, name in zip(sides, labels(sides, but="train_limit"), strict=True):
-        for task in of_interest(side, tasks, registry, lambda record: record.scores):
+def against_examples(experiments: Sequence[Experiment], registry: Registry, tasks: Sequence[str]) -> list[Chart]:
+    """The final score over the number of training examples: a curve for each way to train."""
+    curves: dict[tuple[str, str], list[Point]] = defaultdict(list)
+    for experiment, name in zip(experiments, labels(experiments, but="train_limit"), strict=True):
+        records = experiment.records
+        for task in wanted((name for record in records for name in record.scores), tasks, registry):
             trainer = registry.trainer(registry.tasks[task]).name if task in registry.tasks else task
-            sizes = [record.mix[trainer]["rows"] for record in side.records if trainer in record.mix]
-            values = [mean(metrics_of(record).get(task, {})) for record in side.records]
+            sizes = [record.mix[trainer]["rows"] for record in records if trainer in record.mix]
+            values = [mean(record.scores[task].metrics) for record in records if task in record.scores]
             values = [value for value in values if value is not None]
             if sizes and values:
-                lines[task, name].append(point(statistics.fmean(sizes), values))
-    return charts(lines, registry, "training examples", "score", has_few_points=True)
+                curves[task, name].append(point(statistics.fmean(sizes), values))
+    return charts(curves, registry, "training examples", "score", has_few_points=True)
 
 
-def against_steps(sides: Sequence[Side], registry: Registry, tasks: Sequence[str]) -> list[Chart]:
+def against_steps(experiments: Sequence[Experiment], registry: Registry, tasks: Sequence[str]) -> list[Chart]:
     """What chose the steps, over steps."""
-    lines: dict[tuple[str, str], list[Point]] = defaultdict(list)
-    for side, name in zip(sides, labels(sides), strict=True):
-        for task in of_interest(side, tasks, registry, lambda record: record.history):
+    curves: dict[tuple[str, str], list[Point]] = defaultdict(list)
+    for experiment, name in zip(experiments, labels(experiments), strict=True):
+        records = experiment.records
+        for task in wanted((name for record in records for name in record.history), tasks, registry):
             at: dict[float, list[float]] = defaultdict(list)
-            for record in side.records:
-                for step, found in record.history.get(task, ()):
-                    if (value := mean(found)) is not None:
-                        at[step].append(value)
-            lines[task, name] = [point(step, at[step]) for step in sorted(at)]
-    selected = {side.plan.select for side in sides}
-    score = "score on held-out train" if selected == {"heldout"} else "score"
-    return charts(lines, registry, "steps", score)
+            for step, values in (entry for record in records for entry in record.history.get(task, ())):
+                if (value := mean(values)) is not None:
+                    at[step].append(value)
+            curves[task, name] = [point(step, at[step]) for step in at]
+    is_held_out = all(experiment.plan.select == "heldout" for experiment in experiments)
+    return charts(curves, registry, "steps", "score on held-out train" if is_held_out else "score")
 
 
-def losses(sides: Sequence[Side], store: Store, registry: Registry, tasks: Sequence[str]) -> list[Chart]:
+def losses(experiments: Sequence[Experiment], store: Store, registry: Registry, tasks: Sequence[str]) -> list[Chart]:
     """Training loss of each task over steps, each point a mean over some updates and all seeds."""
-    lines: dict[tuple[str, str], list[Point]] = defaultdict(list)
-    for side, name in zip(sides, labels(sides), strict=True):
-        width = max(1, side.plan.steps / BINS)
+    curves: dict[tuple[str, str], list[Point]] = defaultdict(list)
+    for experiment, name in zip(experiments, labels(experiments), strict=True):
+        width = max(1, experiment.plan.steps / BINS)
         bins: dict[str, dict[int, list[tuple[float, float]]]] = defaultdict(lambda: defaultdict(list))
-        for record in side.records:
+        for record in experiment.records:
             for entry in store.read_train(record.id):
-                for task, loss in losses_in(entry, record).items():
-                    bins[task][int(entry["step"] / width)].append((entry["step"], loss))
+                found = entry.get("task_losses") or {}
+                if not found and len(record.mix) == 1:  # the update's loss is that of its only task
+                    found = {next(iter(record.mix)): entry.get("loss")}
+                for task, loss in found.items():
+                    if isinstance(loss, int | float):
+                        bins[task][int(entry["step"] / width)].append((entry["step"], loss))
         for task in wanted(bins, tasks, registry):
-            means = (map(statistics.fmean, zip(*bins[task][k], strict=True)) for k in sorted(bins[task]))
-            lines[task, name] = [Point(*found) for found in means]
+            means = (map(statistics.fmean, zip(*of_bin, strict=True)) for of_bin in bins[task].values())
+            curves[task, name] = [Point(*found) for found in means]
     return [
-        replace(chart, falls_by_ratios=all(p.y > 0 for line in chart.lines for p in line.points))
-        for chart in charts(lines, registry, "steps", "training loss per target token")
+        replace(chart, falls_by_ratios=all(p.y > 0 for curve in chart.curves for p in curve.points))
+        for chart in charts(curves, registry, "steps", "training loss per target token")
     ]
-
-
-def losses_in(entry: Mapping[str, Any], record: Record) -> dict[str, float]:
-    """Of an update: per task, or the whole update's where a run trains one task."""
-    found = entry.get("task_losses") or {}
-    if not found and len(record.mix) == 1:
-        found = {next(iter(record.mix)): entry.get("loss")}
-    return {task: loss for task, loss in found.items() if isinstance(loss, int | float)}
 
 
 def charts(
-    lines: Mapping[tuple[str, str], Sequence[Point]], registry: Registry, x: str, y: str, has_few_points: bool = False
+    curves: Mapping[tuple[str, str], Sequence[Point]], registry: Registry, x: str, y: str, has_few_points: bool = False
 ) -> list[Chart]:
-    """One chart with a line a task; a chart a task where there are several ways to train."""
-    drawn = {at: tuple(sorted(points)) for at, points in lines.items() if points}
-    if len({name for _, name in drawn}) <= 1:
-        of_tasks = tuple(Line(title(task, registry), points) for (task, _), points in drawn.items())
-        return [Chart("", x, y, of_tasks, has_few_points)] if of_tasks else []
-    return [
-        Chart(
-            title(task, registry),
-            x,
-            y,
-            tuple(Line(name, points) for (of, name), points in drawn.items() if of == task),
-            has_few_points,
-        )
-        for task in dict.fromkeys(task for task, _ in drawn)
-    ]
+    """One chart with a curve a task; a chart a task where there are several ways to train."""
+    drawn = {at: tuple(sorted(points)) for at, points in curves.items() if points}
+    panels: dict[str, list[Curve]] = defaultdict(list)
+    one_way = len({name for _, name in drawn}) <= 1
+    for (task, name), points in drawn.items():
+        title = title_of(task, registry)
+        panels["" if one_way else task].append(Curve(title if one_way else name, points))
+    return [Chart(title_of(task, registry), x, y, tuple(of_panel), has_few_points) for task, of_panel in panels.items()]
 
 
-def labels(sides: Sequence[Side], but: str = "") -> list[str]:
+def labels(experiments: Sequence[Experiment], but: str = "") -> list[str]:
     """How each experiment differs from the others in its plan, in few words; runs of one task each do not."""
-    plans = [side.plan.to_dict() for side in sides]
-    differing = [key for key in FIELDS if any(plan[key] != plans[0][key] for plan in plans)]
-    words = [[f"{key} {short(plan[key])}" for key in differing if key not in ("seed", "tasks", but)] for plan in plans]
-    if "tasks" in differing and any(len(side.records[0].mix) > 1 for side in sides):
-        for side, found in zip(sides, words, strict=True):
-            found.insert(0, ",".join(side.plan.tasks) if len(side.records[0].mix) > 1 else "alone")
+    settings = differing([experiment.plan for experiment in experiments], but=("seed", but))
+    tasks = settings.pop("tasks", None)
+    words = [[f"{key} {short(values[k])}" for key, values in settings.items()] for k in range(len(experiments))]
+    mixed = [len(experiment.records[0].mix) > 1 for experiment in experiments]
+    if tasks and any(mixed):
+        for k, found in enumerate(words):
+            found.insert(0, ",".join(tasks[k]) if mixed[k] else "alone")
     return [", ".join(found) for found in words]
 
 
@@ -134,22 +121,11 @@ def short(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value).replace("\\", "/").rstrip("/").rpartition("/")[2]
 
 
-def of_interest(
-    side: Side, tasks: Sequence[str], registry: Registry, kept: Callable[[Record], Iterable[str]]
-) -> list[str]:
-    return wanted(dict.fromkeys(name for record in side.records for name in kept(record)), tasks, registry)
-
-
 def wanted(found: Iterable[str], tasks: Sequence[str], registry: Registry) -> list[str]:
     """What was asked for, in the order of the official tables; a task also stands for the tasks that score it."""
     asked = {registry.task(name).name for name in tasks}
     asked |= {scorer.name for name in asked for scorer in registry.scorers(registry.tasks[name])}
-    places = {name: (task.suite, task.place, name) for name, task in registry.tasks.items()}
-    return sorted((n for n in found if not tasks or n in asked), key=lambda n: places.get(n, ("", 0, n)))
-
-
-def title(task: str, registry: Registry) -> str:
-    return registry.tasks[task].title or task if task in registry.tasks else task
+    return in_order({name for name in found if not tasks or name in asked}, registry)
 
 
 def mean(values: Mapping[str, float | None]) -> float | None:

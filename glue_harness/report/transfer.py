@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from glue_harness.core.errors import UsageError
-from glue_harness.core.plan import plan_from
+from glue_harness.core.plan import Plan, plan_from
 from glue_harness.core.record import Record
 from glue_harness.data.mixing import realised
-from glue_harness.report.board import Stat
-from glue_harness.report.comparison import SIGNIFICANT, Difference, Side, corrected, lines_of, notes_on, pick
+from glue_harness.report.comparison import SIGNIFICANT, ScoreDifference, corrected, notes_on, scores_of
+from glue_harness.report.experiments import Experiment, Stat, differing, pick
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
@@ -28,7 +28,7 @@ class Effect:
     run: str  # of the task alone
     alone: Stat
     together: Stat
-    difference: Difference  # together minus alone; Holm's correction over all effects
+    difference: ScoreDifference  # together minus alone; Holm's correction over all effects
     epochs_alone: float | None
     epochs_together: float | None
     alike: bool  # the task alone was trained under the plan of the mix
@@ -45,24 +45,19 @@ class Effect:
 
 @dataclass(frozen=True)
 class Transfer:
-    together: Side
+    together: Experiment
     effects: tuple[Effect, ...]
     notes: tuple[str, ...]
 
 
-def arranged(sides: Sequence[Side], registry: Registry) -> tuple[Side, dict[str, Side]] | None:
-    """The one multi-task side, and the side of each of its tasks alone; None if the sides are not such."""
-    several = [side for side in sides if len(tasks_of(side.records[0], registry)) > 1]
-    if len(several) != 1:
+def arranged(experiments: Sequence[Experiment], registry: Registry) -> tuple[Experiment, dict[str, Experiment]] | None:
+    """The one multi-task experiment, and that of each of its tasks alone; None if the experiments are not such."""
+    tasks = [tasks_of(experiment.records[0], registry) for experiment in experiments]
+    mixes = [k for k, names in enumerate(tasks) if len(names) > 1]
+    alone = {names[0]: experiment for names, experiment in zip(tasks, experiments, strict=True) if len(names) == 1}
+    if len(mixes) != 1 or not alone or len(alone) != len(experiments) - 1 or not alone.keys() <= {*tasks[mixes[0]]}:
         return None
-    alone = {}
-    for side in sides:
-        if side is not several[0]:
-            names = tasks_of(side.records[0], registry)
-            if len(names) != 1 or names[0] in alone or names[0] not in tasks_of(several[0].records[0], registry):
-                return None
-            alone[names[0]] = side
-    return (several[0], alone) if alone else None
+    return experiments[mixes[0]], alone
 
 
 def tasks_of(record: Record, registry: Registry) -> list[str]:
@@ -75,17 +70,17 @@ def scorers(name: str, registry: Registry) -> list[str]:
     return [task.name for task in registry.scorers(registry.tasks[name])] if name in registry.tasks else [name]
 
 
-def find_alone(together: Side, store: Store, among: Sequence[Record], registry: Registry) -> list[Side]:
+def find_alone(together: Experiment, store: Store, among: Sequence[Record], registry: Registry) -> list[Experiment]:
     """The latest finished plan of each task alone that is the multi-task plan but for the mix."""
-    wanted, names = basis(together.records[0]), tasks_of(together.records[0], registry)
+    names = tasks_of(together.records[0], registry)
     if len(names) < 2:
         raise UsageError(
             f"{together.name} trained {' and '.join(names) or 'nothing'}: --transfer takes a run of several"
         )
     found = {}
     for record in among:
-        of_record = tasks_of(record, registry)
-        if record.status == "finished" and len(of_record) == 1 and of_record[0] in names and basis(record) == wanted:
+        of_record = tasks_of(record, registry) if record.status == "finished" else []
+        if len(of_record) == 1 and of_record[0] in names and not unlike(plan_from(record.plan), together.plan):
             found[of_record[0]] = record.digest
     if not found:
         plan = store.run_folder(together.records[0].id) / "plan.toml"
@@ -96,56 +91,47 @@ def find_alone(together: Side, store: Store, among: Sequence[Record], registry: 
     return [pick(store, found[name], among) for name in names if name in found]
 
 
-def basis(record: Record) -> dict[str, object]:
-    return {key: value for key, value in plan_from(record.plan).to_dict().items() if key not in MIX}
+def unlike(alone: Plan, together: Plan) -> list[str]:
+    """The settings beside the mix that a task alone was trained with differently."""
+    settings = differing([alone, together], but=MIX).items()
+    shown = {name: ["not set" if value is None else value for value in pair] for name, pair in settings}
+    return [f"{name} {theirs} instead of {ours}" for name, (theirs, ours) in shown.items()]
 
 
-def transfer(together: Side, alone: dict[str, Side], store: Store, registry: Registry) -> Transfer:
+def transfer(together: Experiment, alone: dict[str, Experiment], store: Store, registry: Registry) -> Transfer:
     """Gain or loss on every value of every task that also has a run of its own."""
     pairs = [
-        (name, line)
-        for name, side in alone.items()
+        (name, score)
+        for name, experiment in alone.items()
         for scorer in scorers(name, registry)
-        for line in lines_of(scorer, (side, together), store, registry)
-        if all(line.stats)
+        for score in scores_of(scorer, (experiment, together), store, registry)
+        if all(score.stats)
     ]
-    lines = corrected([line for _, line in pairs])
+    settings = {name: unlike(experiment.plan, together.plan) for name, experiment in alone.items()}
+
+    def epochs(experiment: Experiment, name: str) -> float | None:
+        mix = realised(experiment.records[0].mix)
+        return mix[name].epochs if name in mix else None
+
     effects = [
         Effect(
-            name=line.name,
-            label=line.label,
+            name=score.name,
+            label=score.label,
             run=alone[name].name,
-            alone=line.stats[0],
-            together=line.stats[1],
-            difference=line.differences[1],
+            alone=score.stats[0],
+            together=score.stats[1],
+            difference=score.differences[1],
             epochs_alone=epochs(alone[name], name),
             epochs_together=epochs(together, name),
-            alike=not other_settings(alone[name], together),
+            alike=not settings[name],
         )
-        for (name, _), line in zip(pairs, lines, strict=True)
+        for (name, _), score in zip(pairs, corrected([score for _, score in pairs]), strict=True)
     ]
-    return Transfer(together, tuple(effects), tuple(dict.fromkeys(notes(together, alone, registry))))
-
-
-def epochs(side: Side, name: str) -> float | None:
-    record = side.records[0]
-    return realised(record.mix)[name].epochs if name in record.mix else None
-
-
-def notes(together: Side, alone: dict[str, Side], registry: Registry) -> Iterator[str]:
-    missing = [name for name in tasks_of(together.records[0], registry) if name not in alone]
-    if missing:
-        yield f"no run alone to compare with: {', '.join(missing)}"
-    for name, side in alone.items():
-        if different := other_settings(side, together):
-            yield f"{name} alone was trained with other settings: {'; '.join(different)}"
-        yield from notes_on((side, together))
-
-
-def other_settings(alone: Side, together: Side) -> list[str]:
-    theirs, ours = basis(alone.records[0]), basis(together.records[0])
-    return [f"{key} {shown(theirs[key])} instead of {shown(ours[key])}" for key in ours if theirs[key] != ours[key]]
-
-
-def shown(value: object) -> object:
-    return "not set" if value is None else value
+    notes = []
+    if missing := [name for name in tasks_of(together.records[0], registry) if name not in alone]:
+        notes.append(f"no run alone to compare with: {', '.join(missing)}")
+    for name, experiment in alone.items():
+        if settings[name]:
+            notes.append(f"{name} alone was trained with other settings: {'; '.join(settings[name])}")
+        notes += notes_on((experiment, together))
+    return Transfer(together, tuple(effects), tuple(dict.fromkeys(notes)))

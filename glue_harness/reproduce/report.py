@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glue_harness.models.families import is_from_scratch
-from glue_harness.report.board import LEAST_SEEDS
 from glue_harness.report.console import one_line
+from glue_harness.report.experiments import LEAST_SEEDS
 from glue_harness.report.formats import csv, md
 from glue_harness.reproduce import CONFIGURATIONS, Configuration
 from glue_harness.reproduce.scale import Scale

@@ -13,7 +13,7 @@ import numpy as np
 from glue_harness.core.record import Record, Score
 from glue_harness.lab.strategy import Brief, scores_of
 from glue_harness.metrics.correlation import rank_correlations
-from glue_harness.report.board import LEAST_SEEDS, label, stat
+from glue_harness.report.experiments import LEAST_SEEDS, label, stat
 from glue_harness.report.published import Published, TaskKey
 from glue_harness.reproduce import Configuration
 from glue_harness.suite.registry import Registry

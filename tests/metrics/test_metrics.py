@@ -17,14 +17,16 @@ from conftest import golden
 from glue_harness import metrics
 from glue_harness.core.errors import DataError, GlueError
 from glue_harness.core.task import Example, Metric, Prediction
-from glue_harness.metrics import ALL, EVALUATE_MODULE, measure
+from glue_harness.metrics import EVALUATE_MODULE, measure
 from glue_harness.metrics.answers import answered
+from glue_harness.metrics.correlation import spearman
 from glue_harness.metrics.generation import bleu_signature
 from glue_harness.suite.build import parse_number
 from glue_harness.suite.registry import Registry, load_tasks
 
 T5 = [line for line in golden("metric") if "targets" in line["raw"]]
 POSTPROCESSED = [line for line in golden("metric") if "postprocessed" in line["expect"]]
+ALL = {name: metric for name, metric in vars(metrics).items() if isinstance(metric, Metric)}
 SENTENCES = (
     "the cat sat on the mat . it slept .",
     "a dog , barks at night",
@@ -116,6 +118,12 @@ def test_correlations_equal_scipy(seed):
     made = predictions(list(zip(golds.tolist(), guesses.tolist(), strict=True)))
     assert value(metrics.pearson, made) == pytest.approx(100 * scipy.stats.pearsonr(golds, guesses)[0], abs=1e-6)
     assert value(metrics.spearman, made) == pytest.approx(100 * scipy.stats.spearmanr(golds, guesses)[0])
+
+
+def test_spearman_of_lines_equals_scipy():
+    xs, ys = np.random.default_rng(0).integers(0, 4, size=(2, 50, 9))
+    expected = [scipy.stats.spearmanr(x, y)[0] for x, y in zip(xs, ys, strict=True)]
+    assert spearman(xs, ys) == pytest.approx(expected)
 
 
 @pytest.mark.filterwarnings("ignore")

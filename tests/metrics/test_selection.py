@@ -9,7 +9,7 @@ from conftest import golden
 
 from glue_harness import metrics
 from glue_harness.core.task import Source
-from glue_harness.metrics.selection import best_average, best_checkpoint, best_step, suite_average
+from glue_harness.metrics.selection import best_step, by_step, suite_average
 from glue_harness.suite.build import classify
 from glue_harness.suite.registry import Registry, load_tasks
 
@@ -75,11 +75,24 @@ def test_best_checkpoints_equal_t5(registry, line):
 def best_of(registry, title, t5_keys, histories) -> tuple[int | None, float | None]:
     """Step and value for one of T5's display names."""
     if title in SUITES:
-        return best_average(registry, SUITES[title], histories)
+        averages = averages_of(registry, SUITES[title], histories)
+        step = max(sorted(averages), key=averages.get, default=None)
+        return step, averages.get(step)
     task, key = task_and_key(registry, title, t5_keys)
     group = next((registry.scorers(t) for t in registry.tasks.values() if task.name in t.scored_by), [task])
-    best = best_checkpoint(group, histories)
-    return (best.step, best.values[task.name][key]) if best else (None, None)
+    step = best_step(group, histories)
+    return step, None if step is None else by_step(histories[task.name])[step][key]
+
+
+def averages_of(registry, suite, histories) -> dict[int, float]:
+    """The average at each step that has one."""
+    tables = {name: by_step(history) for name, history in histories.items()}
+    steps = {step for table in tables.values() for step in table}
+    found = {
+        step: suite_average(registry, suite, {name: table.get(step, {}) for name, table in tables.items()})
+        for step in steps
+    }
+    return {step: average for step, average in found.items() if average is not None}
 
 
 def task_and_key(registry, title, t5_keys):
@@ -104,32 +117,37 @@ def at(step: int, f1=None, accuracy=None) -> tuple:
 
 def test_the_highest_mean_wins_and_the_first_step_on_ties():
     history = [at(30, 50, 90), at(20, 90, 50), at(10, 60, 70)]
-    assert best_checkpoint([TOY], {"toy": history}) == (20, {"toy": {"f1": 90, "accuracy": 50}})
+    assert best_step([TOY], {"toy": history}) == 20
+    assert by_step(history)[20] == {"f1": 90, "accuracy": 50}
 
 
 def test_a_value_missing_at_a_step_is_left_out_of_its_mean():
-    assert best_step([[at(10, 50, 60), at(20, 58)]]) == 20
+    assert best_step([TOY], {"toy": [at(10, 50, 60), at(20, 58)]}) == 20
 
 
 def test_a_step_measured_twice_keeps_the_larger_value():
-    best = best_checkpoint([TOY], {"toy": [at(10, 50, 50), at(20, 40, 40), at(20, 70, 30)]})
-    assert best == (20, {"toy": {"f1": 70, "accuracy": 40}})
+    history = [at(10, 50, 50), at(20, 40, 40), at(20, 70, 30)]
+    assert best_step([TOY], {"toy": history}) == 20
+    assert by_step(history)[20] == {"f1": 70, "accuracy": 40}
 
 
 def test_a_task_of_which_a_value_was_never_measured_has_no_best():
-    assert best_checkpoint([TOY], {"toy": [at(10, f1=50)]}) is None
-    assert best_checkpoint([TOY], {}) is None
+    assert best_step([TOY], {"toy": [at(10, f1=50)]}) is None
+    assert best_step([TOY], {}) is None
 
 
 @pytest.mark.parametrize("undefined", [math.nan, None])
 def test_an_undefined_score_is_never_better_than_a_defined_one(undefined):
-    assert best_step([[(10, {"a": undefined}), (20, {"a": -5.0})]]) == 20
-    assert best_step([[(20, {"a": undefined}), (10, {"a": undefined})]]) == 10  # but a checkpoint there must be
+    task = replace(TOY, metrics=(metrics.accuracy,))
+    nothing = {"accuracy": undefined}
+    assert best_step([task], {"toy": [(10, nothing), (20, {"accuracy": -5.0})]}) == 20
+    assert best_step([task], {"toy": [(20, nothing), (10, nothing)]}) == 10  # but a checkpoint there must be
 
 
 def test_tasks_scored_together_choose_one_step():
-    histories = {"a": [(10, {"x": 1.0}), (20, {"x": 2.0})], "b": [(10, {"x": 9.0}), (20, {"x": 7.0})]}
-    assert best_step(histories.values()) == 10
+    tasks = [replace(TOY, name=name, metrics=(metrics.accuracy,)) for name in ("a", "b")]
+    histories = {"a": [at(10, None, 1.0), at(20, None, 2.0)], "b": [at(10, None, 9.0), at(20, None, 7.0)]}
+    assert best_step(tasks, histories) == 10
 
 
 def toy_registry() -> Registry:
@@ -157,12 +175,12 @@ def test_no_average_when_a_value_is_missing(missing):
     assert suite_average(toy_registry(), "s", {**SCORES, "right": missing}) is None
 
 
-def test_best_average_needs_all_values_at_the_step():
+def test_an_average_needs_all_values_at_its_step():
     histories = {
         name: [(10, values), (20, {key: v + 1 for key, v in values.items()})] for name, values in SCORES.items()
     }
-    assert best_average(toy_registry(), "s", histories) == (20, 48.5)
+    assert averages_of(toy_registry(), "s", histories) == {10: 47.5, 20: 48.5}
     histories["left"] = histories["left"][:1]
-    assert best_average(toy_registry(), "s", histories) == (10, 47.5)
+    assert averages_of(toy_registry(), "s", histories) == {10: 47.5}
     del histories["left"]
-    assert best_average(toy_registry(), "s", histories) is None
+    assert averages_of(toy_registry(), "s", histories) == {}

@@ -24,7 +24,8 @@ from glue_harness.metrics import measure
 from glue_harness.metrics.answers import read_answers
 from glue_harness.report import formats
 from glue_harness.report.board import make_boards
-from glue_harness.report.comparison import Side, compare
+from glue_harness.report.comparison import compare
+from glue_harness.report.experiments import Experiment
 from glue_harness.runs.store import Store
 from glue_harness.submit.check import check
 from glue_harness.suite.registry import load_tasks
@@ -196,7 +197,7 @@ def record_file(content: bytes, folder: Path) -> None:
             text = formats.renderer(name)(board)
             assert is_inert(text), f"{name} lets {[c for c in text if not is_inert(c)]} through"
     if not broken:
-        compare([Side(record.id, (record,)) for record in records], store, REGISTRY)
+        compare([Experiment(record.id, (record,)) for record in records], store, REGISTRY)
     store.discard(other.id)
 
 

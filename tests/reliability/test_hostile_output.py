@@ -17,7 +17,7 @@ from glue_harness.cli.score import MOST_COMMON
 from glue_harness.cli.streams import emit
 from glue_harness.core.task import Example, Prediction
 from glue_harness.report import formats
-from glue_harness.report.board import Board, Row, make_boards
+from glue_harness.report.board import Board, BoardRow, make_boards
 from glue_harness.report.console import one_line
 from glue_harness.report.formats.latex import SPECIAL
 from glue_harness.runs.store import Store
@@ -212,7 +212,7 @@ MANY = settings(derandomize=True, max_examples=150, deadline=None)
 
 def board_of(model: str, reason: str) -> Board:
     empty = make_boards([], REGISTRY, "glue")[0]
-    row = Row(source="run", model=model, method=reason, average=None, values={}, runs=(reason,), commit=model)
+    row = BoardRow(source="run", model=model, method=reason, average=None, values={}, runs=(reason,), commit=model)
     return Board("glue", "glue", empty.columns, (row,), ((reason, model),), (reason,))
 
 

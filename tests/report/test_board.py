@@ -14,7 +14,8 @@ from scipy.stats import t as student
 
 from glue_harness.core.errors import UsageError
 from glue_harness.report import formats
-from glue_harness.report.board import Stat, make_boards, stat
+from glue_harness.report.board import make_boards
+from glue_harness.report.experiments import Stat, stat
 from glue_harness.report.published import load_published
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import load_tasks

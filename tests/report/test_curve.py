@@ -7,16 +7,16 @@ import sys
 import pytest
 from records import finished, narrow_screen, runner
 
-from glue_harness.report.comparison import Side
-from glue_harness.report.curves import Chart, Line, Point, against_examples, against_steps, labels, losses
-from glue_harness.report.plots import levels, spread_out, ticks
+from glue_harness.report.curves import Chart, Curve, Point, against_examples, against_steps, labels, losses
+from glue_harness.report.experiments import Experiment
+from glue_harness.report.plots import spread_out, ticks, upright
 from glue_harness.report.plots.image import render
 from glue_harness.report.plots.terminal import MARKS, draw
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import load_tasks
 
 REGISTRY = load_tasks()
-PLAIN = Chart("", "steps", "score", (Line("RTE", (Point(10, 50.0), Point(20, 60.0), Point(40, 90.0, 5.0))),))
+PLAIN = Chart("", "steps", "score", (Curve("RTE", (Point(10, 50.0), Point(20, 60.0), Point(40, 90.0, 5.0))),))
 
 
 @pytest.fixture
@@ -60,14 +60,16 @@ def test_examples_are_averaged_over_seeds_and_joined_over_limits(store, glue):
 
 
 def test_what_differs_in_the_plans_is_the_name_of_a_line(store):
-    sides = [
-        Side("", (ended(store, 60.0, rows=n, train_limit=n, method=m),)) for m in ("full", "frozen") for n in (50, 90)
+    experiments = [
+        Experiment("", (ended(store, 60.0, rows=n, train_limit=n, method=m),))
+        for m in ("full", "frozen")
+        for n in (50, 90)
     ]
-    (chart,) = against_examples(sides, REGISTRY, ())
-    assert (chart.title, [line.label for line in chart.lines]) == ("RTE", ["method full", "method frozen"])
-    alone = [Side("", (ended(store, 60.0, tasks=(name,)),)) for name in ("rte", "sst2")]
+    (chart,) = against_examples(experiments, REGISTRY, ())
+    assert (chart.title, [line.label for line in chart.curves]) == ("RTE", ["method full", "method frozen"])
+    alone = [Experiment("", (ended(store, 60.0, tasks=(name,)),)) for name in ("rte", "sst2")]
     assert labels(alone) == ["", ""]
-    together = Side("", (ended(store, 60.0, tasks=("rte", "sst2")),))
+    together = Experiment("", (ended(store, 60.0, tasks=("rte", "sst2")),))
     assert labels([*alone, together]) == ["alone", "alone", "rte,sst2"]
 
 
@@ -75,19 +77,19 @@ def test_steps_show_the_history_and_say_when_it_is_of_held_out_rows(store):
     runs = [
         ended(store, 0.0, history=[(10, y), (20, y + 10)], seed=s, select="heldout") for s, y in enumerate((40, 50))
     ]
-    (chart,) = against_steps([Side("", tuple(runs))], REGISTRY, ())
+    (chart,) = against_steps([Experiment("", tuple(runs))], REGISTRY, ())
     assert (chart.x, chart.y) == ("steps", "score on held-out train")
-    assert [(p.x, p.y) for p in chart.lines[0].points] == [(10, 45), (20, 55)]
-    assert not against_steps([Side("", tuple(runs))], REGISTRY, ["cola"])
+    assert [(p.x, p.y) for p in chart.curves[0].points] == [(10, 45), (20, 55)]
+    assert not against_steps([Experiment("", tuple(runs))], REGISTRY, ["cola"])
 
 
 def test_losses_are_per_task_and_those_of_a_single_task_are_the_runs(store):
     log = [{"step": k, "loss": 9.0, "task_losses": {"rte": 4.0 - k, "sst2": 1.0}} for k in (1, 2)]
     both = ended(store, 0.0, tasks=("rte", "sst2"), log=log, steps=60)
-    (chart,) = losses([Side("", (both,))], store, REGISTRY, ())
-    assert {line.label: [p.y for p in line.points] for line in chart.lines} == {"SST-2": [1, 1], "RTE": [3, 2]}
+    (chart,) = losses([Experiment("", (both,))], store, REGISTRY, ())
+    assert {line.label: [p.y for p in line.points] for line in chart.curves} == {"SST-2": [1, 1], "RTE": [3, 2]}
     single = ended(store, 0.0, log=[{"step": 1, "loss": 7.0}])
-    assert losses([Side("", (single,))], store, REGISTRY, ())[0].lines[0].points == (Point(1, 7),)
+    assert losses([Experiment("", (single,))], store, REGISTRY, ())[0].curves[0].points == (Point(1, 7),)
 
 
 def test_a_log_that_was_cut_off_or_repeated_is_read_as_far_as_it_goes(store):
@@ -100,15 +102,15 @@ def test_a_log_that_was_cut_off_or_repeated_is_read_as_far_as_it_goes(store):
 
 def test_a_long_log_becomes_a_line_of_a_few_points(store):
     log = [{"step": k, "loss": float(k % 2)} for k in range(1, 1001)]
-    (chart,) = losses([Side("", (ended(store, 0.0, log=log),))], store, REGISTRY, ())
-    (line,) = chart.lines
+    (chart,) = losses([Experiment("", (ended(store, 0.0, log=log),))], store, REGISTRY, ())
+    (line,) = chart.curves
     assert 40 <= len(line.points) <= 61
     assert all(0.4 < point.y < 0.6 for point in line.points[:-1])
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_a_chart_fits_its_screen_and_names_each_line_at_its_end(width):
-    lines = tuple(Line(f"task {k}", tuple(Point(x, 50.0 + k * x / 9) for x in (10, 20, 30))) for k in range(5))
+    lines = tuple(Curve(f"task {k}", tuple(Point(x, 50.0 + k * x / 9) for x in (10, 20, 30))) for k in range(5))
     text = [line.plain for line in draw(Chart("", "steps", "score", lines), width)]
     assert all(len(line) <= width for line in text)
     for k, sign in zip(range(5), MARKS, strict=False):
@@ -127,7 +129,7 @@ def test_a_line_that_rises_is_drawn_from_the_bottom_left_to_the_top_right():
 
 def test_a_single_point_and_a_flat_line_can_be_drawn():
     for points in ((Point(10, 100.0),), (Point(10, 100.0), Point(20, 100.0))):
-        chart = Chart("", "steps", "score", (Line("RTE", points),), has_few_points=True)
+        chart = Chart("", "steps", "score", (Curve("RTE", points),), has_few_points=True)
         assert draw(chart, 60)
         assert render([chart], ".png").startswith(b"\x89PNG")
 
@@ -149,13 +151,13 @@ def test_ticks_are_round_and_cover_what_is_drawn():
 
 def test_losses_stand_on_an_axis_of_ratios_unless_one_is_zero(store):
     log = [{"step": 1, "loss": 10.0}, {"step": 2, "loss": 0.1}, {"step": 3, "loss": 0.01}]
-    (chart,) = losses([Side("", (ended(store, 0.0, log=log, steps=60),))], store, REGISTRY, ())
-    assert levels(chart, 5) == [0.01, 0.1, 1, 10]
+    (chart,) = losses([Experiment("", (ended(store, 0.0, log=log, steps=60),))], store, REGISTRY, ())
+    assert upright(chart, 5).ticks == [0.01, 0.1, 1, 10]
     rows = [line.plain for line in draw(chart, 60)[1:-2]]
     (middle,) = (k for k, row in enumerate(rows) if MARKS[0] in row and "RTE" not in row and "10┤" not in row)
     assert middle / (len(rows) - 1) == pytest.approx(2 / 3, abs=0.05)
     assert render([chart], ".svg")
-    (chart,) = losses([Side("", (ended(store, 0.0, log=[{"step": 1, "loss": 0.0}]),))], store, REGISTRY, ())
+    (chart,) = losses([Experiment("", (ended(store, 0.0, log=[{"step": 1, "loss": 0.0}]),))], store, REGISTRY, ())
     assert not chart.falls_by_ratios
 
 

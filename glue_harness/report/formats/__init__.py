@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from importlib import import_module
 from pkgutil import iter_modules
 
 from glue_harness.core.errors import unknown
-from glue_harness.report.board import Board, Row, Stat
+from glue_harness.report.board import Board, BoardRow
 from glue_harness.report.console import one_line
+from glue_harness.report.experiments import Stat
+
+COLUMNS: dict[str, Callable[[BoardRow], object]] = {  # of the tables that people read
+    "Rank": lambda row: "" if row.rank is None else row.rank,
+    "Source": lambda row: row.source,
+    "Model": lambda row: row.model,
+    "Method": lambda row: row.method,
+    "Average": lambda row: written(row.average),
+    "Mixing": lambda row: mixing(row),
+    "Steps": lambda row: "" if row.steps is None else row.steps,
+    "Seeds": lambda row: row.seeds,
+    "Data": lambda row: row.data,
+    "Invalid %": lambda row: "" if row.invalid is None else f"{row.invalid:.2f}",
+    "Runs": lambda row: " ".join(row.runs),
+    "Date": lambda row: row.date,
+    "Commit": lambda row: row.commit,
+}
 
 
 def names() -> list[str]:
@@ -23,33 +40,18 @@ def renderer(name: str) -> Callable[[Board], str]:
     return import_module(f"{__name__}.{name}").render
 
 
-def heading(board: Board) -> list[str]:
-    """Columns of the table that people read."""
-    values = [one_line(column.label) for column in board.columns]
-    rest = ("Mixing", "Steps", "Seeds", "Data", "Invalid %", "Runs", "Date", "Commit")
-    return ["Rank", "Source", "Model", "Method", "Average", *values, *rest]
+def table(board: Board, columns: Iterable[str] = COLUMNS) -> list[list[str]]:
+    """A heading and the rows below it, with the values of tasks behind the average.
 
-
-def cells(board: Board) -> Iterator[list[str]]:
-    """The rows below `heading`, each on one line without control characters: every format escapes for itself."""
-    for row in board.rows:
-        texts = [
-            "" if row.rank is None else str(row.rank),
-            row.source,
-            row.model,
-            row.method,
-            written(row.average),
-            *(written(row.values.get(column)) for column in board.columns),
-            mixing(row),
-            "" if row.steps is None else str(row.steps),
-            str(row.seeds),
-            row.data,
-            "" if row.invalid is None else f"{row.invalid:.2f}",
-            " ".join(row.runs),
-            row.date,
-            row.commit,
-        ]
-        yield [one_line(text) for text in texts]
+    Each cell is on one line without control characters; every format escapes for itself.
+    """
+    lines: list[list[object]] = [[], *([] for _ in board.rows)]
+    for name in columns:
+        of_tasks = board.columns if name == "Average" else ()
+        lines[0] += [name, *(column.label for column in of_tasks)]
+        for line, row in zip(lines[1:], board.rows, strict=True):
+            line += [COLUMNS[name](row), *(written(row.values.get(column)) for column in of_tasks)]
+    return [[one_line(str(cell)) for cell in line] for line in lines]
 
 
 def remarks(board: Board) -> list[str]:
@@ -61,19 +63,15 @@ def written(stat: Stat | None) -> str:
     """Two decimals as in the literature, with the deviation over seeds where there is one."""
     if stat is None:
         return ""
-    deviation = "" if stat.deviation is None else f" ±{stat.deviation:.2f}"
-    return f"{stat.mean:.2f}{deviation}"
+    return f"{stat.mean:.2f}" + ("" if stat.deviation is None else f" ±{stat.deviation:.2f}")
 
 
-def mixing(row: Row) -> str:
+def mixing(row: BoardRow) -> str:
     """How tasks were mixed, with the settings that this way of mixing heeds."""
     if row.mixing not in ("proportional", "temperature"):
         return row.mixing
-    temperature = f" T={row.temperature:g}" if row.mixing == "temperature" else ""
-    return row.mixing + temperature + ("" if row.limit is None else f" K={_power(row.limit)}")
-
-
-def _power(limit: float) -> str:
-    """Limits are mostly powers of two, and are written so."""
-    fraction, exponent = math.frexp(limit)
-    return f"2^{exponent - 1}" if fraction == 0.5 else f"{limit:.0f}"
+    text = row.mixing + (f" T={row.temperature:g}" if row.mixing == "temperature" else "")
+    if row.limit is None:
+        return text
+    fraction, exponent = math.frexp(row.limit)  # limits are mostly powers of two, and are written so
+    return f"{text} K={f'2^{exponent - 1}' if fraction == 0.5 else f'{row.limit:.0f}'}"

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from glue_harness.report.board import Board, Row
+from glue_harness.report.board import Board, BoardRow
 from glue_harness.report.console import one_line
 
 EXECUTED = tuple("=+-@＝＋－＠")  # a spreadsheet runs text that starts so; the wide ones are East Asian
@@ -27,22 +27,13 @@ def text_of(rows: Sequence[Mapping[str, Any]]) -> str:
     return file.getvalue()
 
 
-def _fields(board: Board, row: Row) -> dict[str, Any]:
+def _fields(board: Board, row: BoardRow) -> dict[str, Any]:
     """First what is compared, then how sure it is, then where it comes from."""
     stats = {"average": row.average, **{column.name: row.values.get(column) for column in board.columns}}
     return {
-        "rank": row.rank,
-        "source": row.source,
-        "model": row.model,
-        "method": row.method,
+        **{name: getattr(row, name) for name in ("rank", "source", "model", "method")},
         **{name: stat and stat.mean for name, stat in stats.items()},
-        "mixing": row.mixing,
-        "limit": row.limit,
-        "temperature": row.temperature,
-        "steps": row.steps,
-        "seeds": row.seeds,
-        "data": row.data,
-        "select": row.select,
+        **{name: getattr(row, name) for name in ("mixing", "limit", "temperature", "steps", "seeds", "data", "select")},
         "invalid_percent": row.invalid,
         **{f"{name}_{part}": stat and getattr(stat, part) for name, stat in stats.items() for part in SPREAD},
         "runs": " ".join(row.runs),

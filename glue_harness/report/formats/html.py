@@ -5,17 +5,17 @@ from __future__ import annotations
 from html import escape
 
 from glue_harness.report.board import Board
-from glue_harness.report.formats import cells, heading, remarks
+from glue_harness.report.formats import remarks, table
 
 
 def render(board: Board) -> str:
-    head = _row("th", heading(board))
-    body = "\n".join(_row("td", row) for row in cells(board))
+    head, *body = table(board)
+    rows = "\n".join(_row("td", row) for row in body)
     below = "\n".join(f"<p>{escape(text)}</p>" for text in remarks(board))
     title = escape(board.name)
     return (
         f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>{title}</title>\n<h1>{title}</h1>\n'
-        f"<table>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>\n{below}\n</html>\n"
+        f"<table>\n<thead>{_row('th', head)}</thead>\n<tbody>\n{rows}\n</tbody>\n</table>\n{below}\n</html>\n"
     )
 
 

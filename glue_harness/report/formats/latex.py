@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from glue_harness.report.board import Board, Row
+from glue_harness.report.board import Board
 from glue_harness.report.console import one_line
-from glue_harness.report.formats import mixing, remarks, written
+from glue_harness.report.formats import remarks, table
 
 SPECIAL = {
     **{char: f"\\{char}" for char in "{}$&#%_"},
@@ -28,34 +28,21 @@ ESCAPES = str.maketrans(SPECIAL)
 
 
 def render(board: Board) -> str:
-    head = ["Model", "Method", "Mixing", "Data", "Seeds", "Average", *(column.label for column in board.columns)]
-    numbers = len(board.columns) + 2
+    columns = ("Model", "Method", "Mixing", "Data", "Seeds", "Average")
+    head, *rows = (" & ".join(map(escaped, row)) + r" \\" for row in table(board, columns))
     lines = [
         "% needs \\usepackage{booktabs,textcomp} and \\usepackage[T1]{fontenc}",
-        f"\\begin{{tabular}}{{llll{'r' * numbers}}}",
+        f"\\begin{{tabular}}{{llll{'r' * (len(board.columns) + 2)}}}",
         "\\toprule",
-        _line(head),
+        head,
         "\\midrule",
-        *(_line(_cells(board, row)) for row in board.rows),
+        *rows,
         "\\bottomrule",
         "\\end{tabular}",
-        *(f"% {one_line(_origin(row))}" for row in board.rows),
+        *(one_line(f"% {row.model}, {row.method}: {' '.join(row.runs) or row.source}") for row in board.rows),
         *(f"% {remark}" for remark in remarks(board)),
     ]
     return "\n".join(lines) + "\n"
-
-
-def _cells(board: Board, row: Row) -> list[str]:
-    values = (written(row.values.get(column)) for column in board.columns)
-    return [row.model, row.method, mixing(row), row.data, str(row.seeds), written(row.average), *values]
-
-
-def _origin(row: Row) -> str:
-    return f"{row.model}, {row.method}: {' '.join(row.runs) or row.source}"
-
-
-def _line(texts: list[str]) -> str:
-    return " & ".join(map(escaped, texts)) + r" \\"
 
 
 def escaped(text: str) -> str:

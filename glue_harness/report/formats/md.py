@@ -6,17 +6,16 @@ import re
 from collections.abc import Sequence
 
 from glue_harness.report.board import Board
-from glue_harness.report.formats import cells, heading, remarks
+from glue_harness.report.formats import remarks, table
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
-
 LIST = re.compile(r"^(\d*)([-=.)])")  # what makes a list or a heading of a line
 
 
 def render(board: Board) -> str:
-    table = drawn([[escaped(cell) for cell in row] for row in (heading(board), *cells(board))])
+    lines = drawn([[escaped(cell) for cell in row] for row in table(board)])
     below = (LIST.sub(r"\1\\\2", escaped(remark)) for remark in remarks(board))
-    return "\n\n".join([f"# {escaped(board.name)}", table, *below]) + "\n"
+    return "\n\n".join([f"# {escaped(board.name)}", lines, *below]) + "\n"
 
 
 def drawn(rows: Sequence[Sequence[str]]) -> str:

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from glue_harness.report.curves import Chart
 
+FEW = 12  # points of a curve that are marked one by one
 NICE = (1, 2, 2.5, 5, 10)  # steps between ticks, times a power of ten
+
+
+class Axis(NamedTuple):
+    scale: str  # linear; or log: from 50 to 100 is as far as from 1,000 to 2,000
+    low: float
+    high: float
+    ticks: list[float]
+
+    def place(self, value: float) -> float:
+        """From 0 at the low end to 1 at the high end."""
+        low, high, at = map(math.log10 if self.scale == "log" else float, (self.low, self.high, value))
+        return (at - low) / (high - low) if high > low else 0.5
 
 
 def ticks(low: float, high: float, most: int) -> list[float]:
@@ -21,26 +35,26 @@ def ticks(low: float, high: float, most: int) -> list[float]:
     return [k * step for k in range(first, max(last, first + 1) + 1)]
 
 
-def levels(chart: Chart, most: int) -> list[float]:
-    """The values on the upright axis that have a tick."""
-    low, high = heights(chart)
+def upright(chart: Chart, most: int) -> Axis:
+    """The axis of values, deviations included, with ticks from end to end."""
+    points = [point for curve in chart.curves for point in curve.points]
+    low = min(point.y - (point.deviation or 0) for point in points)
+    high = max(point.y + (point.deviation or 0) for point in points)
     if not chart.falls_by_ratios:
-        return ticks(low, high, most)
+        marked = ticks(low, high, most)
+        return Axis("linear", marked[0], marked[-1], marked)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    return [10.0**power for power in range(first, max(last, first + 1) + 1)]
+    marked = [10.0**power for power in range(first, max(last, first + 1) + 1)]
+    return Axis("log", marked[0], marked[-1], marked)
 
 
-def shape(chart: Chart) -> Callable[[float], float]:
-    """What makes equal distances of the upright axis."""
-    return math.log10 if chart.falls_by_ratios else float
-
-
-def heights(chart: Chart) -> tuple[float, float]:
-    """The lowest and the highest value, deviations included."""
-    points = [point for line in chart.lines for point in line.points]
-    lows = [point.y - (point.deviation or 0) for point in points]
-    highs = [point.y + (point.deviation or 0) for point in points]
-    return min(lows), max(highs)
+def across(chart: Chart) -> Axis:
+    """The axis of examples or steps."""
+    values = sorted({point.x for curve in chart.curves for point in curve.points})
+    low, high = values[0], values[-1]
+    if chart.has_few_points and low > 0:
+        return Axis("log", low, high, values)
+    return Axis("linear", 0.0, high, [tick for tick in ticks(0.0, high, most=6) if tick <= high])
 
 
 def spread_out(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Sequence
+from itertools import cycle
 from typing import TYPE_CHECKING
 
 from glue_harness.core.errors import UsageError
 from glue_harness.report.curves import Chart
-from glue_harness.report.plots import heading, levels, number, shape, spread_out, ticks
+from glue_harness.report.plots import FEW, across, heading, number, spread_out, upright
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,15 +20,10 @@ COLORS = ("#3b82c4", "#d9534f", "#3a9d5d", "#a566c9", "#c7871f", "#2aa198", "#c4
 GREY = "#808080"
 PANEL = (6.0, 3.6)  # inches
 DOTS_PER_INCH = 160
-FEW = 12  # points of a line that are marked one by one
 LINE_OF_TEXT = 0.07  # of a panel's height
 STYLE = {
     "font.size": 10,
-    "text.color": GREY,
-    "axes.labelcolor": GREY,
-    "axes.edgecolor": GREY,
-    "xtick.color": GREY,
-    "ytick.color": GREY,
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), GREY),
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "glue",  # the same chart is the same file
 }
@@ -64,31 +60,30 @@ def render(charts: Sequence[Chart], ending: str) -> bytes:
 
 
 def draw(panel: Axes, chart: Chart) -> None:
-    for k, line in enumerate(chart.lines):
-        color = COLORS[k % len(COLORS)]
-        xs, ys = [p.x for p in line.points], [p.y for p in line.points]
-        few = len(xs) <= FEW
-        panel.plot(xs, ys, color=color, linewidth=1.8, marker="o" if few else None, markersize=4, clip_on=False)
-        spread = [p for p in line.points if p.deviation is not None]
-        if spread:
-            low, high = [p.y - p.deviation for p in spread], [p.y + p.deviation for p in spread]
-            panel.fill_between([p.x for p in spread], low, high, color=color, alpha=0.18, linewidth=0)
-    set_axes(panel, chart)
-    name_lines(panel, chart)
-
-
-def set_axes(panel: Axes, chart: Chart) -> None:
-    marked = levels(chart, most=6)
-    if chart.falls_by_ratios:
-        panel.set_yscale("log")
-    panel.set_ylim(marked[0], marked[-1])
-    panel.set_yticks(marked, [number(level) for level in marked])
-    values = sorted({p.x for line in chart.lines for p in line.points})
-    if chart.has_few_points and values[0] > 0:
-        panel.set_xscale("log")
-        shown = apart(values)
-    else:
-        shown = [tick for tick in ticks(0.0, values[-1], most=6) if tick <= values[-1]]
+    x, y = across(chart), upright(chart, most=6)
+    places = spread_out([y.place(curve.points[-1].y) for curve in chart.curves], LINE_OF_TEXT, 0, 1)
+    for curve, place, color in zip(chart.curves, places, cycle(COLORS), strict=False):
+        xs, ys = [p.x for p in curve.points], [p.y for p in curve.points]
+        marker = "o" if len(xs) <= FEW else None
+        panel.plot(xs, ys, color=color, linewidth=1.8, marker=marker, markersize=4, clip_on=False)
+        if spread := [p for p in curve.points if p.deviation is not None]:
+            lows, highs = [p.y - p.deviation for p in spread], [p.y + p.deviation for p in spread]
+            panel.fill_between([p.x for p in spread], lows, highs, color=color, alpha=0.18, linewidth=0)
+        panel.annotate(  # the name at the curve's end, where the eye is: no legend to look up
+            curve.label,
+            (1, place),
+            xycoords="axes fraction",
+            xytext=(8, 0),
+            textcoords="offset points",
+            color=color,
+            va="center",
+            annotation_clip=False,
+        )
+    panel.set_yscale(y.scale)
+    panel.set_ylim(y.low, y.high)
+    panel.set_yticks(y.ticks, [number(value) for value in y.ticks])
+    panel.set_xscale(x.scale)
+    shown = apart(x.ticks) if x.scale == "log" else x.ticks
     panel.minorticks_off()
     panel.set_xticks(shown, [number(value) for value in shown])
     panel.set_xlabel(chart.x)
@@ -107,22 +102,3 @@ def apart(values: Sequence[float], least: float = 0.08) -> list[float]:
         if not found or math.log(value / found[-1]) / whole >= least:
             found.append(value)
     return found
-
-
-def name_lines(panel: Axes, chart: Chart) -> None:
-    """Each line's name at its end, where the eye is: no legend to look up."""
-    shaped = shape(chart)
-    low, high = map(shaped, panel.get_ylim())
-    ends = [(shaped(line.points[-1].y) - low) / (high - low) for line in chart.lines]
-    for k, (line, place) in enumerate(zip(chart.lines, spread_out(ends, LINE_OF_TEXT, 0, 1), strict=True)):
-        color = COLORS[k % len(COLORS)]
-        panel.annotate(
-            line.label,
-            (1, place),
-            xycoords="axes fraction",
-            xytext=(8, 0),
-            textcoords="offset points",
-            color=color,
-            va="center",
-            annotation_clip=False,
-        )
