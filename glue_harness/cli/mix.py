@@ -76,7 +76,8 @@ def command(
     glue mix --mixture t5:all_proportional --limit 524288
     glue mix --sizes sizes.json --mixing temperature --temperature 4 --json
     """
-    from glue_harness.data.mixing import SizeRate, rates, shares
+    from glue_harness.data.mixing import SizeRate, shares
+    from glue_harness.data.mixing import rates as rates_of
 
     given = {key: value for key, value in options.items() if value is not None}
     if rates:
@@ -98,7 +99,7 @@ def command(
         # T5's formula by itself: no run, so no default limit, and a temperature goes with any size-based mixing
         plan = plan_of(tuple(sizes), given, unlimited=True)
         factor = 1.0 if scale is None else scale
-        mix = Mix(plan, sizes, rates(plan.mixing, sizes, SizeRate(plan.limit, plan.temperature, factor), plan.rates))
+        mix = Mix(plan, sizes, rates_of(plan.mixing, sizes, SizeRate(plan.limit, plan.temperature, factor), plan.rates))
     elif names:
         mix = of_tasks(tuple(split_names(names)), given, open_registry(task_folders))
     else:

@@ -64,9 +64,9 @@ def device() -> Finding:
     """The device and the precision that a run of a model of usual size would choose."""
     state, fix = OK, ""
     try:
-        from glue_harness.train.device import BF16_PAYS_FROM, choose, set_up
+        from glue_harness.train.device import set_up
 
-        machine = set_up(PLAN, choose(PLAN), BF16_PAYS_FROM)
+        machine = set_up(PLAN)
         built_for_cuda = torch_built_for_cuda()
         text = "{device}, {threads} threads, {precision}".format(**machine.describe())
         if machine.device.type == "cpu" and built_for_cuda:
@@ -101,18 +101,13 @@ def disk(results: Path) -> Finding:
 
 
 def model_folder(folder: Path) -> Finding:
-    """Whether a model's folder loads, with all weights, one embedding matrix and a vocabulary that fits it."""
-    from glue_harness.models.t5 import pretrained
+    """Whether a model's folder loads, with all weights and a vocabulary that fits them."""
+    from glue_harness.models.families import load_model
 
     fix = "save it again with save_pretrained, model and tokenizer"
     try:
-        model = pretrained(PLAN.replace(model=str(folder)))
+        model = load_model(PLAN.replace(model=str(folder)), (), ())
+        parameters = sum(parameter.numel() for parameter in model.module.parameters())
+        return Finding("model", "model", OK, f"{parameters:,} parameters, {model.inspected()}")
     except GlueError as error:
         return Finding("model", "model", FAIL, str(error), fix)
-    pieces, embedded = model.tokenizer.size, model.module.shared.num_embeddings
-    if not 0 < pieces <= embedded:
-        text = f"its vocabulary has {pieces:,} pieces, its embeddings {embedded:,}"
-        return Finding("model", "model", FAIL, text, fix)
-    parameters = sum(parameter.numel() for parameter in model.module.parameters())
-    text = f"{parameters:,} parameters, {pieces:,} pieces, one embedding matrix for both stacks"
-    return Finding("model", "model", OK, text)

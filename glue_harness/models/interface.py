@@ -82,6 +82,9 @@ class Model(Protocol):
     def check(self, tasks: Sequence[Task]) -> None:
         """Refuses tasks that this model cannot learn, with the reason."""
 
+    def inspected(self) -> str:
+        """What there is to say of its vocabulary and its parts; an error if they do not fit together."""
+
     def encode(self, task: Task, examples: Sequence[Example]) -> list[Encoded]:
         """Examples as tokens: a function of the texts, the vocabulary and `lengths` alone."""
 

@@ -75,6 +75,12 @@ class T5:
             names = ", ".join(noisy)
             raise UsageError(f"model {self.name!r} has no sentinels, which {names} needs: use a T5 or a ByT5")
 
+    def inspected(self) -> str:
+        pieces, embedded = self.tokenizer.size, self.module.shared.num_embeddings
+        if not 0 < pieces <= embedded:
+            raise GlueError(f"its vocabulary has {pieces:,} pieces, its embeddings {embedded:,}")
+        return f"{pieces:,} pieces, one embedding matrix for both stacks"
+
     def encode(self, task: Task, examples: Sequence[Example]) -> list[Encoded]:
         inputs = self.tokenizer.encode([example.inputs for example in examples])
         if task.noise:  # what is hidden of a text is drawn anew each time

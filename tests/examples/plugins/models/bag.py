@@ -51,6 +51,9 @@ class Bag:
         if free := [task.name for task in tasks if not outputs_of(task)]:
             raise UsageError(f"model {self.name!r} cannot write texts, which {', '.join(free)} needs: use a T5")
 
+    def inspected(self) -> str:
+        return f"{self.vocabulary:,} hashed words, heads for {', '.join(self.module.heads)}"
+
     def encode(self, task: Task, examples: Sequence[Example]) -> list[Encoded]:
         def gold(example: Example) -> float:
             if task.kind == "regress":
@@ -100,8 +103,10 @@ class Bag:
 
     @torch.no_grad()
     def shares(self, batch: Batch, choices: Sequence[Sequence[str]]) -> list[dict[str, float]]:
-        outs = [out.softmax(-1).tolist() for out in self.outputs(batch)]
-        return [dict(zip(own, out, strict=True)) if own else {} for own, out in zip(choices, outs, strict=True)]
+        outs = [out.softmax(-1).tolist() for out in self.outputs(batch)]  # a number is no choice, though it prints one
+        return [
+            dict(zip(own, out, strict=True)) if len(out) > 1 else {} for own, out in zip(choices, outs, strict=True)
+        ]
 
     def parts(self) -> Parts:
         words = self.module.words
