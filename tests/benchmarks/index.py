@@ -3,6 +3,10 @@
 Makes records like those of real runs (GLUE and SuperGLUE together or a few tasks, ten evaluations, so many seeds a plan),
 and prints how long each command takes as a whole process: the first time, when the index of the folder is made, and
 afterwards, the median of five.
+
+On two shared cores, 10,000 records of 15 kB, seconds of a processor with an index (the first time, when it is made):
+board 2.8 to 3.7 (15), compare 1.7, Store.finished 0.6, tasks 0.2. Of the board's, 0.6 are the index; the rest is making,
+drawing and writing its rows, and grows with them: 7.7 for 1,333 rows on the terminal.
 """
 
 from __future__ import annotations
