@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from glue_harness.core.errors import DataError
 from glue_harness.core.writing import whole
 
 MARKER = "complete"
@@ -23,21 +22,21 @@ def seal(target: Path, write: Callable[[Path], None]) -> None:
         (draft / MARKER).write_text(json.dumps({"sha256": sums}, indent=1) + "\n", encoding="utf-8")
 
 
-def prove_whole(folder: Path) -> None:
-    """Reads every file again; what is missing or not as it was written is named."""
+def damage_of(folder: Path) -> str | None:
+    """Reads every file again, and names what is missing or not as it was written."""
     try:
         sums = json.loads((folder / MARKER).read_text(encoding="utf-8"))["sha256"].items()
     except FileNotFoundError:
-        raise DataError("it is not complete") from None
+        return "it is not complete"
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        raise DataError(f"its {MARKER!r} is damaged") from None
+        return f"its {MARKER!r} is damaged"
     for name, expected in sums:
         try:
-            found = checksum(folder / name)
+            if checksum(folder / name) != expected:
+                return f"{name} is damaged: its checksum is not the one it was written with"
         except OSError as error:
-            raise DataError(f"{name}: {error.strerror}") from None
-        if found != expected:
-            raise DataError(f"{name} is damaged: its checksum is not the one it was written with")
+            return f"{name}: {error.strerror}"
+    return None
 
 
 def checksum(file: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import platform
 import subprocess
@@ -51,36 +52,26 @@ def signatures(tasks: Sequence[Task]) -> dict[str, str]:
 
 def environment() -> dict[str, Any]:
     """The software and the state of the code that made a number."""
-    packages = ("torch", "transformers", "datasets", "numpy", "sentencepiece")
-    return {
-        "glue": __version__,
-        "python": platform.python_version(),
-        "platform": f"{platform.system()} {platform.machine()}",
-        **{name: _version(name) for name in packages},
-        **_commit(),
-        "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
+    found: dict[str, Any] = {"glue": __version__, "python": platform.python_version()}
+    found["platform"] = f"{platform.system()} {platform.machine()}"
+    for package in ("torch", "transformers", "datasets", "numpy", "sentencepiece"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = None
+    return {**found, **_commit(), "command": [Path(sys.argv[0]).name, *sys.argv[1:]]}
 
 
 def _commit() -> dict[str, Any]:
     """The commit of a checkout and whether it was changed since; nothing in an installed package."""
     here = Path(__file__).resolve().parents[2]
-
-    def git(*arguments: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=5, check=True
-        ).stdout.strip()
-
-    if not (here / ".git").exists():
-        return {"commit": None, "dirty": None}
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "-uno"))}
-    except (OSError, subprocess.SubprocessError):
-        return {"commit": None, "dirty": None}
+    if (here / ".git").exists():
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            commit, changes = (
+                subprocess.run(
+                    ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=5, check=True
+                ).stdout.strip()
+                for arguments in (("rev-parse", "HEAD"), ("status", "--porcelain", "-uno"))
+            )
+            return {"commit": commit, "dirty": bool(changes)}
+    return {"commit": None, "dirty": None}

@@ -28,7 +28,7 @@ from glue_harness.core.names import SAFE_NAMES, is_safe_name
 from glue_harness.core.plan import Plan, plan_from
 from glue_harness.core.reading import json_value, lines_of, open_file, read_small
 from glue_harness.core.record import Record, record_from
-from glue_harness.core.sealed import MARKER, prove_whole, seal
+from glue_harness.core.sealed import MARKER, damage_of, seal
 from glue_harness.core.task import Prediction, Task, Text
 from glue_harness.core.writing import DRAFT, cannot_save, json_text, remove, why, write_atomic
 
@@ -181,7 +181,7 @@ class RunFolder:
         for draft in self.path.rglob(f".*{DRAFT}"):
             remove(draft)
         for later, folder in self.snapshots():
-            if later > step or not is_whole(folder):
+            if later > step or damage_of(folder):
                 shutil.rmtree(folder)
         self.prune(())
         earlier = {file.name: file for file in (self.snapshot(step) / PREDICTIONS).glob("*.jsonl")}
@@ -191,8 +191,12 @@ class RunFolder:
         for name, file in earlier.items():
             write_atomic(self.path / PREDICTIONS / name, file.read_bytes())
         if self.log.exists():
-            lines = self.log.read_bytes().splitlines(keepends=True)
-            write_atomic(self.log, b"".join(line for line in lines if _is_until(step, line)))
+            kept = []
+            for line in self.log.read_bytes().splitlines(keepends=True):
+                with contextlib.suppress(ValueError, LookupError, TypeError):
+                    if json.loads(line)["step"] <= step:
+                        kept.append(line)
+            write_atomic(self.log, b"".join(kept))
 
     def prune(self, wanted: Collection[int]) -> None:
         """Keeps the newest snapshots, the weights they need, and those of the wanted steps."""
@@ -257,18 +261,8 @@ def steps_needed(step: int, snapshot: Path) -> set[int]:
 
 def prove(folder: Path) -> None:
     """Refuses a sealed folder whose files are not those that were written."""
-    try:
-        prove_whole(folder)
-    except DataError as error:
-        raise GlueError(f"checkpoint {str(folder)!r} cannot be read: {error}") from None
-
-
-def is_whole(folder: Path) -> bool:
-    try:
-        prove(folder)
-    except GlueError:
-        return False
-    return True
+    if damage := damage_of(folder):
+        raise GlueError(f"checkpoint {str(folder)!r} cannot be read: {damage}")
 
 
 def _seal(target: Path, write: Callable[[Path], None]) -> None:
@@ -278,13 +272,6 @@ def _seal(target: Path, write: Callable[[Path], None]) -> None:
     except (OSError, SafetensorError) as error:
         reason = getattr(error, "strerror", None) or error
         raise GlueError(f"cannot save checkpoint {str(target)!r}: {reason}; free some space") from None
-
-
-def _is_until(step: int, line: bytes) -> bool:
-    try:
-        return json.loads(line)["step"] <= step
-    except (ValueError, LookupError, TypeError):
-        return False
 
 
 def _prediction(task: Task, line: bytes, otherwise: str) -> Prediction:

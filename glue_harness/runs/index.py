@@ -133,12 +133,12 @@ def _read(file: Path) -> tuple[dict[str, Entry], int]:
 
 
 def _write(file: Path, found: list[Entry], mode: str) -> None:
-    """By one write. Without an index, because of whatever, everything is only slower."""
+    """By one write, never into a pipe that waits. Without an index, because of whatever, everything is only slower."""
     lines = [b"\t".join([json.dumps(entry[:-1]).encode(), *entry.texts]) for entry in found]
     text = b"".join(b"\n%08x%b" % (zlib.crc32(line, VERSION), line) for line in lines)
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)
-        with open(file, mode, opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
+        with open(file, mode, opener=lambda path, flags: os.open(path, flags | os.O_NONBLOCK, 0o600)) as stream:
             stream.write(text)
 
 

@@ -34,17 +34,13 @@ class Origin(NamedTuple):
         return {"run": self.run, "step": self.step} if self.run else {}
 
 
-def is_earlier(model: str) -> bool:
-    return model.startswith(EARLIER)
-
-
 def find_origin(plan: Plan, store: Store, registry: Registry) -> Origin:
     """What the plan's model is loaded from, found before anything heavy is imported."""
-    if not is_earlier(plan.model):
+    if not plan.model.startswith(EARLIER):
         return Origin(plan.model, plan.model)
     name, at, task = plan.model.partition("@")
     record = _run_of(plan, name, store)
-    step = _best_step(record, task, registry) if at else _last_step(record)
+    step = _step_of(record, task if at else None, registry)
     run = store.run(record.id)
     if not run.has_checkpoint(step):
         raise GlueError(f"model {plan.model!r}: run {record.id} has no checkpoint of step {step} any more: repeat it")
@@ -78,17 +74,16 @@ def _run_of(plan: Plan, name: str, store: Store) -> Record:
     return record
 
 
-def _last_step(record: Record) -> int:
-    if record.status != "finished":
+def _step_of(record: Record, task: str | None, registry: Registry) -> int:
+    """The last step of a finished run, or the one that was best for a task."""
+    if task is None and record.status != "finished":
         raise UsageError(
             f"run {record.id} is {record.status}, not finished: name the task whose best step to start from, "
             f"run:{record.id}@TASK"
         )
-    return plan_from(record.plan).steps
-
-
-def _best_step(record: Record, task: str, registry: Registry) -> int:
-    step = answering_step(registry, record.scores, registry.task(task))
+    step = (
+        plan_from(record.plan).steps if task is None else answering_step(registry, record.scores, registry.task(task))
+    )
     if step is None:
         raise UsageError(f"run {record.id} has no score of {task!r}: it has {', '.join(record.scores) or 'none'}")
     return step

@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -65,8 +65,9 @@ class Store:
             folder.mkdir(parents=True)
         except OSError as error:
             raise self._unusable(why(error)) from None
-        if later := self._dated_later(record.id):
-            record.notes.append(f"the clock went back: run {later} is dated later; latest and boards go by the dates")
+        date, newest = max(map(_dated, os.listdir(self.folder)))
+        if date > _dated(record.id)[0] + SKEW:
+            record.notes.append(f"the clock went back: run {newest} is dated later; latest and boards go by the dates")
         try:
             self.save(record)
         except GlueError as error:
@@ -74,11 +75,6 @@ class Store:
                 folder.rmdir()
             raise GlueError(f"results folder {str(self.folder)!r} cannot be written: {error}") from None
         return folder
-
-    def _dated_later(self, run_id: str) -> str | None:
-        """A run that is there already, though its date is still to come."""
-        newest, ours = max(map(_dated, os.listdir(self.folder))), _dated(run_id)
-        return newest[1] if newest[0] > ours[0] + SKEW else None
 
     def _unusable(self, why: str) -> GlueError:
         fix = "choose a folder that can be written with --results, or free some space"
@@ -105,8 +101,13 @@ class Store:
         """The same by the index, however many there are: without `history` and `last`, and not to be changed."""
         found, parsed = entries(self.folder), {}
         broken = sorted((self.folder / entry.path, entry.broken) for entry in found if entry.broken is not None)
-        with _no_garbage():
+        collects = gc.isenabled()
+        gc.disable()  # to look for garbage among so many new objects takes longer than to make them
+        try:
             return sorted((entry.summary(parsed) for entry in found if entry.broken is None), key=_age), broken
+        finally:
+            if collects:
+                gc.enable()
 
     def find(self, name: str, among: Sequence[Record] | None = None) -> Record:
         """The run that a user means: its id, a part of it that only one run has, its folder, or `latest`.
@@ -131,8 +132,12 @@ class Store:
 
     def of_plan(self, digest: str, seed: int) -> list[Record]:
         """Every run of a plan with one seed, oldest first."""
-        found = [entry for entry in self._by_age() if (entry.digest, entry.seed or 0) == (digest, seed)]
-        return [self._read(entry.id) for entry in found]
+        found = []
+        for entry in self._by_age():
+            if (entry.digest, entry.seed or 0) == (digest, seed):
+                with contextlib.suppress(DataError):  # another process has just removed it
+                    found.append(self._read(entry.id))
+        return found
 
     def finished(self, digest: str, seed: int) -> Record | None:
         """The last run of a plan with one seed that came to its end."""
@@ -163,18 +168,6 @@ class Store:
 
     def read_train(self, run_id: str) -> list[dict[str, Any]]:
         return self.run(run_id).read_train()
-
-
-@contextlib.contextmanager
-def _no_garbage() -> Iterator[None]:
-    """Thousands of new objects and none to collect: looking for garbage between them takes longer than making them."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _slug(text: str) -> str:
