@@ -81,7 +81,7 @@ def command(
     from glue_harness.lab.predict import load  # brings torch with it: names and rows were checked before
 
     trained = load(record, store.run_folder(record.id), step)
-    facts = facts_of(trained.answers(task, examples), trained.shares(examples))
+    facts = facts_of(trained.answers(task, examples), trained.shares(task, examples))
     emit(as_json, facts, drawn(task, facts), by_line=True)
 
 

@@ -43,7 +43,7 @@ WIDTH = 7  # columns of values side by side
 @click.option("--scale", type=click.FloatRange(0, 1, min_open=True), help="Part of the paper's steps, such as 0.01.")
 @click.option("-t", "--task", "names", multiple=True, metavar="NAME", help="Tasks or suites instead of the paper's.")
 @plan_option("data", "hub, demo, demo:ROWS, or a folder (official download, save_to_disk, parquet).")
-@plan_option("model", "Hub id, folder, run:RUN, tiny, or t5:small|base|large from scratch.", short="-m")
+@plan_option("model", "Hub id, folder, run:RUN, tiny, or t5:small|base|large from scratch.")
 @plan_option("tokenizer", "Folder with the vocabulary of a model from scratch.")
 @plan_option("text", "File or folder of plain text for pre-training and mixtures.")
 @plan_option("steps", "Steps of the tuning, instead of 2^18 or --scale.")

@@ -68,7 +68,7 @@ def command(
 
 def converted(task: Task, read: Callable[[], Row]) -> dict[str, Any]:
     """A raw row and the texts that it becomes, or why it becomes nothing, as JSON has them."""
-    from glue_harness.data.checks import encode
+    from glue_harness.data.rows import encode
 
     fact: dict[str, Any] = {"row": {}}
     try:

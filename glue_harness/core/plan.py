@@ -134,6 +134,7 @@ class Plan:
         self._fill({"tasks": names, **values}, "plan")
 
     def _fill(self, values: Mapping[str, Any], where: str) -> None:
+        values = {**values.get("own", {}), **{name: value for name, value in values.items() if name != "own"}}
         own_kinds = own_settings()
         own: dict[str, Any] = {}
         for name, declared in GENERAL.items():

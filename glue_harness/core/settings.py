@@ -146,18 +146,26 @@ def load_file(file: Path, name: str) -> ModuleType:
 
 
 def declared_constant(file: Path, name: str, **known: Any) -> Any:
-    """What a file assigns to a name at its top level, from `known` and literals alone; None if it does not."""
+    """What a file assigns to a name at its top level, made of `known` and literals alone; None if it does not."""
     source = file.read_text(encoding="utf-8")
     if f"\n{name} = " not in f"\n{source}":
         return None
+
+    def value_of(node: ast.expr) -> Any:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in known:
+            named = {keyword.arg: value_of(keyword.value) for keyword in node.keywords if keyword.arg}
+            return known[node.func.id](*map(value_of, node.args), **named)
+        if isinstance(node, ast.Tuple):
+            return tuple(map(value_of, node.elts))
+        return known[node.id] if isinstance(node, ast.Name) else ast.literal_eval(node)
+
     try:
         for node in ast.parse(source).body:
             if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
-                return eval(compile(ast.Expression(node.value), str(file), "eval"), {**known, "__builtins__": {}}, {})
+                return value_of(node.value)
     except Exception as error:
-        builtins = "int, float and str" if "str" in known else "literals"
         reason = f"{type(error).__name__}: {error}"
-        raise UsageError(f"{file}: {name} must be written with {', '.join(known)} and {builtins}: {reason}") from None
+        raise UsageError(f"{file}: {name} must be made of {', '.join(known)} and literals: {reason}") from None
     return None
 
 

@@ -70,10 +70,7 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     model = load_model(source, (*rows.trained, *request.scored), rows.texts())
     model.check(rows.trained)
     data = encode_rows(rows, request, model)
-    if plan.dropout is not None:
-        for part in model.module.modules():
-            if isinstance(part, nn.Dropout):
-                part.p = plan.dropout
+    set_dropout(model.module, plan.dropout)
     parameters = method.prepare(model, plan)
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
     model.module.to(machine.device)
@@ -85,6 +82,13 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     if machine.compiled:  # not for the probe, whose shape does not come again
         model.compile()
     return Setup(request, data, learner, machine, feed, fit)
+
+
+def set_dropout(module: nn.Module, rate: float | None) -> None:
+    if rate is not None:
+        for part in module.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = rate
 
 
 def make_feed(request: Request, data: RunData, model: Model, machine: Machine) -> Feed:

@@ -25,6 +25,7 @@ from glue_harness.models.feed_forward import replace_feed_forward
 from glue_harness.models.graphs import Forward, Graphs
 from glue_harness.models.interface import Answer, Encoded, Loss, Parts
 from glue_harness.models.packing import FINE, Grid
+from glue_harness.models.t5_weights import check_embeddings, distinct, head_scale
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Bytes, Tokenizer, cut, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
 from glue_harness.suite.spans import corrupt, draw_mask, longest
@@ -326,28 +327,3 @@ def reads_bytes(folder: Path) -> bool:
     """ByT5 says what it reads in its configuration only: there is no vocabulary file."""
     file = folder / "tokenizer_config.json"
     return file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("tokenizer_class") == "ByT5Tokenizer"
-
-
-def head_scale(module: nn.Module) -> float:
-    """What each family's own forward pass multiplies hidden states by before the head."""
-    config = module.config
-    scaled = {
-        "t5": getattr(config, "scale_decoder_outputs", config.tie_word_embeddings),
-        "umt5": config.tie_word_embeddings,
-        "mt5": False,
-    }[config.model_type]
-    return config.d_model**-0.5 if scaled else 1.0
-
-
-def distinct(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Each tensor once, under its first name: T5's `shared.weight`, which every version of transformers ties from."""
-    seen: set[int] = set()
-    return {n: w.contiguous() for n, w in weights.items() if not (w.data_ptr() in seen or seen.add(w.data_ptr()))}
-
-
-def check_embeddings(module: nn.Module, folder: Path) -> None:
-    """Both stacks must read the shared matrix: a silent re-initialisation scores like chance."""
-    shared = module.shared.weight
-    for stack in (module.encoder, module.decoder):
-        if stack.embed_tokens.weight.data_ptr() != shared.data_ptr():
-            raise GlueError(f"model in {str(folder)!r}: its stacks do not share one embedding matrix")

@@ -153,7 +153,7 @@ def test_both_sides_train_on_the_same_examples(setup, encoded, monkeypatch):
         monkeypatch.setattr(Collator, "__call__", spy)
         side.run()
         monkeypatch.setattr(Collator, "__call__", collate)
-    expected = sorted(list(e.inputs) for e in encoded)
+    expected = sorted(list(e.streams[0]) for e in encoded)
     assert {name: sorted(rows) for name, rows in seen.items()} == dict.fromkeys(seen, expected)
 
 
@@ -197,7 +197,7 @@ def test_both_sides_have_the_same_loss_on_a_batch(collator):
 
 
 def test_padding_is_counted_as_it_is_made():
-    encoded = [Encoded([5] * n, [1]) for n in (3, 9, 2)]
+    encoded = [Encoded(([5] * n, [1])) for n in (3, 9, 2)]
     assert Collator().input_tokens(encoded, slices(3, 2)) == 9 + 9 + 2
     assert Collator(multiple=8).input_tokens(encoded, slices(3, 2)) == 16 + 16 + 8
     assert Collator(width=32).input_tokens(encoded, slices(3, 2)) == 96
@@ -205,14 +205,14 @@ def test_padding_is_counted_as_it_is_made():
 
 
 def test_grouping_by_length_loses_no_example():
-    encoded = [Encoded([5] * n, [1]) for n in range(1, 13)]
+    encoded = [Encoded(([5] * n, [1])) for n in range(1, 13)]
     grouped = contestants.grouped_by_length(encoded, Plan(("x",), steps=3, batch_size=4))
     assert [e.length for e in grouped] == sorted(range(1, 13), reverse=True)
 
 
 def test_generate_answers_what_free_greedy_decoding_answers(setup):
     ((task, examples),) = questions = ask(setup, 6)
-    assert task.name in [scored.name for scored in setup.chosen.scored]
+    assert task.name in [scored.name for scored in setup.request.scored]
     collators = {"padded": Collator(width=128), "longest": Collator()}
     found = {
         name: [p.text for p in generated(setup, task, examples, lambda e: slices(len(e), 4), collator)]
@@ -266,7 +266,7 @@ def test_the_peak_is_of_the_device_and_the_precision(name, precision, peak, monk
 def test_sides_take_turns_and_another_begins_each_round():
     order = []
     sides = [Contestant(name, "", 1, lambda name=name: order.append(name) or 1.0) for name in "abc"]
-    found = measure(sides, 2, CPU, [Encoded([5], [1])])
+    found = measure(sides, 2, CPU, [Encoded(([5], [1]))])
     assert "".join(order) == "abc" + "abc" + "bca"
     assert found["sides"]["a"]["all_seconds"] == [1.0, 1.0]
 
@@ -274,7 +274,7 @@ def test_sides_take_turns_and_another_begins_each_round():
 def test_a_ratio_is_taken_within_rounds():
     ours, theirs = iter([9.0, 1.0, 10.0, 1.0]), iter([3.0, 2.0, 20.0, 3.0])
     sides = [Contestant("ours", "", 1, lambda: next(ours)), Contestant("theirs", "", 1, lambda: next(theirs))]
-    found = measure(sides, 3, CPU, [Encoded([5], [1])])
+    found = measure(sides, 3, CPU, [Encoded(([5], [1]))])
     assert found["vs_theirs"] == 2.0
     assert found["sides"]["ours"]["warm_up_seconds"] == 8.0
 

@@ -58,7 +58,11 @@ MISTAKES = [  # arguments, exit code, the line
     (["run", "--task", "rte", "--demo", "--mixing", "custom", "--rate", "rta=1"], 2, "unknown task in rates 'rta'"),
     (["run", "--task", "rte,cola", "--demo", "--mixing", "custom", "--rate", "rte=1"], 2, "no rate for task 'cola'"),
     (["run", "--task", "rte", "--demo", "--mixing", "equal", "--limit", "5"], 2, "limit is 5 but mixing 'equal'"),
-    (["run", "--task", "rte", "--optimizer", "adafactor", "--set", "weight_decay=0.1"], 2, "adafactor has none"),
+    (
+        ["run", "--task", "rte", "--optimizer", "adafactor", "--set", "weight_decay=0.1"],
+        2,
+        "weight_decay is 0.1 but optimizer is 'adafactor': use --optimizer adamw",
+    ),
     (["run", "--task", "rte", "--set", "weight_decay=-1"], 2, "weight_decay must be 0 or more, not -1.0"),
     (["run", "--task", "rte", "--set", "dropout=2"], 2, "dropout must be below 1, not 2.0"),
     (["run", "--task", "rte", "--set", "warmup=1000"], 2, "warmup 1000 leaves nothing of 1000 steps"),

@@ -18,10 +18,10 @@ def test_many_tasks_leave_the_counts_their_room(monkeypatch, tasks):
     screen = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
     monkeypatch.setattr(progress, "console", lambda stderr: screen)
     monkeypatch.setattr(progress, "describe", lambda setup: [])
-    setup = SimpleNamespace(plan=SimpleNamespace(steps=100_000))
+    setup = SimpleNamespace(request=SimpleNamespace(plan=SimpleNamespace(steps=100_000)))
     counts = {"examples": 400_000, "tokens": 9_000_000, "skipped": []}
     state = SimpleNamespace(step=12_345, seen=dict.fromkeys(tasks, 5), loss=0.12345, **counts)
-    with progress.Progress(quiet=False) as shown:
+    with progress.ProgressDisplay(quiet=False) as shown:
         shown.assembled(setup, SimpleNamespace(notes=[], resumed=[]), Path("results/run"))
         shown.before = (time.perf_counter() - 1000, 0, 0)
         shown.stepped(setup, state)

@@ -118,7 +118,7 @@ def test_a_resumed_run_may_move_to_another_device():
     record = Record("a", plan.to_dict(), plan.digest, status="interrupted")
     agreed, notes = agreed_plan(record, plan.replace(device="auto", eval_tokens=64), force=False)
     assert (agreed.device, agreed.eval_tokens) == ("auto", 64)
-    assert notes == ["goes on with device cpu -> auto; eval_tokens None -> 64"]
+    assert notes == ["goes on with eval_tokens None -> 64; device cpu -> auto"]
 
 
 def test_a_plan_survives_toml_with_and_without_values(tmp_path):
@@ -156,5 +156,5 @@ def test_a_declaration_is_read_without_running_its_file(tmp_path):
     (found,) = declared_constant(file, "SETTINGS", Setting=Setting, int=int)
     assert (found.name, found.default) == ("a", 1)
     file.write_text("SETTINGS = open('/etc/passwd')\n", encoding="utf-8")
-    with pytest.raises(UsageError, match=r"x.py: SETTINGS must be written with Setting and literals: NameError"):
+    with pytest.raises(UsageError, match=r"x.py: SETTINGS must be made of Setting and literals: ValueError"):
         declared_constant(file, "SETTINGS", Setting=Setting)

@@ -41,7 +41,7 @@ def brute_force(model, example, choices):
 
 def test_shares_are_the_full_probabilities_of_all_choices():
     model, examples = toy_model(seed=2), toy_examples(12)
-    found = Trained(toy_plan(eval_tokens=60), model, CPU).shares(examples)
+    found = Trained(toy_plan(eval_tokens=60), model, CPU).shares(toy_task(), examples)
     for example, share in zip(examples, found, strict=True):
         assert list(share) == list(LABELS)
         assert sum(share.values()) == pytest.approx(1, abs=1e-6)
@@ -51,7 +51,7 @@ def test_shares_are_the_full_probabilities_of_all_choices():
 def test_choices_may_differ_from_row_to_row():
     model, texts = toy_model(seed=2), [e.inputs for e in toy_examples(6)]
     examples = [Example(str(k), text, "x", {}, 0, choices=LABELS[: k % 4]) for k, text in enumerate(texts)]
-    found = Trained(toy_plan(), model, CPU).shares(examples)
+    found = Trained(toy_plan(), model, CPU).shares(toy_task(), examples)
     assert [list(share) for share in found] == [list(example.choices) for example in examples]
     for example, share in zip(examples[1:4], found[1:4], strict=True):
         assert list(share.values()) == pytest.approx(brute_force(model, example, example.choices), abs=1e-5)

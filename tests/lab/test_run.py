@@ -34,7 +34,7 @@ def results(tmp_path_factory) -> Path:
 @pytest.fixture(scope="session")
 def multi(results) -> Record:
     """One small multi-task run that several tests look at."""
-    return run(tiny("mnli", "stsb", "cola", mixing="equal"), results=results)
+    return run(tiny("mnli", "stsb", "cola", mixing="equal", precision="fp32"), results=results)
 
 
 def test_a_record_stands_alone(multi, results):
@@ -47,7 +47,7 @@ def test_a_record_stands_alone(multi, results):
     assert stored["parameters"]["total"] == stored["parameters"]["trainable"] < 2_000_000
     assert sum(m["seen"] for m in stored["mix"].values()) == 12 * 8
     assert {"torch", "transformers", "python", "commit", "dirty", "device", "threads"} <= stored["environment"].keys()
-    assert plan_from(stored["plan"]) == tiny("mnli", "stsb", "cola", mixing="equal")
+    assert plan_from(stored["plan"]) == tiny("mnli", "stsb", "cola", mixing="equal", precision="fp32")
     assert [step for step, _ in stored["history"]["cola"]] == [4, 8, 12]
 
 
@@ -179,7 +179,7 @@ def test_one_experiment_has_one_digest_however_it_is_typed(tmp_path):
 
 def test_an_unusable_results_folder_is_refused_before_anything_is_read(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
-    monkeypatch.setattr("glue_harness.lab.assemble.load_rows", lambda *_: pytest.fail("data was read"))
+    monkeypatch.setattr("glue_harness.lab.assemble.read_rows", lambda *_: pytest.fail("data was read"))
     with pytest.raises(GlueError, match=r"results folder .* cannot be written"):
         run(tiny("rte"), results=tmp_path / "file")
 

@@ -6,7 +6,6 @@ import pytest
 from records import runner
 
 from glue_harness import Plan, load_tasks, run
-from glue_harness.cli import strategy as cli_strategy
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import plan_from
 from glue_harness.lab.predict import load as load_trained
@@ -17,6 +16,7 @@ from glue_harness.runs.store import Store
 
 REGISTRY = load_tasks()
 FAST = {"data": "demo:200", "model": "tiny", "steps": 4, "batch_size": 8, "eval_every": 2, "device": "cpu"}
+FAST["precision"] = "fp32"  # as a run settles it on a CPU
 OPTIONS = [
     "--data",
     "demo:200",
@@ -231,7 +231,10 @@ def test_an_interrupted_strategy_says_how_to_go_on(tmp_path, glue, monkeypatch):
 
 
 def test_a_dry_run_counts_every_stage(tmp_path, glue, monkeypatch):
-    monkeypatch.setattr(cli_strategy, "seconds_of", lambda stage, *_: 60.0 * stage.plan.steps)
+    monkeypatch.setattr("glue_harness.lab.assemble.assemble", lambda request: request)
+    monkeypatch.setattr(
+        "glue_harness.lab.estimate.estimate", lambda request: {"training_seconds": 60.0 * request.plan.steps}
+    )
     command = ("run", "--task", "rte,cola", *OPTIONS, "--strategy", "multitask-finetune", "--dry-run")
     code, out, _ = glue(*command, "--results", tmp_path)
     assert code == 0

@@ -6,6 +6,7 @@ from conftest import ROOT
 from glue_harness import Plan, load_tasks, run
 from glue_harness.core.errors import UsageError
 from glue_harness.core.settings import PLUGINS
+from glue_harness.core.writing import json_text
 from glue_harness.lab.predict import load
 from glue_harness.report.board import make_boards
 from glue_harness.runs.store import Store
@@ -54,7 +55,6 @@ def test_it_learns_labels_and_numbers_together(finished):
     assert finished.status == "finished"
     assert finished.scores["cola"].metrics["matthews_corrcoef"] > 20
     assert finished.scores["stsb"].metrics["pearson_corrcoef"] > 20
-    assert finished.plan["bag_size"] == 64 if "bag_size" in finished.plan else True
     assert all(score.invalid == 0 for score in finished.scores.values())
 
 
@@ -64,8 +64,8 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_bits(finished, tmp_path)
     (begun,) = Store(tmp_path).load_all()[0]
     again = run(None, results=tmp_path, resume=begun.id)
     assert again.resumed == [20]
-    assert again.history == finished.history
-    assert again.scores == finished.scores
+    for part in ("history", "scores", "last"):  # some of it was read back from JSON
+        assert json_text(again.to_dict()[part]) == json_text(finished.to_dict()[part])
 
 
 def test_it_answers_from_its_checkpoint_as_it_was_scored(finished, results):

@@ -61,13 +61,13 @@ def test_a_command_parses_each_record_once(many, parsed, tmp_path, capsys):
 
 def test_ranking_compares_kinds_of_data_not_pairs_of_rows(many, monkeypatch, tmp_path, capsys):
     count = Counter()
-    original = board._same
+    original = board._same_data
 
     def counted(*arguments):
         count["calls"] += 1
         return original(*arguments)
 
-    monkeypatch.setattr(board, "_same", counted)
+    monkeypatch.setattr(board, "_same_data", counted)
     runner(capsys)("board", "--results", many.folder, "--out", tmp_path)
     assert 0 < count["calls"] <= 3 * RECORDS
 
