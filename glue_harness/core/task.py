@@ -95,6 +95,7 @@ class Gold(NamedTuple):
 
     label: Any
     group: Hashable = None
+    cluster: Hashable = None  # of examples that are not independent, as questions about one passage; None: its group
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +110,7 @@ class Example:
     group: Hashable = None
     choices: tuple[str, ...] = ()
     info: Mapping[str, Any] = field(default_factory=dict)
+    cluster: Hashable = None  # as in Gold
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,7 @@ class Task:
     def example(self, text: Text, id: str, fields: Row) -> Example:
         gold = self.gold(text.target, text.info)
         choices = text.choices or self.choices
-        return Example(id, text.inputs, text.target, fields, gold.label, gold.group, choices, text.info)
+        return Example(id, text.inputs, text.target, fields, gold.label, gold.group, choices, text.info, gold.cluster)
 
     def prediction(self, example: Example, text: str, scores: Mapping[str, float] | None = None) -> Prediction:
         return Prediction(example, text, self.decode(text, example), scores or {})
