@@ -87,7 +87,8 @@ def command(
 
 def read_questions(task: Task, file: str | None, texts: dict[str, str]) -> list[Example]:
     """The rows of a file, or the one row that the options make."""
-    from glue_harness.data.own import fields, question, questions, typed
+    from glue_harness.data.own import fields, question, questions
+    from glue_harness.data.tables import json_columns, typed
 
     if file is not None:
         if texts:
@@ -96,7 +97,7 @@ def read_questions(task: Task, file: str | None, texts: dict[str, str]) -> list[
     if missing := [f"--{name}" for name in fields(task) if name not in texts]:
         raise UsageError(f"{task.name} needs {', '.join(missing)}, or rows with --rows")
     try:
-        return [question(task, typed(task, texts))]
+        return [question(task, typed(texts, json_columns(task)))]
     except RowError as error:
         raise UsageError(str(error)) from None
 
