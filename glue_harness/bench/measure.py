@@ -125,7 +125,7 @@ def peak_flops(device: torch.device, precision: str) -> float | None:
     return peak and (peak if precision == "bf16" else peak / 2)
 
 
-class PhaseClock:
+class PartClock:
     """Gives every moment to the innermost phase under way. It waits for a GPU wherever a phase begins or ends."""
 
     def __init__(self, device: torch.device) -> None:

@@ -21,7 +21,7 @@ from glue_harness.suite.registry import Registry
 from glue_harness.suite.superglue import value_at
 
 HEADER = "index\tprediction"
-STAMP = (1980, 1, 1, 0, 0, 0)  # of every file in a zip: the same answers make the same bytes
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # of every file in a zip: the same answers make the same bytes
 ServerAnswer = str | int | float  # an answer as the server reads it
 Numbers = tuple[int, ...]  # where an answer belongs: its index, after those of the records around it
 
@@ -166,7 +166,7 @@ def write_zip(path: Path, texts: Mapping[str, str]) -> None:
     buffer = io.BytesIO()
     with ZipFile(buffer, "w") as archive:
         for name, text in texts.items():
-            entry = ZipInfo(name, STAMP)
+            entry = ZipInfo(name, ZIP_DATE)
             entry.compress_type, entry.create_system, entry.external_attr = ZIP_DEFLATED, 3, 0o644 << 16
             archive.writestr(entry, text)
     write_atomic(path, buffer.getvalue())

@@ -23,7 +23,7 @@ MOST_LINES = 1_000_000
 MOST_FILES = 1000
 EITHER_CASE = ("true", "false")  # the benchmark's own tools wrote `true` for BoolQ and `True` for WSC
 LONGEST = 60  # characters shown of what is wrong
-Entry = tuple[int, tuple[Any, ...], Any]  # an answer as it stands in a file: line, numbers, label
+FileAnswer = tuple[int, tuple[Any, ...], Any]  # an answer as it stands in a file: line, numbers, label
 
 
 def check(path: Path, registry: Registry, suite: str | None = None) -> list[str]:
@@ -88,7 +88,7 @@ def file_faults(archive: ZipFile, task: Task) -> list[str]:
     return faults + number_faults(found, official or len(found)) + label_faults(task, entries)
 
 
-def tsv_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
+def tsv_entries(task: Task, text: str) -> tuple[list[FileAnswer], list[str]]:
     lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     faults = [] if lines[0] == HEADER else [f"the header is {shortened(lines[0])}, not {HEADER!r}"]
     start = 0 if re.fullmatch(r"\d+\t[^\t]*", lines[0]) else 1  # an answer where the header belongs
@@ -97,7 +97,7 @@ def tsv_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
     return [(number, (columns[0],), columns[1]) for number, columns in cut if len(columns) == 2], faults
 
 
-def json_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
+def json_entries(task: Task, text: str) -> tuple[list[FileAnswer], list[str]]:
     ways = [*task.submission.levels.values()][1:]
     entries, broken = [], []
     for number, line in enumerate(text.split("\n"), 1):
@@ -124,7 +124,7 @@ def inside(record: Row, ways: Sequence[tuple[str, ...]], around: tuple[Any, ...]
         yield from inside(member, ways[1:], numbers)
 
 
-def label_faults(task: Task, entries: Sequence[Entry]) -> list[str]:
+def label_faults(task: Task, entries: Sequence[FileAnswer]) -> list[str]:
     """Answers that the server does not take."""
     words = task.submission.words
     in_table = task.submission.file.endswith(".tsv")
