@@ -19,6 +19,7 @@ from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.task import Example, Prediction, Task
 from glue_harness.lab.assemble import Setup
+from glue_harness.models.t5 import T5
 from glue_harness.models.tokenizer import EOS, PAD
 from glue_harness.train import loop
 from glue_harness.train.answers import answer, batches_of, token_budget
@@ -198,6 +199,7 @@ def generated(
     from transformers import GenerationConfig
 
     model, machine = setup.learner.model, setup.machine
+    assert isinstance(model, T5), "transformers' `generate` answers in T5's text, as no other family does"
     model.module.eval()
     encoded = model.encode(task, examples)
     labels = model.tokenizer.encode(sorted({choice for example in examples for choice in example.choices}))
