@@ -199,7 +199,8 @@ def generated(
     from transformers import GenerationConfig
 
     model, machine = setup.learner.model, setup.machine
-    assert isinstance(model, T5), "transformers' `generate` answers in T5's text, as no other family does"
+    if not isinstance(model, T5):
+        raise UsageError("glue bench compares answers with those of transformers' T5: the model is of another family")
     model.module.eval()
     encoded = model.encode(task, examples)
     labels = model.tokenizer.encode(sorted({choice for example in examples for choice in example.choices}))
