@@ -67,7 +67,7 @@ def bench(plan: Plan, registry: Registry, repeats: int, answers: int) -> dict[st
 def profile(plan: Plan, registry: Registry) -> dict[str, Any]:
     """Where the time of the plan's steps goes: medians over all but the first, in seconds, of the real loop."""
     setup = prepared(plan, registry)
-    timed = {
+    timed: dict[str, list[tuple[Any, str]]] = {
         "data": [(setup.feed, "update"), (setup.learner.model, "lay")],
         "forward": [(setup.learner.model, "loss")],
         "backward": [(torch.Tensor, "backward")],

@@ -20,6 +20,7 @@ from glue_harness.core.plan import Plan
 from glue_harness.core.task import Example, Prediction, Task
 from glue_harness.lab.assemble import Setup
 from glue_harness.models.batch import IGNORED
+from glue_harness.models.t5 import T5
 from glue_harness.train import loop
 from glue_harness.train.answers import answer, batches_of, token_budget
 from glue_harness.train.optimizers import make_optimizer
@@ -198,6 +199,8 @@ def generated(
     from transformers import GenerationConfig
 
     model, machine = setup.learner.model, setup.machine
+    if not isinstance(model, T5):
+        raise UsageError("glue bench compares answers with those of transformers' T5: the model is of another family")
     model.module.eval()
     encoded = model.encode(task, examples)
     labels = model.tokenizer.encode(sorted({choice for example in examples for choice in example.choices}))

@@ -19,7 +19,7 @@ from glue_harness import __version__
 from glue_harness.core.errors import GlueError, unknown
 from glue_harness.report.console import printable
 
-VERBS = ("run", "tasks", "show", "mix", "score", "compare", "curve")
+VERBS: tuple[str, ...] = ("run", "tasks", "show", "mix", "score", "compare", "curve")
 VERBS += ("board", "predict", "submit", "demo", "doctor", "bench", "reproduce")
 MOST_TOLD = 2000  # characters of a message
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EPIPE)
@@ -84,7 +84,8 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt as error:
         stop("interrupted", getattr(error, "exit_code", 130))
     except SystemExit:
-        if isinstance(sys.stdout, click.utils.PacifyFlushWrapper):  # click's mark of `glue tasks | head`: no failure
+        # click's mark of `glue tasks | head`, which is no failure; newer versions of click have it under _
+        if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
             sys.exit(0)
         raise
 
@@ -126,7 +127,7 @@ def explain(error: Exception) -> tuple[str, int]:
         message, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
         # people type `glue run mnli` before they type `glue run --task mnli`
         extra = re.fullmatch(r"Got unexpected extra argument \((\S+)\)", message)
-        if extra and any("--task" in parameter.opts for parameter in context.command.params):
+        if extra and context and any("--task" in parameter.opts for parameter in context.command.params):
             message += f": tasks are named with --task {extra[1]}"
         return message + (f" (see {context.command_path} --help)" if context else ""), error.exit_code
     if isinstance(error, click.Abort):

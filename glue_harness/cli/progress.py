@@ -128,7 +128,7 @@ def show_scores(record: Record, registry: Registry, folder: Path) -> None:
 
 def _durations(record: Record) -> str:
     """All seconds, and the share of each part."""
-    parts = ", ".join(f"{part} {took / record.seconds:.0%}" for part, took in record.timing.items())
+    parts = ", ".join(f"{part} {took / record.seconds:.0%}" for part, took in record.timing.items() if took is not None)
     return f"{record.seconds:.0f} s ({parts})" if record.seconds else "0 s"
 
 
@@ -171,8 +171,8 @@ def show_seeds(of_seeds: Sequence[Mapping[str, Score]], registry: Registry) -> N
     rows = []
     for name, first in of_seeds[0].items():
         for key in first.metrics:
-            values = [scores[name].metrics[key] for scores in of_seeds]
-            if None not in values:
+            values = [value for scores in of_seeds if (value := scores[name].metrics[key]) is not None]
+            if len(values) == len(of_seeds):
                 each = " ".join(f"{value:.2f}" for value in values)
                 shown = (f"{mean(values):.2f}", f"{stdev(values):.2f}", each)
                 rows.append((registry.task(name).title or name, key, *shown))

@@ -36,6 +36,7 @@ class Environment(TypedDict, total=False):
 
     commit: str | None
     dirty: bool | None
+    model: dict[str, Any]  # what it was loaded from, and the earlier run if that was one
 
 
 @dataclass
@@ -96,13 +97,14 @@ def record_from(values: Any) -> Record:
     return record
 
 
-def _score(values: dict[str, Any]) -> Score:
+def _score(values: Any) -> Score:
     return _of_its_types(Score(**values))
 
 
 def _of_its_types(made: Any) -> Any:
     """The same dataclass instance, if every value in it has the declared type."""
-    for name, fits in _checks(type(made)).items():
+    # mypy looks for the hash of a class in its instances
+    for name, fits in _checks(type(made)).items():  # type: ignore[arg-type]
         if not fits(getattr(made, name)):
             raise TypeError(f"{name} is not {get_type_hints(type(made))[name]}")
     return made

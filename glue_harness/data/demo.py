@@ -43,6 +43,7 @@ def read(task: Task, role: str, split: str, where: str) -> Unchecked:
 
 def draw(task: Task, split: str, n: int, factor: int = 1) -> list[dict[str, Any]]:
     """`factor * n` rows. Tasks that share a Hub configuration (MNLI and its scorers) share the seed."""
+    assert task.demo, "`read` refuses tasks that have none"
     return task.demo(Random(f"{task.source.config or task.name}/{split}/{n}"), factor * n)
 
 

@@ -89,7 +89,7 @@ def layouts(task: Task, split: str, root: Path) -> list[tuple[list[Path], dict[s
         f"data/{split}-*-of-*.parquet": read_parquet,
         f"{split}.jsonl": read_jsonl,
     }
-    files = {name: read_paragraphs if name.endswith(".txt") else None for name in names}
+    files: dict[str, Reader | None] = {name: read_paragraphs if name.endswith(".txt") else None for name in names}
     return [(official, files), ([*own, root], in_the_hubs_schema)]
 
 

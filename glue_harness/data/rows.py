@@ -57,12 +57,12 @@ class StreamedRows(Sequence[Row]):
     def __init__(self, files: Sequence[Path], read: Callable[[], Iterator[Row]], count: int | None = None) -> None:
         """`files` are those that must not change meanwhile, `count` the number of rows if it is known before."""
         self.stamps = {file: stamp(file) for file in files}
-        self.read, self.count = read, count
+        self.read, self.size = read, count
 
     def __len__(self) -> int:
-        if self.count is None:
-            self.count = sum(1 for _ in self)
-        return self.count
+        if self.size is None:
+            self.size = sum(1 for _ in self)
+        return self.size
 
     def __iter__(self) -> Iterator[Row]:
         for file, before in self.stamps.items():
@@ -71,7 +71,7 @@ class StreamedRows(Sequence[Row]):
         count = 0
         for count, row in enumerate(self.read(), 1):  # noqa: B007
             yield row
-        self.count = count
+        self.size = count
 
     def __getitem__(self, index: int | slice) -> Any:
         """Goes through the rows up to there."""

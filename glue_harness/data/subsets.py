@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -113,7 +113,7 @@ def in_proportion(strata: Sequence[Hashable], keys: Sequence[int]) -> Iterator[i
 
 def strata(task: Task, rows: Sequence[Row]) -> list[Hashable]:
     """Each row's label, or the fifth of the labels in which its number is; None for all where answers are free."""
-    labels = [row.get("label") for row in rows]
+    labels: list[Any] = [row.get("label") for row in rows]
     if task.kind != "regress":
         return labels
     edges = np.quantile(labels, np.arange(1, QUANTILES) / QUANTILES)

@@ -75,7 +75,8 @@ def examine(sets: Sequence[DataSet], data: str, tasks: Collection[Task]) -> Iter
 def read_split(
     split: str, role: str, readers: Sequence[Task], rows: Rows, path: Path | None, seen: Mapping[str, set[int]]
 ) -> ReadSplit:
-    inputs, errors = [], {task.name: [] for task in readers}
+    inputs = []
+    errors: dict[str, list[str]] = {task.name: [] for task in readers}
     answers: Counter = Counter()
     for task in readers:
         for number, row in enumerate(rows, 1):

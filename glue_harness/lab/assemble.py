@@ -16,7 +16,8 @@ from glue_harness.lab.rundata import RunData, encode_rows, read_rows
 from glue_harness.methods import load_method
 from glue_harness.models.families import load_model, millions_of
 from glue_harness.models.interface import Model, count_parameters
-from glue_harness.train import checkpoints, device
+from glue_harness.runs.origin import PART
+from glue_harness.train import device
 from glue_harness.train.arrangement import arrangement
 from glue_harness.train.device import Machine
 from glue_harness.train.feed import Feed, PackedFeed
@@ -59,7 +60,7 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     request = settle(request)
     plan = request.plan
     method = load_method(plan.method)
-    if (Path(plan.model) / checkpoints.PART).exists():
+    if (Path(plan.model) / PART).exists():
         raise UsageError(
             f"model {plan.model!r} holds only what was trained of another model: "
             "start from a run that trained all of it"

@@ -6,10 +6,10 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from glue_harness.core.errors import DataError, Stopped, UsageError
-from glue_harness.core.record import Record
+from glue_harness.core.record import Environment, Record
 from glue_harness.lab.assemble import Setup, assemble
 from glue_harness.lab.evaluation import Evaluation
 from glue_harness.lab.request import Request
@@ -150,12 +150,9 @@ class Attempt:
         self._count()
         record.data = self._data()
         before = record.environment
-        record.environment = {
-            **environment(),
-            **setup.machine.describe(),
-            "model": self._model(),
-            "metrics": signatures(self.request.scored),
-        }
+        facts = environment() | setup.machine.describe()
+        facts |= {"model": self._model(), "metrics": signatures(self.request.scored)}
+        record.environment = cast(Environment, facts)  # it may hold more than it declares, which ** cannot say
         if before:
             self._note(f"at step {record.resumed[-1]}, {text}" for text in changed_place(before, record.environment))
         self.started = True
@@ -189,8 +186,9 @@ class Attempt:
             self.watcher.stepped(self.setup, state)
 
     def _log(self, state: State) -> None:
-        facts = {"step": state.step, "loss": state.loss, "lr": state.lr, "gradient_norm": state.gradient_norm}
-        facts |= {"examples": state.examples, "tokens": state.tokens, "task_losses": state.task_losses}
+        facts: dict[str, Any] = {"step": state.step, "loss": state.loss, "lr": state.lr}
+        facts |= {"gradient_norm": state.gradient_norm, "examples": state.examples, "tokens": state.tokens}
+        facts["task_losses"] = state.task_losses
         self.folder.append_train(facts)
 
     def _leave_if_asked(self, state: State) -> None:

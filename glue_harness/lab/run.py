@@ -37,9 +37,7 @@ def run(
     A finished run is given back as it is. `force` goes on under a changed plan or data, and records that.
     """
     store = Store(results)
-    request = plan if isinstance(plan, Request) else None
-    if plan is not None and request is None:
-        request = settle(make_request(plan, registry or load_tasks(), store))
+    request = settle(make_request(plan, registry or load_tasks(), store)) if isinstance(plan, Plan) else plan
     if resume is not None:
         record = unfinished(store, resume)
     elif request is None:
@@ -50,9 +48,10 @@ def run(
     with folder.claim(), listening() as stop:
         if resume is not None:
             record = store.find(record.id)  # nobody else writes it any more
-            agreed = go_on(record, request and request.plan, force)
+            agreed = go_on(record, request.plan if request else None, force)
             if request is None or agreed != request.plan:
                 request = make_request(agreed, request.registry if request else registry or load_tasks(), store)
+        assert request, "what is resumed has a plan by now"
         attempt = Attempt(request, folder, record, stop, watcher, checkpoint_every, resume is not None, force)
         if record.status != "finished":
             carry_out(attempt, store, stop)
@@ -95,7 +94,7 @@ def carry_out(attempt: Attempt, store: Store, stop: Stop) -> None:
         record.status, record.error = "interrupted", _reason(error)
         raise
     except BaseException as error:
-        if stop.raised:  # what a signal cuts short may fail in ways of its own
+        if stop.raised and stop.asked:  # what a signal cuts short may fail in ways of its own
             stopped = Stopped(stop.asked)
             record.status, record.error = "interrupted", _reason(stopped)
             raise stopped from error

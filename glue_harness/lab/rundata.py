@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from glue_harness import data
 from glue_harness.core.errors import DataError, UsageError
 from glue_harness.core.plan import Plan
+from glue_harness.core.record import Selection
 from glue_harness.core.task import Example, Row, Task
 from glue_harness.data import Rows, subsets
 from glue_harness.data.rows import fingerprint
@@ -67,7 +68,7 @@ class RunData:
         """Every task once whose score chooses a step."""
         return list({task.name: task for tasks in self.choosing.values() for task in tasks}.values())
 
-    def selected_on(self, plan: Plan) -> dict[str, dict[str, Any]]:
+    def selected_on(self, plan: Plan) -> dict[str, Selection]:
         """Which rows choose the steps, and how many examples they make."""
         return {
             task.name: {
@@ -103,8 +104,8 @@ def read_rows(request: Request) -> RunRows:
     if len(failed) > 1:
         first = next(iter(failed.values()))
         raise DataError(f"no usable data for {len(failed)} tasks ({', '.join(failed)}); the first: {first}")
-    for error in failed.values():
-        raise error
+    for failure in failed.values():
+        raise failure
     trained = [task for task in request.trained if task.name in found]
     train = {task.name: (task, found[task.name]["train"]) for task in trained}
     parts = subsets.parts(plan, train, request.groups)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
+from typing import TypeGuard
 
 from glue_harness.core.record import Score
 from glue_harness.core.task import Task
@@ -49,15 +50,14 @@ def answering_step(registry: Registry, scores: Mapping[str, Score], task: Task) 
 
 def suite_average(registry: Registry, suite: str, scores: Mapping[str, MetricValues]) -> float | None:
     """The mean over a suite's members of the mean over all values that score the member; None if one is missing."""
-    members = [task for task in map(registry.tasks.get, registry.suites[suite]) if task.part == "member"]
+    members = [task for name in registry.suites[suite] if (task := registry.tasks[name]).part == "member"]
     found = [
         [scores.get(scorer.name, {}).get(key) for scorer in registry.scorers(task) for key in scorer.keys]
         for task in members
     ]
-    if not all(found) or not all(is_defined(value) for values in found for value in values):
-        return None
-    return fmean(map(fmean, found))
+    defined = [[value for value in values if is_defined(value)] for values in found]
+    return fmean(map(fmean, defined)) if all(found) and defined == found else None
 
 
-def is_defined(value: float | None) -> bool:
+def is_defined(value: float | None) -> TypeGuard[float]:
     return value is not None and not math.isnan(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -38,7 +38,7 @@ def tally_of_sums(
     return Tally([*groups], lambda weights: formula(*(weights @ sums).T))
 
 
-def tally_of_means(units: Sequence[Hashable], shares: dict[str, Sequence[float]]) -> Tally:
+def tally_of_means(units: Sequence[Hashable], shares: Mapping[str, Sequence[float]]) -> Tally:
     """Scores that are the plain mean over units of a share between 0 and 1."""
     columns = {key: np.array(values, dtype=float) for key, values in shares.items()}
 

@@ -182,7 +182,8 @@ class T5:
                             scores[k][answer] = reached[k] * part
                     reached[k] *= share[winner]
                     nodes[k] = node.children[tokens[winner]].forced()
-        return [Answer(node.answer, found or {node.answer: 1.0}) for node, found in zip(nodes, scores, strict=True)]
+        chosen = [node.answer for node in nodes if node.answer is not None]  # all: they are leaves
+        return [Answer(answer, found or {answer: 1.0}) for answer, found in zip(chosen, scores, strict=True)]
 
     @torch.no_grad()
     def agrees(self, batch: Batch, texts: Sequence[str]) -> list[bool]:
@@ -194,7 +195,7 @@ class T5:
     def shares(self, batch: Batch, choices: Sequence[Sequence[str]]) -> list[dict[str, float]]:
         """One choice of every example at a time, so that the encoder's output is never copied."""
         width = max(map(len, choices))
-        filled = [[*own, *own[:1] * (width - len(own))] for own in choices]
+        filled = [[*own, *[own[0]] * (width - len(own))] for own in choices]
         logs = torch.stack([self._log_likelihood(batch, texts) for texts in zip(*filled, strict=True)], dim=1)
         return [
             dict(zip(own, row[: len(own)].softmax(-1).tolist(), strict=True))

@@ -22,8 +22,8 @@ def head_scale(module: nn.Module) -> float:
 
 def distinct(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Each tensor once, under its first name: T5's `shared.weight`, which every version of transformers ties from."""
-    seen: set[int] = set()
-    return {n: w.contiguous() for n, w in weights.items() if not (w.data_ptr() in seen or seen.add(w.data_ptr()))}
+    first = {w.data_ptr(): n for n, w in reversed(weights.items())}
+    return {n: w.contiguous() for n, w in weights.items() if first[w.data_ptr()] == n}
 
 
 def check_embeddings(module: nn.Module, folder: Path) -> None:

@@ -76,7 +76,8 @@ def make_boards(
     """The suite's board of real data and that of demo data: the two never share one."""
     columns = columns_of(registry, suite)
     of_suite = {suite, *registry.suites[suite], *(column.task for column in columns)}
-    real, demo = [], []
+    real: list[Experiment] = []
+    demo: list[Experiment] = []
     for record in records:
         run = Experiment(record.id, (record,))
         asked = {registry.aliases.get(name, name) for name in run.plan.tasks}  # of a run that failed, no task is scored
@@ -124,17 +125,19 @@ def _board(
 
 def _ranked(rows: Sequence[BoardRow]) -> list[BoardRow]:
     """By average, on the data that most rows share. Other data follow without a rank, then runs that lack tasks."""
-    complete = sorted((row for row in rows if row.average), key=lambda row: -row.average.mean)
+    complete = sorted(((row.average.mean, row) for row in rows if row.average), key=lambda found: -found[0])
     partial = sorted((row for row in rows if not row.average), key=lambda row: (-len(row.values), row.date))
     if not complete:
         return partial
-    kinds = Counter(frozenset(row.scored_on.items()) for row in complete)  # few, however many rows
+    kinds = Counter(frozenset(row.scored_on.items()) for _, row in complete)  # few, however many rows
     shared = {kind: sum(n for other, n in kinds.items() if _same_data(dict(kind), dict(other))) for kind in kinds}
-    first = max(complete, key=lambda row: (shared[frozenset(row.scored_on.items())], row.examples))
-    ranked, others, places = [], [], {}
-    for row in complete:
+    first = max((row for _, row in complete), key=lambda row: (shared[frozenset(row.scored_on.items())], row.examples))
+    ranked: list[BoardRow] = []
+    others: list[BoardRow] = []
+    places: dict[float, int] = {}
+    for mean, row in complete:
         if _same_data(first.scored_on, row.scored_on):
-            ranked.append(replace(row, rank=places.setdefault(row.average.mean, len(ranked) + 1)))
+            ranked.append(replace(row, rank=places.setdefault(mean, len(ranked) + 1)))
         else:
             others.append(row)
     for row in (*others, *partial):

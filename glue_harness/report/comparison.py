@@ -127,8 +127,8 @@ def _tests(
         if any(of_seed != targets[0] for of_seed in targets):
             raise DataError("they answered different examples")
         for metric in task.metrics:
-            tallies = [[metric.tally(predictions) for predictions in seeds] for seeds in pair]
-            for key, (value, low, high, p) in stats.compare_paired(*tallies).items():
+            of_first, of_other = ([metric.tally(predictions) for predictions in seeds] for seeds in pair)
+            for key, (value, low, high, p) in stats.compare_paired(of_first, of_other).items():
                 if not math.isnan(p):
                     found[key] = ScoreDifference(value, low, high, p, test="paired bootstrap")
         if metrics.accuracy in task.metrics and len(targets) == 2:

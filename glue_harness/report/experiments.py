@@ -33,8 +33,9 @@ SHORT = {  # how the tables of the field call a metric
 }
 LEAST_SEEDS = 3  # for an interval: that of two reaches far beyond any score
 # Student's t, 97.5 %, for 2 to 30 degrees of freedom
-T_975 = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.160, 2.145, 2.131)
-T_975 += (2.120, 2.110, 2.101, 2.093, 2.086, 2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042)
+T_975: tuple[float, ...] = (4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201)
+T_975 += (2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086, 2.080)
+T_975 += (2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042)
 
 
 class Stat(NamedTuple):
@@ -90,15 +91,17 @@ class Experiment:
 
     def stat(self, task: str, key: str) -> Stat | None:
         """A task's value over the seeds; None unless each of them has it."""
-        scores = [record.scores.get(task) for record in self.records]
-        values = [score and score.metrics.get(key) for score in scores]
-        return None if None in values else stat(values, scores[0].intervals.get(key, (None, None)))
+        scores = [record.scores[task] for record in self.records if task in record.scores]
+        values = [value for score in scores if (value := score.metrics.get(key)) is not None]
+        if len(values) < len(self.records):
+            return None
+        return stat(values, scores[0].intervals.get(key, (None, None)))
 
     def average(self, suite: str, registry: Registry) -> Stat | None:
         """A suite's average over the seeds; None unless each of them has it."""
         metrics = [{task: score.metrics for task, score in record.scores.items()} for record in self.records]
-        averages = [suite_average(registry, suite, of_seed) for of_seed in metrics]
-        return None if None in averages else stat(averages)
+        averages = [mean for of_seed in metrics if (mean := suite_average(registry, suite, of_seed)) is not None]
+        return stat(averages) if len(averages) == len(metrics) else None
 
     def contents(self, task: str, role: str) -> set[object]:
         """The fingerprints of a task's data in one role: one, unless the seeds saw different data."""

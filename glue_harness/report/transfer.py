@@ -118,14 +118,15 @@ def transfer(together: Experiment, alone: dict[str, Experiment], store: Store, r
             name=score.name,
             label=score.label,
             run=alone[name].name,
-            alone=score.stats[0],
-            together=score.stats[1],
-            difference=score.differences[1],
+            alone=of_alone,
+            together=of_together,
+            difference=difference,
             epochs_alone=epochs(alone[name], name),
             epochs_together=epochs(together, name),
             alike=not settings[name],
         )
         for (name, _), score in zip(pairs, corrected([score for _, score in pairs]), strict=True)
+        if (of_alone := score.stats[0]) and (of_together := score.stats[1]) and (difference := score.differences[1])
     ]
     notes = []
     if missing := [name for name in tasks_of(together.records[0], registry) if name not in alone]:

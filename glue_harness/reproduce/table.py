@@ -156,20 +156,23 @@ def compare(
     return tuple(cells)
 
 
+def half_of(low: float | None, high: float | None) -> float:
+    return math.nan if low is None or high is None else (high - low) / 2
+
+
 def our_value(column: PaperColumn, of_seeds: Sequence[Mapping[str, Score]]) -> tuple[float | None, float]:
     """Mean and half interval: over three seeds or more, or over the examples of the first one."""
-    found = [
+    values = [
         column.value({(task, key): v for task, s in scores.items() for key, v in s.metrics.items() if v is not None})
         for scores in of_seeds
     ]
-    if not found or None in found:
+    found = [value for value in values if value is not None]
+    if not found or len(found) < len(values):
         return None, math.nan
     if len(found) >= LEAST_SEEDS:
         over = stat(found)
-        return over.mean, (over.high - over.low) / 2
-    halves = {
-        (task, key): (high - low) / 2 for task, s in of_seeds[0].items() for key, (low, high) in s.intervals.items()
-    }
+        return over.mean, half_of(over.low, over.high)
+    halves = {(task, key): half_of(*bounds) for task, s in of_seeds[0].items() for key, bounds in s.intervals.items()}
     return fmean(found), column.spread(halves) / math.sqrt(len(found))
 
 

@@ -163,7 +163,7 @@ class RunFolder:
 
     def newest_snapshot(self) -> tuple[Path | None, list[str]]:
         """The newest snapshot that is whole, with all weights it needs, and what is wrong with any newer one."""
-        damaged = []
+        damaged: list[str] = []
         for step, folder in self.snapshots():
             try:
                 prove(folder)

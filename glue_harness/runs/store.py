@@ -99,7 +99,8 @@ class Store:
 
     def summaries(self) -> tuple[list[Record], list[tuple[Path, str]]]:
         """The same by the index, however many there are: without `history` and `last`, and not to be changed."""
-        found, parsed = entries(self.folder), {}
+        found = entries(self.folder)
+        parsed: dict[bytes, Any] = {}
         broken = sorted((self.folder / entry.path, entry.broken) for entry in found if entry.broken is not None)
         collects = gc.isenabled()
         gc.disable()  # to look for garbage among so many new objects takes longer than to make them

@@ -56,7 +56,7 @@ def save(run: RunFolder, progress: Progress, record: Record, learner: Learner | 
 
 def read(folder: Path) -> Snapshot:
     values = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
-    state = {key: math.nan if value is None else value for key, value in values["state"].items()}
+    state: dict[str, Any] = {key: math.nan if value is None else value for key, value in values["state"].items()}
     state |= {"seen": Counter(state["seen"]), "task_losses": {}}
     progress = Progress(State(**state), values["evaluated"], values["best"], Fit(**values["fit"]))
     return Snapshot(progress, record_from(values["record"]), (folder / OPTIMIZER).exists())

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, overload
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +21,7 @@ from glue_harness.core.task import Example, Task
 from glue_harness.data import Rows
 from glue_harness.data.rows import examples
 from glue_harness.models.interface import Encoded, Model
+from glue_harness.models.packing import Stream
 from glue_harness.train import code
 
 CHUNK = 4096  # examples that are tokenised, written and looked up together
@@ -44,7 +45,13 @@ class Tokens(Sequence[Encoded]):
     def __len__(self) -> int:
         return self.size
 
-    def __getitem__(self, row: int) -> Encoded:
+    @overload
+    def __getitem__(self, row: int) -> Encoded: ...
+    @overload
+    def __getitem__(self, row: slice) -> Subset: ...
+    def __getitem__(self, row: int | slice) -> Encoded | Subset:
+        if isinstance(row, slice):
+            return Subset(self, range(self.size)[row])
         part, place = divmod(row, CHUNK)
         streams = tuple(sequence(*of_parts[part], place) for of_parts in self.streams)
         if self.golds is None:
@@ -60,13 +67,19 @@ class Tokens(Sequence[Encoded]):
 class Subset(Sequence[Encoded]):
     """Some of a split's examples, by their numbers."""
 
-    def __init__(self, tokens: Tokens, rows: Sequence[int]) -> None:
+    def __init__(self, tokens: Tokens, rows: Sequence[int] | np.ndarray) -> None:
         self.tokens, self.rows = tokens, rows
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, row: int) -> Encoded:
+    @overload
+    def __getitem__(self, row: int) -> Encoded: ...
+    @overload
+    def __getitem__(self, row: slice) -> Subset: ...
+    def __getitem__(self, row: int | slice) -> Encoded | Subset:
+        if isinstance(row, slice):
+            return Subset(self.tokens, self.rows[row])
         return self.tokens[self.rows[row]]
 
     def id(self, row: int) -> str:
@@ -102,6 +115,7 @@ def tokens_of(
 
 def key(task: Task, rows: Rows, model: Model) -> str:
     """Names all that tokens depend on."""
+    assert task.file, "what has no file is not kept"
     return cache.key_of(
         {
             "task": task.name,
@@ -154,7 +168,7 @@ def nothing_old_collected() -> Iterator[None]:
         gc.unfreeze()
 
 
-def lists(sequences: Sequence[Sequence[int]], token: pa.DataType) -> pa.Array:
+def lists(sequences: Sequence[Stream], token: pa.DataType) -> pa.Array:
     """Made of buffers, as `pa.array` would import pandas to ask whether these are its own."""
     offsets = offsets_of(sequences)
     values = np.fromiter(chain.from_iterable(sequences), token.to_pandas_dtype(), offsets[-1])
@@ -162,7 +176,7 @@ def lists(sequences: Sequence[Sequence[int]], token: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(pa.list_(token), len(sequences), [None, pa.py_buffer(offsets)], children=[inner])
 
 
-def numbers(values: Sequence[float]) -> pa.Array:
+def numbers(values: Sequence[float | None]) -> pa.Array:
     buffer = pa.py_buffer(np.asarray(values, np.float64))
     return pa.Array.from_buffers(pa.float64(), len(values), [None, buffer])
 

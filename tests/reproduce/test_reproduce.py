@@ -153,6 +153,8 @@ def test_three_seeds_give_the_interval_and_one_gives_that_over_examples():
     three = compare("Baseline", seeds, (rte,), PUBLISHED, REGISTRY)[0]
     assert (three.ours, three.half) == (60, pytest.approx(4.303 * 10 / math.sqrt(3)))
     assert compare("Baseline", seeds[:1], (rte,), PUBLISHED, REGISTRY)[0].half == 2
+    without = {"rte": replace(seeds[0]["rte"], intervals={"accuracy": (None, None)})}
+    assert math.isnan(compare("Baseline", [without], (rte,), PUBLISHED, REGISTRY)[0].half)
 
 
 def test_a_task_without_a_value_leaves_its_cell_open():
