@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from glue_harness.core.errors import UsageError, unknown
 from glue_harness.core.plan import EARLIER, Plan
-from glue_harness.core.settings import PLUGINS, declared_constant, load_plugin, plugin_files
+from glue_harness.core.settings import PLUGINS, declared_constant, load_plugin, own_settings, plugin_files
 from glue_harness.core.task import Task
 
 if TYPE_CHECKING:
@@ -106,6 +106,12 @@ def load_model(plan: Plan, tasks: Sequence[Task], texts: Iterable[str]) -> Model
             types = ", ".join(name for family in known for name in family.types)
             raise UsageError(f"model {plan.model!r} is a {kind}: known families: {types}")
         family = found[0]
+    for name, value in plan.own.items():  # of another family: it would do nothing
+        kind, owner = own_settings()[name].owner if name in own_settings() else ("", "")
+        if kind == "family" and owner != family.name:
+            raise UsageError(
+                f"{name} is {value} but model {plan.model!r} is a {family.name}, not a {owner}: leave it out"
+            )
     return load_plugin("family", family.name).load(plan, source, tasks, texts)
 
 
