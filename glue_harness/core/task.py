@@ -141,6 +141,7 @@ class Metric:
     keys: tuple[str, ...]
     tally: Callable[[Sequence[Prediction]], Tally]
     signature: Callable[[], str] | None = None  # how it was computed, where that has a notation
+    limits: tuple[float, float] | None = None  # least and most that its values can be, where that is known
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,13 @@ def note(text: str, style: str | None = "dim") -> None:
     console(stderr=True).print(printable(text), style=style, soft_wrap=True)
 
 
+def screen_width() -> int:
+    return console().width
+
+
 def is_narrow() -> bool:
     """Whether there is less room than without a terminal: tables get narrow gaps, wide ones leave something out."""
-    return console().width < WIDTH_WITHOUT_TERMINAL
+    return screen_width() < WIDTH_WITHOUT_TERMINAL
 
 
 class TableColumn(NamedTuple):
@@ -114,4 +118,6 @@ def one_line(text: str) -> str:
 
 def printable(text: str) -> str:
     """Control characters made visible, so that no data can steer the terminal."""
+    if text.isprintable():
+        return text
     return "".join(c if c in "\n\t" or c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -23,16 +23,17 @@ SPECIAL = {
     "[": "{[}",  # at the start of a row these two would belong to the line end before it
     "*": "{*}",
     "±": r"$\pm$",
+    "σ": r"$\sigma$",
 }
 ESCAPES = str.maketrans(SPECIAL)
 
 
 def render(board: Board) -> str:
-    columns = ("Model", "Method", "Mixing", "Data", "Seeds", "Average")
+    columns = ("Model", "Method", "Mixing", "Settings", "Data", "Seeds", "Rank", "P(best)", "Average")
     head, *rows = (" & ".join(map(escaped, row)) + r" \\" for row in table(board, columns))
     lines = [
         "% needs \\usepackage{booktabs,textcomp} and \\usepackage[T1]{fontenc}",
-        f"\\begin{{tabular}}{{llll{'r' * (len(board.columns) + 2)}}}",
+        f"\\begin{{tabular}}{{lllll{'r' * (len(board.columns) + 4)}}}",
         "\\toprule",
         head,
         "\\midrule",
