@@ -121,9 +121,22 @@ def show_scores(record: Record, registry: Registry, folder: Path) -> None:
     """What a run ends with."""
     if record.scores:
         show(score_table(record.scores, registry))
+        if line := without_trained_texts(record.scores, registry):
+            say(line)
     if len(record.mix) > 1:
         show(drawn_mix(record))
     say(f"{_durations(record)}, recorded in {folder}", style="dim")
+
+
+def without_trained_texts(scores: Mapping[str, Score], registry: Registry) -> str:
+    """Which scores rest on rows with texts that were trained on, and what they are without those rows."""
+    told = []
+    for name, score in scores.items():
+        if score.clean and score.clean["shared"]:
+            values = (f"{key} {'-' if v is None else f'{v:.2f}'}" for key, v in score.clean["metrics"].items())
+            facts = f"{score.clean['shared']:,} of {score.clean['rows']:,} rows, without them {', '.join(values)}"
+            told.append(f"{registry.task(name).title or name} {facts}")
+    return f"share a text with rows trained on: {'; '.join(told)}" if told else ""
 
 
 def _durations(record: Record) -> str:

@@ -31,6 +31,16 @@ class Selection(TypedDict, total=False):
     examples: int
 
 
+class Clean(TypedDict, total=False):
+    """A score without the rows that have a text, in normal form (`data/texts.py`), of a row that was trained on."""
+
+    rows: int  # of the split, all of them
+    shared: int  # rows that are left out here
+    whole: int  # of these, rows all of whose texts stand together in one row that was trained on
+    n: int  # examples that are left
+    metrics: dict[str, float | None]  # x100; empty where no row is left out; None where undefined
+
+
 class Environment(TypedDict, total=False):
     """Versions, device, threads, precision, and these."""
 
@@ -50,6 +60,7 @@ class Score:
     n: int
     invalid: int
     common_invalid: list[tuple[str, int]]  # the most frequent invalid answers and their counts
+    clean: Clean | None = None  # None: not looked at, as by earlier versions
 
 
 @dataclass

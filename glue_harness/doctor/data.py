@@ -11,7 +11,8 @@ from glue_harness.core.errors import DataError, RowError
 from glue_harness.core.task import HIDDEN, HIDDEN_LABEL, File, Task
 from glue_harness.data import Rows, folder, is_demo, is_here, load
 from glue_harness.data.rows import encode
-from glue_harness.doctor import FAIL, WARN, Finding
+from glue_harness.data.texts import found_among, overlap, row_texts
+from glue_harness.doctor import FAIL, OK, WARN, Finding
 from glue_harness.doctor.checks import CHECKS, ReadSplit, as_they_should_be
 from glue_harness.suite.registry import Registry
 
@@ -46,6 +47,8 @@ def examine(sets: Sequence[DataSet], data: str, tasks: Collection[Task]) -> Iter
     if not sets:
         fix = "name a folder with --data, or let glue run download what it needs"
         yield Finding("data", "presence", WARN if data == "hub" else FAIL, f"no task has data in {data!r}", fix)
+    train: dict[str, tuple[Task, Rows]] = {}  # task -> what it is trained on
+    scored: dict[str, tuple[Task, Rows]] = {}  # where -> what is scored there
     for one in sets:
         seen: dict[str, set[int]] = {}  # inputs are compared with those of the splits before
         for split, (role, readers) in splits(one).items():
@@ -70,6 +73,34 @@ def examine(sets: Sequence[DataSet], data: str, tasks: Collection[Task]) -> Iter
             for check in CHECKS:
                 yield from (Finding(where, check.__name__, *found) for found in check(read))
             seen[split] = {text for inputs in read.inputs for text in inputs}
+            if role != "test":
+                kept, name = (train, task.name) if role == "train" else (scored, where)
+                kept[name] = task, rows
+    yield from shared_texts(train, scored)
+
+
+def shared_texts(train: Mapping[str, tuple[Task, Rows]], scored: Mapping[str, tuple[Task, Rows]]) -> Iterator[Finding]:
+    """How many rows of each validation split have a text that stands in a train split, of whatever task.
+
+    Official splits have such rows, so they are no fault; a run's record has its scores without them.
+    """
+    if not train:
+        return
+    texts = {where: [row_texts(task, row) for row in rows] for where, (task, rows) in scored.items()}
+    wanted = {digest for of_split in texts.values() for row in of_split for digest in row.all}
+    found = {where: found_among(wanted, task, rows) for where, (task, rows) in train.items()}
+    for where, of_split in texts.items():
+        told = []
+        for other, digests in found.items():
+            if (there := overlap(of_split, digests)).shared:
+                whole = f" ({there.whole:,} whole)" if there.whole else ""
+                told.append(f"{other} {len(there.shared):,}{whole}")
+        yield Finding(
+            where,
+            "texts",
+            OK,
+            f"rows with a text in train of {', '.join(told)}" if told else "none has a text in train",
+        )
 
 
 def read_split(

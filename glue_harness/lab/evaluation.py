@@ -29,8 +29,8 @@ class Evaluation:
 
     def answers(self) -> dict[str, list[Prediction]]:
         """What the model says to the questions whose scores choose steps. Changes nothing."""
-        asked, limit = self.setup.data.asked, self.plan.eval_limit
-        return {task.name: self._answered(task, asked[task.name], limit) for task in self.setup.data.choosers}
+        asked = self.setup.data.asked
+        return {task.name: self._answered(task, asked[task.name]) for task in self.setup.data.choosers}
 
     def take(self, found: Mapping[str, list[Prediction]], step: int) -> dict[str, dict[str, float | None]]:
         """Scores the answers given at a step, and keeps its checkpoint if it is the best yet for a task.
@@ -51,7 +51,8 @@ class Evaluation:
             self.folder.prune({*best.values(), step})
         if not self.held_out:  # else validation is asked once, at the end
             for task in (task for group in improved for task in self.groups[group]):
-                record.scores[task.name] = with_intervals(scored[task.name], tallies[task.name])
+                found_score = with_intervals(scored[task.name], tallies[task.name])
+                record.scores[task.name] = self.setup.data.rows.with_clean(task, found_score, found[task.name])
                 self.folder.write_predictions(task.name, found[task.name])
         self.progress.evaluated = step
         return {name: result.metrics for name, result in scored.items()}
@@ -64,12 +65,13 @@ class Evaluation:
             for task in (task for group, at in best.items() if at == step for task in self.groups[group]):
                 found = self._answered(task, self.setup.data.scoring[task.name])
                 tallies = [metric.tally(found) for metric in task.metrics]
-                self.record.scores[task.name] = with_intervals(score(task, found, step, tallies), tallies)
+                found_score = with_intervals(score(task, found, step, tallies), tallies)
+                self.record.scores[task.name] = self.setup.data.rows.with_clean(task, found_score, found)
                 self.folder.write_predictions(task.name, found)
 
-    def _answered(self, task: Task, asked: Questions, limit: int | None = None) -> list[Prediction]:
+    def _answered(self, task: Task, asked: Questions) -> list[Prediction]:
         model, machine = self.setup.learner.model, self.setup.machine
-        return answer(model, task, asked.examples[:limit], self.plan, machine, asked.tokens)
+        return answer(model, task, asked.examples, self.plan, machine, asked.tokens)
 
     def _is_best(self, group: str, step: int) -> bool:
         """T5's rule over the group's whole history; an undefined score is never better than a defined one."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -11,13 +11,15 @@ import numpy as np
 from glue_harness import data
 from glue_harness.core.errors import DataError, UsageError
 from glue_harness.core.plan import Plan
-from glue_harness.core.record import Selection
-from glue_harness.core.task import Example, Row, Task
+from glue_harness.core.record import Score, Selection
+from glue_harness.core.task import Example, Prediction, Row, Task
 from glue_harness.data import Rows, subsets
 from glue_harness.data.rows import fingerprint
 from glue_harness.data.subsets import TrainPart
+from glue_harness.data.texts import Overlap, found_among, overlap, row_texts
 from glue_harness.lab.request import Request, rates
 from glue_harness.models.interface import Model
+from glue_harness.runs.evidence import score
 from glue_harness.train.tokens import Subset, Tokens, examples_of, tokens_of
 
 
@@ -25,7 +27,7 @@ class Questions(NamedTuple):
     """Examples to answer, and their tokens."""
 
     examples: list[Example]
-    tokens: Tokens
+    tokens: Tokens | Subset
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,7 @@ class RunRows:
     by_role: dict[str, dict[str, Rows]]  # task -> role -> rows
     trained: list[Task]
     parts: dict[str, TrainPart]
+    overlaps: dict[str, Overlap]  # scoring task -> its validation rows that share a text with rows trained on
     notes: list[str]  # what is not as the plan asked
 
     def train(self, name: str) -> Rows:
@@ -45,6 +48,18 @@ class RunRows:
         for task in self.trained:
             for example in examples_of(task, at(self.train(task.name), self.parts[task.name].trained)):
                 yield from (example.inputs, example.target)
+
+    def with_clean(self, task: Task, scored: Score, predictions: Sequence[Prediction]) -> Score:
+        """The score, and beside it the one without the rows that share a text with rows trained on."""
+        found = self.overlaps[task.name]
+        left = [p for p in predictions if row_number(p.example.id) not in found.shared]
+        metrics: dict[str, float | None] = {}
+        if found.shared:
+            metrics = dict.fromkeys(task.keys)
+            if left:
+                metrics = score(task, left, scored.step, [metric.tally(left) for metric in task.metrics]).metrics
+        facts = {"rows": found.rows, "shared": len(found.shared), "whole": found.whole}
+        return replace(scored, clean={**facts, "n": len(left), "metrics": metrics})
 
 
 @dataclass(frozen=True)
@@ -73,7 +88,7 @@ class RunData:
         return {
             task.name: {
                 "split": "train, held out" if plan.select == "heldout" else task.splits["validation"],
-                "examples": len(self.asked[task.name].examples[: plan.eval_limit]),
+                "examples": len(self.asked[task.name].examples),
             }
             for task in self.choosers
         }
@@ -110,7 +125,22 @@ def read_rows(request: Request) -> RunRows:
     train = {task.name: (task, found[task.name]["train"]) for task in trained}
     parts = subsets.parts(plan, train, request.groups)
     notes += subsets.described(plan, parts, {name: len(rows) for name, (_, rows) in train.items()})
-    return RunRows(found, trained, parts, notes)
+    return RunRows(found, trained, parts, overlaps_with_trained(request.scored, trained, found, parts), notes)
+
+
+def overlaps_with_trained(
+    scored: Sequence[Task], trained: Sequence[Task], rows: dict[str, dict[str, Rows]], parts: dict[str, TrainPart]
+) -> dict[str, Overlap]:
+    """Which validation rows have a text of a row that this run trains on, for whatever task.
+
+    Train streams by once: in memory are 64-bit digests of the validation rows.
+    """
+    texts = {task.name: [row_texts(task, row) for row in rows[task.name]["validation"]] for task in scored}
+    wanted = {digest for of_task in texts.values() for row in of_task for digest in row.all}
+    found: set[int] = set()
+    for task in trained:
+        found |= found_among(wanted, task, at(rows[task.name]["train"], parts[task.name].trained))
+    return {name: overlap(of_task, found) for name, of_task in texts.items()}
 
 
 def encode_rows(rows: RunRows, request: Request, model: Model) -> RunData:
@@ -131,6 +161,9 @@ def encode_rows(rows: RunRows, request: Request, model: Model) -> RunData:
                 origin = f"{rows.train(name).origin}, held out"
                 held = replace(rows.train(name), rows=kept, origin=origin, fingerprint=fingerprint(task, kept))
                 choosing[name], asked[name] = (task,), questions(task, held, model, rows)
+    if plan.eval_limit:
+        by_name = {task.name: task for task in (*rows.trained, *request.scored)}
+        asked = {name: some_of(by_name[name], questions, plan.eval_limit) for name, questions in asked.items()}
     sizes = {name: len(examples) for name, examples in training.items()}
     for name, size in sizes.items():
         if not size:
@@ -145,14 +178,32 @@ def trained_tokens(task: Task, rows: RunRows, model: Model) -> Tokens | Subset:
     wanted = set(rows.parts[task.name].trained)
     if len(wanted) == len(rows.train(task.name)):
         return tokens
-    # an example's id begins with the number of the row that it was made of
-    numbers = (n for n in range(len(tokens)) if int(tokens.id(n).partition(".")[0]) in wanted)
+    numbers = (n for n in range(len(tokens)) if row_number(tokens.id(n)) in wanted)
     return Subset(tokens, np.fromiter(numbers, np.int64))
 
 
 def questions(task: Task, rows: Rows, model: Model, run_rows: RunRows) -> Questions:
     examples = list(examples_of(task, rows))
     return Questions(examples, tokens_of(task, rows, model, run_rows.notes, examples))
+
+
+def some_of(task: Task, asked: Questions, limit: int) -> Questions:
+    """So many of the examples, by a digest of their texts: the same under every seed, and a smaller limit's are among
+    a larger one's. What is scored together, as the answers to one question of MultiRC, is asked together.
+    """
+    turns = [row_texts(task, example.fields).question for example in asked.examples]
+    of_group: dict[Hashable, int] = {}
+    for example, turn in zip(asked.examples, turns, strict=True):
+        if example.group is not None:
+            of_group[example.group] = min(turn, of_group.get(example.group, turn))
+    order = sorted(range(len(turns)), key=lambda k: (of_group.get(asked.examples[k].group, turns[k]), k))
+    kept = sorted(order[:limit])
+    return Questions([asked.examples[k] for k in kept], Subset(asked.tokens, kept))
+
+
+def row_number(id: str) -> int:
+    """An example's id begins with the number of the row that it was made of."""
+    return int(id.partition(".")[0])
 
 
 def at(rows: Rows, places: Collection[int]) -> Iterable[Row]:

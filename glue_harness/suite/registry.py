@@ -12,8 +12,8 @@ from pathlib import Path
 from types import ModuleType
 
 from glue_harness.core.errors import UsageError, unknown
-from glue_harness.core.names import SAFE_NAMES, is_safe_name
 from glue_harness.core.task import Task
+from glue_harness.suite import checks
 
 PLUGINS = "glue_harness.tasks"  # entry point group; its members name a module that holds tasks
 
@@ -91,6 +91,9 @@ def load_tasks(folders: Sequence[str | os.PathLike[str]] = ()) -> Registry:
             _add(tasks, broken, str(file), partial(_tasks_in, file))
     for plugin in entry_points(group=PLUGINS):
         _add(tasks, broken, plugin.value, partial(_tasks_from, plugin))
+    while lacking := {name: reason for name, task in tasks.items() if (reason := checks.missing_tasks(task, tasks))}:
+        for name, reason in lacking.items():  # without these, others may lack a task in turn
+            _name(broken, str(tasks[name].file or name), tasks.pop(name), reason)
     return Registry(tasks, broken)
 
 
@@ -110,8 +113,8 @@ def _add(tasks: dict[str, Task], broken: dict[str, str], where: str, load: Calla
     if not found:
         broken[where] = "it defines no task"
     for task in found:
-        if reason := _unusable(task, tasks):
-            broken[where] = reason
+        if reason := checks.fault(task, tasks):
+            _name(broken, where, task, reason)
             continue
         taken = {name: other for other in tasks.values() for name in (other.name, *other.aliases)}
         for name in (task.name, *task.aliases):
@@ -121,14 +124,9 @@ def _add(tasks: dict[str, Task], broken: dict[str, str], where: str, load: Calla
         tasks[task.name] = task
 
 
-def _unusable(task: Task, others: Iterable[str]) -> str | None:
-    """Why a task's names cannot be those of files: predictions are kept by task, leaderboards by suite."""
-    if not is_safe_name(task.name):
-        return f"task name {task.name!r} cannot be a file name: {SAFE_NAMES}"
-    if not is_safe_name(task.suite) or task.suite != task.suite.lower() or task.suite.endswith(("-all", "-demo")):
-        return f"suite {task.suite!r} cannot name a leaderboard: {SAFE_NAMES}, no capitals, no -all or -demo at its end"
-    twin = next((name for name in others if name != task.name and name.casefold() == task.name.casefold()), None)
-    return twin and f"task name {task.name!r} differs from {twin!r} in case only, so one's files would be the other's"
+def _name(broken: dict[str, str], where: str, task: Task, reason: str) -> None:
+    """Several tasks of one file may be wrong, each for its own reason."""
+    broken[where] = f"{broken[where]}; {task.name!r}: {reason}" if where in broken else reason
 
 
 def _tasks_in(file: Path) -> list[Task]:

@@ -3,6 +3,7 @@
 from collections import Counter
 from random import Random
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,7 +12,20 @@ from records import finished, runner
 from glue_harness import Plan, data, load_tasks, run
 from glue_harness.core.errors import UsageError
 from glue_harness.data.rows import inputs_of
-from glue_harness.data.subsets import in_proportion, key, limited, longest_column, parts, passage_keys, strata
+from glue_harness.data.subsets import (
+    TextTable,
+    components_of,
+    described,
+    in_proportion,
+    key,
+    limited,
+    longest_column,
+    parts,
+    passage_keys,
+    strata,
+    text_table,
+)
+from glue_harness.data.texts import row_texts
 from glue_harness.report.board import make_boards
 from glue_harness.runs.store import Store
 
@@ -65,15 +79,30 @@ def test_numbers_are_drawn_from_all_their_range():
     assert all(abs(found[k] - whole[k] / 5) < 1 for k in whole)
 
 
+def texts_at(task, rows, places):
+    """Every digest of the rows at some places."""
+    return {digest for place in places for digest in row_texts(task, rows[place]).all}
+
+
 @pytest.mark.parametrize("name", TRAINED)
-def test_no_passage_is_on_both_sides(name):
+def test_no_text_and_no_passage_is_on_both_sides(name):
     task, rows = demo(name)
+    rows = list(rows)
     part = parts(plan(tasks=(name,), select="heldout", heldout=40), {name: (task, rows)}, {name})[name]
     passages = passage_keys(task, rows, seed=0)
-    assert 40 <= len(part.held_out) <= 40 + max(Counter(passages).values())
-    assert sorted(part.trained + part.held_out) == list(range(len(rows)))
+    assert part.left_out == 0
+    assert sorted([*part.trained, *part.held_out]) == list(range(len(rows)))
     for texts in (passages, [inputs_of(task, row) for row in rows], group_of_each(task, rows)):
         assert not {texts[p] for p in part.held_out} & {texts[p] for p in part.trained} - {None}
+    both = texts_at(task, rows, part.trained) & texts_at(task, rows, part.held_out)
+    components = Counter(components_of({name: text_table(task, rows, range(300), 0)}, {name: 300})[name]).values()
+    if len(components) > 1:
+        assert 40 <= len(part.held_out) <= 40 + max(size for size in components if size <= 60)
+        assert (both, part.ties) == (set(), 0)
+    else:  # every row of MultiRC's demo asks what others ask: passages are kept apart, and the rest is counted
+        assert name == "multirc"
+        assert 40 <= len(part.held_out) <= 40 + max(Counter(passages).values())
+        assert part.ties == sum(not both.isdisjoint(row_texts(task, rows[p]).all) for p in part.trained) > 0
 
 
 def group_of_each(task, rows):
@@ -82,25 +111,98 @@ def group_of_each(task, rows):
     return [of_row[0].group if of_row else None for of_row in examples]
 
 
+def questions_at(train, found, which):
+    """Per task the questions of the rows of one part of train."""
+    return {
+        name: {row_texts(task, rows[place]).question for place in getattr(found[name], which)}
+        for name, (task, rows) in train.items()
+    }
+
+
+def both_rtes(rows):
+    """The two tasks as they are: other columns in another order, labels the same, and one has a quotation mark more."""
+    marked = [{**row, "premise": row["sentence1"] + '"', "hypothesis": row["sentence2"]} for row in rows]
+    return {"rte": (REGISTRY.tasks["rte"], rows), "superglue_rte": (REGISTRY.tasks["superglue_rte"], marked[::-1])}
+
+
 def test_what_one_task_holds_out_no_other_is_trained_on():
-    task, rows = demo("rte")
-    both = {"rte": (task, rows), "superglue_rte": (task, list(reversed(rows)))}
+    both = both_rtes(list(demo("rte")[1]))
     found = parts(plan(select="heldout"), both, both)
-    texts = {name: [inputs_of(task, row) for row in of_task] for name, (_, of_task) in both.items()}
-    held = {name: {texts[name][place] for place in part.held_out} for name, part in found.items()}
-    trained = {name: {texts[name][place] for place in part.trained} for name, part in found.items()}
+    held, trained = (questions_at(both, found, which) for which in ("held_out", "trained"))
     assert held["rte"] == held["superglue_rte"]
-    other = {**both, "superglue_rte": (task, rows[:60])}  # another size holds out other rows of the same data
+    assert trained["rte"] == trained["superglue_rte"]
+    assert [part.left_out for part in found.values()] == [0, 0]
+    task, marked = both["superglue_rte"]
+    other = {**both, "superglue_rte": (task, marked[:60])}  # another size holds out other rows of the same data
     found = parts(plan(select="heldout"), other, other)
-    held = {texts["rte"][place] for part in found.values() for place in part.held_out}
-    trained = {texts["rte"][place] for part in found.values() for place in part.trained}
+    held = set().union(*(texts_at(*other[name], part.held_out) for name, part in found.items()))
+    trained = set().union(*(texts_at(*other[name], part.trained) for name, part in found.items()))
     assert not held & trained
+    left_out = {name: part.left_out for name, part in found.items()}
+    assert max(left_out.values()) > 0
+    counts = ", ".join(f"{name} {n}" for name, n in left_out.items() if n)
+    lines = described(plan(select="heldout"), found, {})
+    assert f"not trained on, because they share a text with a held-out row: {counts}" in lines
+
+
+def test_what_is_held_out_is_not_trained_on_through_any_chain_of_tasks():
+    """A premise of one task stands in another's pair, and what stands beside it there in a third one."""
+    task, rows = demo("mrpc")
+    pairs = [
+        {**row, "sentence1": f"this is text {k}", "sentence2": f"this is text {k + 1}"} for k, row in enumerate(rows)
+    ]
+    train = {"mrpc": (task, pairs[:50]), "stsb": (REGISTRY.tasks["stsb"], [{**r, "label": 1.0} for r in pairs[50:200]])}
+    with_cola = {**train, "cola": (REGISTRY.tasks["cola"], [{"sentence": r["sentence1"], "label": 1} for r in pairs])}
+    found = parts(plan(select="heldout"), train, {"mrpc"})
+    assert found["mrpc"].ties  # one chain of all rows cannot be cut: it is said, and the other task is kept clean
+    held = texts_at(*train["mrpc"], found["mrpc"].held_out)
+    assert not held & texts_at(*train["stsb"], found["stsb"].trained)
+    found = parts(plan(select="heldout"), with_cola, {"mrpc"})
+    assert found["cola"].left_out >= len(found["mrpc"].held_out)
+    assert not held & texts_at(*with_cola["cola"], found["cola"].trained)
+
+
+@given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=3), min_size=1, max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_components_are_those_of_a_walk_over_shared_texts(texts_of_rows):
+    rows, digests = zip(*((k, text) for k, texts in enumerate(texts_of_rows) for text in texts), strict=True)
+    table = TextTable(np.array(rows, np.int64), np.array(digests, np.uint64))
+    found = components_of({"toy": table}, {"toy": len(texts_of_rows)})["toy"]
+    for row, texts in enumerate(texts_of_rows):
+        reached, before = set(texts), set()
+        while reached != before:
+            before = set(reached)
+            reached |= {text for others in texts_of_rows if before & {*others} for text in others}
+        assert found[row] == min(reached)
+
+
+def test_a_limit_takes_the_same_rows_of_both_rtes():
+    both = both_rtes(list(demo("rte")[1]))
+    found = parts(plan(train_limit=100), both, both)
+    used = questions_at(both, found, "trained")
+    assert used["rte"] == used["superglue_rte"]
+    assert len(found["rte"].trained) == len(found["superglue_rte"].trained) == 100
+
+
+def test_real_rows_are_split_without_a_shared_text(shared):
+    names = ("mrpc", "stsb", "rte", "superglue_rte", "wic")
+    load = {name: data.load(REGISTRY.tasks[name], "train", str(shared / "data")) for name in names}
+    train = {name: (REGISTRY.tasks[name], list(rows)) for name, rows in load.items()}
+    found = parts(plan(select="heldout"), train, train)
+    held = set().union(*(texts_at(*train[name], part.held_out) for name, part in found.items()))
+    for name, part in found.items():
+        assert not held & texts_at(*train[name], part.trained)
+        assert len(part.held_out) >= min(1000, len(train[name][1]) // 5)
+        assert (part.ties, part.left_out < 100) == (0, True)
+    rtes = {name: train[name] for name in ("rte", "superglue_rte")}
+    used = questions_at(rtes, parts(plan(train_limit=200), rtes, rtes), "trained")
+    assert len(used["rte"] | used["superglue_rte"]) == 200
 
 
 def test_a_limit_counts_what_is_held_out_too():
     found = parts(plan(select="heldout", train_limit=50, heldout=7), {"rte": demo("rte")}, {"rte"})["rte"]
     assert (len(found.trained) + len(found.held_out), len(found.held_out) >= 7) == (50, True)
-    assert parts(plan(), {"rte": demo("rte")}, {"rte"})["rte"] == (range(300), [])
+    assert parts(plan(), {"rte": demo("rte")}, {"rte"})["rte"] == (range(300), [], 0, 0)
 
 
 def test_only_what_is_scored_holds_rows_out_and_text_is_not_limited():
@@ -147,7 +249,7 @@ def test_held_out_rows_choose_the_step_and_validation_scores_it(held_out):
             assert record.scores[scorer].step == max(values, key=lambda step: (values[step], -step))
             assert record.scores[scorer].n == 200
             assert (folder / record.id / "predictions" / f"{scorer}.jsonl").exists()
-    assert any("held out of train: mnli 40, wsc" in text for text in record.notes)
+    assert any("held out of train: mnli 41, wsc 40" in text for text in record.notes)
     assert any("train_limit 200: mnli 200 of 300 rows, wsc 200 of 300 rows" in text for text in record.notes)
 
 

@@ -46,6 +46,24 @@ def test_made_up_data_in_the_official_layout_is_not_accused(folder):
     assert Finding("rte validation", "duplicates", OK, "none also in train") in findings
 
 
+def test_texts_that_another_task_trains_on_are_counted(folder):
+    where = "qqp validation"
+    for names in ((), ("qqp",)):
+        assert Finding(where, "texts", OK, "rows with a text in train of qqp 4") in examined(folder, *names)
+    dev, train = folder / "QQP" / "dev.tsv", folder / "STS-B" / "train.tsv"
+    (header, of_dev), (columns, of_train) = read_tsv(dev), read_tsv(train)
+    one, two = header.index("question1"), header.index("question2")
+    for k, row in enumerate(of_train[:9]):  # five stand there whole, exchanged and in capitals, four with one text
+        row[columns.index("sentence1")] = f"{of_dev[k][two].upper()} !"
+        if k < 5:
+            row[columns.index("sentence2")] = of_dev[k][one]
+    write_tsv(train, columns, of_train)
+    assert Finding(where, "texts", OK, "rows with a text in train of stsb 9 (5 whole), qqp 4") in examined(folder)
+    assert Finding("rte validation", "texts", OK, "rows with a text in train of rte 67") in examined(
+        folder, "rte", "stsb"
+    )
+
+
 def test_swapped_folders_are_found(folder):
     swap(folder, "QQP", "STS-B")
     findings = {f.where: f for f in examined(folder) if f.state == FAIL}

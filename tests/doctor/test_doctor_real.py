@@ -43,6 +43,9 @@ def test_real_data_is_not_accused(shared):
     assert found["cola validation", "duplicates"] == "16 also in train"
     assert found["cola train", "labels"] == "30% unacceptable, 70% acceptable"
     assert found["mnli train", "content"] == "3 of 3 cues plain to see"
+    assert found["mrpc validation", "texts"] == "rows with a text in train of mrpc 43 (1 whole), stsb 63 (48 whole)"
+    assert "mrpc 133 (111 whole), stsb 255 (8 whole)" in found["stsb validation", "texts"]
+    assert found["cb validation", "texts"] == "none has a text in train"
 
 
 def test_each_file_is_read_once(shared, monkeypatch):
