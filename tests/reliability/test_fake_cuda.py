@@ -15,6 +15,7 @@ import pytest
 import torch
 from conftest import ROOT
 
+TABLE = "_to_copy in stacks._buckets"  # of positions, made once a run
 FIRST = LAST = {"synchronize in loop.settle": 1}
 LAUNCHES = {  # of a step of `tiny` at 8 examples: figures that may only fall
     "adapter adamw": 690,
@@ -23,8 +24,8 @@ LAUNCHES = {  # of a step of `tiny` at 8 examples: figures that may only fall
     "lora adamw": 656,
     "prompt adamw": 496,
     "unfreeze adamw": 706,
-    "full adafactor": 1810,
-    "adapter adafactor": 1200,
+    "full adafactor": 778,
+    "adapter adafactor": 700,
     "accumulation": 1306,
     "tokens": 605,
     "z_loss": 653,
@@ -61,7 +62,7 @@ def test_every_method_has_a_figure():
 def test_a_step_waits_for_nothing_and_computes_in_bf16_on_the_device(told, scene):
     found = told[scene]
     first, *between, last = found["waits"]
-    first.pop("_to_copy in stacks._buckets", None)  # a table that is made once a run
+    first.pop(TABLE, None)
     assert first == FIRST
     assert not any(between)
     assert last == {key: count * min(2, len(between) + 1) for key, count in LAST.items()}
@@ -82,7 +83,8 @@ def test_memory_that_ends_makes_passes_smaller_and_nothing_wait(told):
 def test_the_largest_pass_is_tried_out_without_a_wait(told):
     found = told["probe"]
     assert found["tried"]
-    assert {place.partition(" in ")[2] for place in found["waits"]} == {"assemble.assemble"}  # weights, once
+    # the weights, once
+    assert {place.partition(" in ")[2] for place in found["waits"] if place != TABLE} == {"assemble.assemble"}
     assert found["wrong_types"] == {}
 
 
@@ -102,6 +104,7 @@ ANSWERS = {  # waits of one batch
 def test_answers_wait_only_for_what_they_must_know(told, scene):
     found = told[scene]
     assert found["answers"] == 40
+    found["waits"].pop(TABLE, None)
     assert found["waits"] == ANSWERS[scene]
     assert found["wrong_types"] == {}
 
