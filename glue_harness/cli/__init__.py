@@ -17,6 +17,7 @@ import click
 
 from glue_harness import __version__
 from glue_harness.core.errors import GlueError, unknown
+from glue_harness.core.plugins import own_failure
 from glue_harness.report.console import printable
 
 VERBS: tuple[str, ...] = ("run", "tasks", "show", "mix", "score", "compare", "curve")
@@ -67,6 +68,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs a command; an expected failure is one line on stderr and its exit code."""
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # threads that spin for long starve each other on shared cores
     sys.stdout = sys.stdout or io.StringIO()  # closed, as by `>&-`
+    for stream in (sys.stdout, sys.stderr):  # a terminal that knows ASCII only is no reason to fail
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     asked_to_stop = stop_on_interrupt()
     try:
         glue.main(arguments, prog_name="glue", standalone_mode=False)
@@ -134,4 +138,6 @@ def explain(error: Exception) -> tuple[str, int]:
         return "interrupted", 130
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return f"the output cannot be written: {error.strerror}", 1
+    if told := own_failure(error):
+        return f"{told}; --debug shows all frames", 1
     raise error

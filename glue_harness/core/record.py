@@ -22,6 +22,10 @@ class Split(TypedDict, total=False):
     rows: int
     official: int | None
     fingerprint: str | None
+    examples: int  # that the rows became
+    tokens: int  # of these examples, as the model read them
+    cut: int  # examples that were longer than the plan allows
+    lost: int  # tokens that were cut off them
 
 
 class Selection(TypedDict, total=False):
@@ -61,6 +65,9 @@ class Score:
     invalid: int
     common_invalid: list[tuple[str, int]]  # the most frequent invalid answers and their counts
     clean: Clean | None = None  # None: not looked at, as by earlier versions
+    # The same metrics of one constant answer to the same examples: the most frequent label, or the mean.
+    baseline: dict[str, float | None] = field(default_factory=dict)
+    constant: str | None = None  # the model's answer, if it gave the same one to every example
 
 
 @dataclass

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from glue_harness.core.errors import DataError, RowError
+from glue_harness.core.plugins import own_failure
 from glue_harness.core.task import HIDDEN_LABEL, Example, Row, Task, Text
 
 Made = TypeVar("Made")
@@ -175,4 +176,5 @@ def made_of(task: Task, row: Row, make: Callable[[Row], Iterable[Made]]) -> list
     try:
         return list(make(row))
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise RowError(f"a value has the wrong type or shape: {type(error).__name__}: {error}") from error
+        what = own_failure(error) or f"{type(error).__name__}: {error}"
+        raise RowError(f"a value has the wrong type or shape: {what}") from error

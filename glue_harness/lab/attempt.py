@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -15,6 +15,7 @@ from glue_harness.lab.evaluation import Evaluation
 from glue_harness.lab.request import Request
 from glue_harness.lab.saving import Saver
 from glue_harness.lab.signals import Stop
+from glue_harness.metrics import baselines
 from glue_harness.models.families import learns_vocabulary
 from glue_harness.runs.evidence import environment, signatures
 from glue_harness.runs.folder import RunFolder
@@ -92,9 +93,10 @@ class Attempt:
             if state.step and due and state.step != self.progress.evaluated:  # it was left before these scores
                 self._evaluate(state)
             train(setup.learner, setup.feed, setup.machine, hooks, self.progress.fit, state)
+        self.clock.turn_to("evaluate")
         if self.plan.eval_limit or self.plan.select == "heldout":
-            self.clock.turn_to("evaluate")
             self.evaluation.score_in_full()
+        self._add_yardsticks()
 
     def close(self) -> bool:
         """The record as it stands; whether there is one. Of a run that never came to train, no trace is left."""
@@ -145,6 +147,7 @@ class Attempt:
         setup, record = self.setup, self.record
         record.parameters = setup.learner.counts
         self._note(setup.data.rows.notes)
+        self._note(setup.truncations)
         record.mix = setup.mix
         record.selected_on = setup.data.selected_on(self.plan)
         self._count()
@@ -161,9 +164,24 @@ class Attempt:
         if self.watcher:
             self.watcher.assembled(setup, record, self.folder.path)
 
+    def _add_yardsticks(self) -> None:
+        """Beside each final score, what a constant answer would have scored on the same examples."""
+        for name, scored in self.record.scores.items():
+            task = self.request.registry.task(name)
+            predictions = self.folder.read_predictions(task)
+            baseline = baselines.baseline(task, predictions)
+            constant = baselines.constant_answer(predictions)
+            self.record.scores[name] = replace(scored, baseline=baseline, constant=constant)
+
     def _data(self) -> dict[str, dict[str, Any]]:
-        rows = self.setup.data.rows.by_role.items()
-        return {task: {role: found.to_record() for role, found in roles.items()} for task, roles in rows}
+        rows, lengths = self.setup.data.rows.by_role.items(), self.setup.data.lengths
+        return {
+            task: {
+                role: {**found.to_record(), **(lengths[task, role]._asdict() if (task, role) in lengths else {})}
+                for role, found in roles.items()
+            }
+            for task, roles in rows
+        }
 
     def _model(self) -> dict[str, Any]:
         return {**self.setup.learner.model.origin, **self.request.origin.to_record()}

@@ -6,11 +6,11 @@ import time
 from statistics import median
 from typing import Any
 
+from glue_harness.lab import room
 from glue_harness.lab.assemble import Setup
 from glue_harness.train.passes import accumulate
 
 TIMED = 3  # updates
-FLOATS = {"adamw": 4, "adafactor": 2}  # per trained parameter: weight, gradient, moments
 
 
 def estimate(setup: Setup) -> dict[str, Any]:
@@ -28,8 +28,7 @@ def estimate(setup: Setup) -> dict[str, Any]:
 def state_bytes(setup: Setup) -> int:
     """Weights, and gradients and moments of what learns, at its most."""
     counts = setup.learner.counts
-    floats = FLOATS.get(setup.request.plan.optimizer, max(FLOATS.values()))
-    return 4 * (counts["total"] + (floats - 1) * counts["trainable"])
+    return room.state_bytes(setup.request.plan.optimizer, counts["total"], counts["trainable"])
 
 
 def seconds_per_update(setup: Setup) -> float:

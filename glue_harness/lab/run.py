@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from glue_harness.core.errors import Stopped, UsageError
 from glue_harness.core.plan import Plan
+from glue_harness.core.plugins import own_failure
 from glue_harness.core.record import Record
 from glue_harness.lab.assemble import settle
 from glue_harness.lab.attempt import Attempt, Watcher
@@ -98,7 +99,7 @@ def carry_out(attempt: Attempt, store: Store, stop: Stop) -> None:
             stopped = Stopped(stop.asked)
             record.status, record.error = "interrupted", _reason(stopped)
             raise stopped from error
-        record.status, record.error = "failed", str(error) or type(error).__name__
+        record.status, record.error = "failed", own_failure(error) or str(error) or type(error).__name__
         raise
     finally:
         with stop.later():

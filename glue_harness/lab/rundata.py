@@ -20,7 +20,7 @@ from glue_harness.data.texts import Overlap, found_among, overlap, row_texts
 from glue_harness.lab.request import Request, rates
 from glue_harness.models.interface import Model
 from glue_harness.runs.evidence import score
-from glue_harness.train.tokens import Subset, Tokens, examples_of, tokens_of
+from glue_harness.train.tokens import Lengths, Subset, Tokens, examples_of, tokens_of
 
 
 class Questions(NamedTuple):
@@ -82,6 +82,12 @@ class RunData:
     def choosers(self) -> list[Task]:
         """Every task once whose score chooses a step."""
         return list({task.name: task for tasks in self.choosing.values() for task in tasks}.values())
+
+    @property
+    def lengths(self) -> dict[tuple[str, str], Lengths]:
+        """How long the examples of each task and role are, and what of them was cut off."""
+        found = {(name, "train"): tokens.lengths() for name, tokens in self.training.items()}
+        return found | {(name, "validation"): asked.tokens.lengths() for name, asked in self.scoring.items()}
 
     def selected_on(self, plan: Plan) -> dict[str, Selection]:
         """Which rows choose the steps, and how many examples they make."""
@@ -168,9 +174,21 @@ def encode_rows(rows: RunRows, request: Request, model: Model) -> RunData:
     for name, size in sizes.items():
         if not size:
             raise DataError(f"{name}: no training example is left after T5's preprocessing")
+    for name, questioned in scoring.items():
+        if not questioned.examples:
+            origin = rows.by_role[name]["validation"].origin
+            raise DataError(f"{name}: no example to score is left of {origin} after T5's preprocessing")
     if plan.batch_size > (total := sum(sizes.values())) and not plan.batch_tokens:
         raise UsageError(f"batch_size {plan.batch_size} is larger than the data ({total} examples): use --batch-size")
     return RunData(rows, training, scoring, choosing, asked, rates(plan, request.registry, sizes))
+
+
+def cut_off(found: Lengths) -> str:
+    """How much of the examples was left out because they are too long."""
+    return (
+        f"{found.share:.1%} of {found.examples:,} examples are cut off at max_input or max_target, "
+        f"{found.share_lost:.1%} of their tokens are lost"
+    )
 
 
 def trained_tokens(task: Task, rows: RunRows, model: Model) -> Tokens | Subset:

@@ -66,12 +66,20 @@ def millions_of(model: str, source: str) -> float | None:
         return next(family.millions[model] for family in families() if model in family.shapes)
     if not Path(source).is_dir():
         return None
-    total = 0
-    for file in Path(source).glob("*.safetensors"):
+    return sum(map(math.prod, shapes_in(Path(source)).values())) / 1e6
+
+
+def shapes_in(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of a folder's weights by their names, from the heads of its files; files that have none are left out.
+
+    Head: 8 bytes that say how long the JSON behind them is.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for file in folder.glob("*.safetensors"):
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError), open(file, "rb") as opened:
             head = json.loads(opened.read(min(LARGEST_HEAD, int.from_bytes(opened.read(8), "little"))))
-            total += sum(math.prod(facts["shape"]) for name, facts in head.items() if name != "__metadata__")
-    return total / 1e6
+            found |= {name: tuple(facts["shape"]) for name, facts in head.items() if name != "__metadata__"}
+    return found
 
 
 def check_model(model: str, tokenizer: str | None) -> None:
@@ -130,6 +138,9 @@ def model_folder(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
+    endpoint = os.environ.get("HF_ENDPOINT", "")
+    if endpoint and not endpoint.startswith(("http://", "https://")):
+        raise UsageError(f"HF_ENDPOINT is {endpoint!r}: it must be an address such as https://huggingface.co")
     wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "*.model", "tokenizer*.json"]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted, etag_timeout=HUB_TIMEOUT))

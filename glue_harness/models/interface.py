@@ -41,6 +41,7 @@ class Encoded:
     streams: tuple[Stream, ...]
     gold: float | None = None
     head: str = ""
+    lost: int = 0  # tokens that were cut off, as the streams would have been longer than the plan allows
 
     @property
     def length(self) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any, overload
+from typing import IO, Any, NamedTuple, overload
 
 import numpy as np
 import pyarrow as pa
@@ -25,9 +25,28 @@ from glue_harness.models.packing import Stream
 from glue_harness.train import code
 
 CHUNK = 4096  # examples that are tokenised, written and looked up together
-STREAM, GOLD = "stream", "gold"  # columns
+STREAM, GOLD, LOST = "stream", "gold", "lost"  # columns
 SMALL = 5000  # rows that are tokenised again sooner than a file is written and found
 LIBRARIES = ("sentencepiece", "tokenizers", "pyarrow")  # what they make of a text may change with their version
+
+
+class Lengths(NamedTuple):
+    """How long examples are, all streams together, and what was cut off because they would have been longer."""
+
+    examples: int
+    tokens: int  # kept
+    cut: int  # examples that lost some
+    lost: int  # tokens
+
+    @property
+    def share(self) -> float:
+        """Of the examples, those that were cut."""
+        return self.cut / self.examples if self.examples else 0.0
+
+    @property
+    def share_lost(self) -> float:
+        """Of all tokens, those that were cut off."""
+        return self.lost / (self.tokens + self.lost) if self.lost else 0.0
 
 
 class Tokens(Sequence[Encoded]):
@@ -39,6 +58,7 @@ class Tokens(Sequence[Encoded]):
         names = [name for name in reader.schema.names if name.startswith(STREAM)]
         self.streams = [[offsets_and_values(part[name]) for part in self.parts] for name in names]
         self.golds = [part[GOLD] for part in self.parts] if GOLD in reader.schema.names else None
+        self.lost = [part[LOST] for part in self.parts]
         self.size = sum(part.num_rows for part in self.parts)
         self.head = head
 
@@ -57,6 +77,14 @@ class Tokens(Sequence[Encoded]):
         if self.golds is None:
             return Encoded(streams)
         return Encoded(streams, self.golds[part][place].as_py(), self.head)
+
+    def lengths(self, rows: Sequence[int] | None = None) -> Lengths:
+        """Of all examples, or those of some numbers."""
+        kept = sum(np.concatenate([np.zeros(0, int), *(np.diff(o) for o, _ in parts)]) for parts in self.streams)
+        lost = np.concatenate([np.zeros(0, int), *(buffer_of(part, np.int32) for part in self.lost)])
+        if rows is not None:
+            kept, lost = kept[rows], lost[rows]
+        return Lengths(len(lost), int(kept.sum()), int((lost > 0).sum()), int(lost.sum()))
 
     def id(self, row: int) -> str:
         """The example's name: the number of its row, and which of the row's examples it is."""
@@ -84,6 +112,9 @@ class Subset(Sequence[Encoded]):
 
     def id(self, row: int) -> str:
         return self.tokens.id(self.rows[row])
+
+    def lengths(self) -> Lengths:
+        return self.tokens.lengths(self.rows)
 
 
 def offsets_and_values(column: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
@@ -146,13 +177,15 @@ def write(file: IO[bytes], task: Task, examples: Iterator[Example], model: Model
     has_gold = bool(encoded) and encoded[0].gold is not None
     names = [f"{STREAM}{k}" for k in range(len(encoded[0].streams) if encoded else 1)]
     fields = {"id": pa.string(), **dict.fromkeys(names, pa.list_(token)), **({GOLD: pa.float64()} if has_gold else {})}
+    fields[LOST] = pa.int32()
     schema = pa.schema(fields)
     with nothing_old_collected(), pa.ipc.new_file(file, schema) as writer:
         while encoded:
             columns = [strings([example.id for example in first])]
             columns += [lists([e.streams[k] for e in encoded], token) for k in range(len(names))]
             if has_gold:
-                columns.append(numbers([e.gold for e in encoded]))
+                columns.append(numbers([e.gold for e in encoded], pa.float64()))
+            columns.append(numbers([e.lost for e in encoded], pa.int32()))
             writer.write_batch(pa.record_batch(columns, schema))
             first = list(islice(examples, CHUNK))
             encoded = model.encode(task, first)
@@ -176,9 +209,14 @@ def lists(sequences: Sequence[Stream], token: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(pa.list_(token), len(sequences), [None, pa.py_buffer(offsets)], children=[inner])
 
 
-def numbers(values: Sequence[float | None]) -> pa.Array:
-    buffer = pa.py_buffer(np.asarray(values, np.float64))
-    return pa.Array.from_buffers(pa.float64(), len(values), [None, buffer])
+def numbers(values: Sequence[float | None], kind: pa.DataType) -> pa.Array:
+    buffer = pa.py_buffer(np.asarray(values, kind.to_pandas_dtype()))
+    return pa.Array.from_buffers(kind, len(values), [None, buffer])
+
+
+def buffer_of(column: pa.Array, kind: type) -> np.ndarray:
+    """A column of numbers as it lies in the file."""
+    return np.frombuffer(column.buffers()[1], kind, len(column)) if len(column) else np.empty(0, kind)
 
 
 def strings(texts: Sequence[str]) -> pa.Array:
