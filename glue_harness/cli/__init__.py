@@ -19,7 +19,7 @@ from glue_harness import __version__
 from glue_harness.core.errors import GlueError, unknown
 from glue_harness.report.console import printable
 
-VERBS = ("run", "tasks", "show", "mix", "score", "compare", "curve")
+VERBS = ("run", "tasks", "show", "mix", "score", "compare", "curve", "power")
 VERBS += ("board", "predict", "submit", "demo", "doctor", "bench", "reproduce")
 MOST_TOLD = 2000  # characters of a message
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EPIPE)

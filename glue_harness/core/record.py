@@ -45,10 +45,11 @@ class Score:
     split: str
     step: int
     metrics: dict[str, float | None]  # x100; None where undefined
-    intervals: dict[str, tuple[float | None, float | None]]  # 95 %, bootstrap over examples
+    intervals: dict[str, tuple[float | None, float | None]]  # 95 %, over examples
     n: int
     invalid: int
     common_invalid: list[tuple[str, int]]  # the most frequent invalid answers and their counts
+    without_luck: dict[str, float | None] = field(default_factory=dict)  # of choosing the step; {}: not known
 
 
 @dataclass
