@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glue_harness.report.console import console, lasting, note, say, show, table
+from glue_harness.report.console import console, lasting, note, or_dash, say, show, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -171,9 +171,10 @@ def score_table(scores: Mapping[str, Score], registry: Registry, title: str = ""
         for key, value in score.metrics.items():
             low, high = score.intervals.get(key) or (None, None)
             between = f"{low:.2f} to {high:.2f}" if low is not None else "-"
-            shown = "-" if value is None else f"{value:.2f}"
-            rows.append((registry.task(name).title or name, key, shown, between, score.n, score.step, _invalid(score)))
-    columns = ("task", "metric", "score", "95 % interval", "examples", "best step", "invalid")
+            shown, honest = (or_dash(v, ".2f") for v in (value, score.without_luck.get(key)))
+            of_score = (registry.task(name).title or name, key, shown, between, honest)
+            rows.append((*of_score, score.n, score.step, _invalid(score)))
+    columns = ("task", "metric", "score", "95 % interval", "without luck", "examples", "best step", "invalid")
     return table(columns, rows, title=title, right=columns[2:])
 
 
@@ -197,8 +198,25 @@ def _invalid(score: Any) -> str:
     return f"{score.invalid / score.n:.1%}" if score.invalid else "0"
 
 
-def show_dry_run(request: Request, as_json: bool, show_all: bool) -> None:
-    """The plan, or what of it differs from the defaults, and what it will cost."""
+def what_seeds_find(setup: Setup, results: Path) -> list[str]:
+    """The least differences that are found with 80 %, of each value whose spread over seeds is known."""
+    from glue_harness.report.spread import findable, on_same_data, repeated
+    from glue_harness.runs.store import Store
+
+    request, store = setup.request, Store(results)
+    everything, found = repeated(store.summaries()[0]), []
+    for task in request.scored:
+        data = {setup.data.rows.by_role[task.name]["validation"].fingerprint}
+        own = on_same_data(everything, task.name, data)
+        found += findable([task.name], own, store, request.registry, request.plan.is_demo)
+    if not found:
+        return ["what seeds can find is not known here: glue power, after three seeds of a plan or more"]
+    of_seeds = (f"{one.label} {one.recipes[3]:.2f} / {one.recipes[5]:.2f} / {one.recipes[10]:.2f}" for one in found)
+    return [f"least difference that 3 / 5 / 10 seeds find with 80 % (see glue power): {', '.join(of_seeds)}"]
+
+
+def show_dry_run(request: Request, results: Path, as_json: bool, show_all: bool) -> None:
+    """The plan, or what of it differs from the defaults, what it will cost, and what it can find."""
     from glue_harness.core.writing import json_text
     from glue_harness.lab.assemble import assemble
     from glue_harness.lab.estimate import estimate
@@ -216,6 +234,8 @@ def show_dry_run(request: Request, as_json: bool, show_all: bool) -> None:
     rows = [(name, *(f.format(v) for f, v in zip(formats, m.values(), strict=True))) for name, m in setup.mix.items()]
     show(table(columns, rows, right=columns[1:]))
     for line in describe(setup):
+        say(line)
+    for line in what_seeds_find(setup, results):
         say(line)
     whole, step = lasting(cost["training_seconds"]), 1000 * cost["seconds_per_step"]
     say(f"plan {request.plan.digest}: about {whole} of training ({step:,.0f} ms a step); nothing was trained")

@@ -157,7 +157,7 @@ def command(
     if dry_run and strategy:
         show_stages(stages(), request, results, as_json)
     elif dry_run:
-        show_dry_run(request, as_json, show_all)
+        show_dry_run(request, results, as_json, show_all)
     elif strategy:
         do = partial(carry_out, results=results, quiet=quiet, checkpoint_every=checkpoint_every, notes=notes)
         run_strategy(strategy, stages(), request, seeds, results, do, quiet, as_json)

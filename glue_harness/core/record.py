@@ -60,7 +60,7 @@ class Score:
     split: str
     step: int
     metrics: dict[str, float | None]  # x100; None where undefined
-    intervals: dict[str, tuple[float | None, float | None]]  # 95 %, bootstrap over examples
+    intervals: dict[str, tuple[float | None, float | None]]  # 95 %, over examples
     n: int
     invalid: int
     common_invalid: list[tuple[str, int]]  # the most frequent invalid answers and their counts
@@ -68,6 +68,7 @@ class Score:
     # The same metrics of one constant answer to the same examples: the most frequent label, or the mean.
     baseline: dict[str, float | None] = field(default_factory=dict)
     constant: str | None = None  # the model's answer, if it gave the same one to every example
+    without_luck: dict[str, float | None] = field(default_factory=dict)  # of choosing the step; {}: not known
 
 
 @dataclass

@@ -135,6 +135,8 @@ class Tally(NamedTuple):
 
     units: Sequence[Hashable]
     score: Callable[[numpy.ndarray], dict[str, numpy.ndarray]]
+    clusters: Sequence[Hashable] | None = None  # of each unit; None: every unit is independent of the others
+    kinds: Mapping[str, Any] = {}  # value -> its kind of interval (metrics/units.py); absent: a bootstrap
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from glue_harness.core.record import Record
-from glue_harness.core.task import Prediction, Task
+from glue_harness.core.task import Prediction, Tally, Task
 from glue_harness.lab.assemble import Setup
 from glue_harness.lab.rundata import Questions
 from glue_harness.lab.saving import Saver
+from glue_harness.metrics import crossfit, measure
 from glue_harness.metrics.selection import best_step
 from glue_harness.runs.evidence import score, with_intervals
 from glue_harness.runs.folder import RunFolder
@@ -54,11 +57,30 @@ class Evaluation:
                 found_score = with_intervals(scored[task.name], tallies[task.name])
                 record.scores[task.name] = self.setup.data.rows.with_clean(task, found_score, found[task.name])
                 self.folder.write_predictions(task.name, found[task.name])
+            self._take_halves(tallies)
         self.progress.evaluated = step
         return {name: result.metrics for name, result in scored.items()}
 
+    def _take_halves(self, tallies: Mapping[str, Sequence[Tally]]) -> None:
+        """Says beside every score what it would be without the luck of choosing among the steps so far."""
+        for group, tasks in self.groups.items():
+            before = self.progress.halves.get(group)
+            is_first = len(self.record.history[tasks[0].name]) == 1
+            if before is None and not is_first:  # goes on from a snapshot of a version that did not keep them
+                continue
+            now = crossfit.update(before, {task.name: tallies[task.name] for task in tasks})
+            self.progress.halves[group] = now
+            honest = crossfit.without_luck(now)
+            for task in tasks:
+                scored = self.record.scores[task.name]
+                without = scored.metrics if is_first else honest[task.name]  # of one step nothing is chosen
+                self.record.scores[task.name] = replace(scored, without_luck=dict(without))
+
     def score_in_full(self) -> None:
-        """The final scores use all examples, whatever was used to choose the steps."""
+        """The final scores use all examples, whatever was used to choose the steps.
+
+        Without the luck of choosing are those of the examples that chose nothing, if there are any.
+        """
         best = self.progress.best
         for step in sorted(set(best.values())):
             checkpoints.load(self.folder, step, self.setup.learner.model)
@@ -66,8 +88,17 @@ class Evaluation:
                 found = self._answered(task, self.setup.data.scoring[task.name])
                 tallies = [metric.tally(found) for metric in task.metrics]
                 found_score = with_intervals(score(task, found, step, tallies), tallies)
+                found_score = replace(found_score, without_luck=self._unchosen(task, found))
                 self.record.scores[task.name] = self.setup.data.rows.with_clean(task, found_score, found)
                 self.folder.write_predictions(task.name, found)
+
+    def _unchosen(self, task: Task, found: Sequence[Prediction]) -> dict[str, float | None]:
+        """The values over the examples that chose no step; where all of them did, what is known already."""
+        chose = set() if self.held_out else {e.id for e in self.setup.data.asked[task.name].examples}
+        rest = [prediction for prediction in found if prediction.example.id not in chose]
+        if not rest:
+            return self.record.scores[task.name].without_luck
+        return {key: value if math.isfinite(value) else None for key, value in measure(task.metrics, rest).items()}
 
     def _answered(self, task: Task, asked: Questions) -> list[Prediction]:
         model, machine = self.setup.learner.model, self.setup.machine

@@ -41,6 +41,6 @@ def values_of(tallies: Sequence[Tally]) -> dict[str, float]:
     import numpy as np
 
     values: dict[str, float] = {}
-    for units, score in tallies:
-        values |= {key: float(value[0]) for key, value in score(np.ones((1, len(units)))).items()}
+    for tally in tallies:
+        values |= {key: float(value[0]) for key, value in tally.score(np.ones((1, len(tally.units)))).items()}
     return values

@@ -18,7 +18,7 @@ from glue_harness import __version__
 from glue_harness.core.record import Score
 from glue_harness.core.task import Prediction, Tally, Task
 from glue_harness.metrics import values_of
-from glue_harness.metrics.stats import interval
+from glue_harness.metrics.intervals import interval
 
 COMMON = 5  # invalid answers listed in a record
 
