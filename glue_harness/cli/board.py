@@ -20,7 +20,7 @@ from glue_harness.core.writing import write_atomic
 from glue_harness.report.console import note, say, screen_width
 
 if TYPE_CHECKING:
-    from glue_harness.report.board import Board
+    from glue_harness.report.rows import Board
 
 TO_STDOUT = "json"  # for pipes; the other formats are files
 USUAL = ("csv", "md")

@@ -67,10 +67,10 @@ def parts(plan: Plan, train: Mapping[str, tuple[Task, Sequence[Row]]], scored: C
     texts_held = {name: tables[name].digests[np.isin(tables[name].rows, held[name])] for name in train}
     found_parts = {}
     for name, places in used.items():
-        rows, digests = tables[name]
+        numbers, digests = tables[name]
         theirs = [texts for other, texts in texts_held.items() if other != name or name not in torn]
-        barred = {*held[name], *rows[np.isin(digests, np.concatenate([np.empty(0, np.uint64), *theirs]))].tolist()}
-        tied = {*rows[np.isin(digests, texts_held[name])].tolist()} - barred
+        barred = {*held[name], *numbers[np.isin(digests, np.concatenate([np.empty(0, np.uint64), *theirs]))].tolist()}
+        tied = {*numbers[np.isin(digests, texts_held[name])].tolist()} - barred
         found_parts[name] = TrainPart(
             trained=[place for k, place in enumerate(places) if k not in barred],
             held_out=[places[k] for k in held[name]],

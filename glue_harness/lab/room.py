@@ -67,7 +67,7 @@ def free_bytes() -> float:
         found.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     with contextlib.suppress(OSError, AttributeError):
         text = Path("/proc/meminfo").read_text(encoding="ascii")
-        found.append(1024 * int(re.search(r"MemAvailable:\s+(\d+)", text)[1]))
+        found += [1024 * int(kib) for kib in re.findall(r"MemAvailable:\s+(\d+)", text)]
     with contextlib.suppress(OSError, ValueError):  # ValueError: `max`, no limit
         group = Path("/sys/fs/cgroup")
         limit = int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())

@@ -11,7 +11,7 @@ import numpy as np
 from glue_harness import data
 from glue_harness.core.errors import DataError, UsageError
 from glue_harness.core.plan import Plan
-from glue_harness.core.record import Score, Selection
+from glue_harness.core.record import Clean, Score, Selection
 from glue_harness.core.task import Example, Prediction, Row, Task
 from glue_harness.data import Rows, subsets
 from glue_harness.data.rows import fingerprint
@@ -58,8 +58,9 @@ class RunRows:
             metrics = dict.fromkeys(task.keys)
             if left:
                 metrics = score(task, left, scored.step, [metric.tally(left) for metric in task.metrics]).metrics
-        facts = {"rows": found.rows, "shared": len(found.shared), "whole": found.whole}
-        return replace(scored, clean={**facts, "n": len(left), "metrics": metrics})
+        shared = len(found.shared)
+        clean: Clean = {"rows": found.rows, "shared": shared, "whole": found.whole, "n": len(left), "metrics": metrics}
+        return replace(scored, clean=clean)
 
 
 @dataclass(frozen=True)
@@ -216,6 +217,7 @@ def some_of(task: Task, asked: Questions, limit: int) -> Questions:
             of_group[example.group] = min(turn, of_group.get(example.group, turn))
     order = sorted(range(len(turns)), key=lambda k: (of_group.get(asked.examples[k].group, turns[k]), k))
     kept = sorted(order[:limit])
+    assert isinstance(asked.tokens, Tokens), "all of a split's questions, not some of them already"
     return Questions([asked.examples[k] for k in kept], Subset(asked.tokens, kept))
 
 

@@ -24,8 +24,8 @@ def _try_metric(task: Task, metric: Metric, predictions: Sequence[Prediction]) -
     tally = metric.tally(predictions)
     if not isinstance(tally, Tally) and not (isinstance(tally, tuple) and len(tally) == len(Tally._fields)):
         raise task.nonsense(f"the metric of {', '.join(metric.keys)}", tally, "a Tally")
-    units, score = tally
-    values = score(np.ones((1, len(units))))
+    made = Tally(*tally)
+    values = made.score(np.ones((1, len(made.units))))
     if not isinstance(values, Mapping) or set(values) != set(metric.keys):
         raise task.nonsense("the score of a metric", values, f"an array for each of {', '.join(metric.keys)}")
     for value in values.values():

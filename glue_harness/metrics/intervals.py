@@ -36,7 +36,7 @@ def interval(tally: Tally, draws: int = 1000, seed: int = 0, level: float = 0.95
             deff = 1.0
             if clusters < len(places):
                 alone = resampled(tally.score, np.arange(len(places)), draws, seed)
-                deff = ratio(np.nanvar(drawn[key]), np.nanvar(alone[key]), len(places) / clusters)
+                deff = ratio(float(np.nanvar(drawn[key])), float(np.nanvar(alone[key])), len(places) / clusters)
             low, high = of_cells(kind, deff, draws, seed, level)
         else:
             low, high = of_draws(drawn[key], value, clusters, level)

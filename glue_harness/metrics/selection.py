@@ -51,7 +51,7 @@ def answering_step(registry: Registry, scores: Mapping[str, Score], task: Task) 
 
 def averaged(registry: Registry, suite: str) -> list[Task]:
     """The tasks of a suite that its average is over."""
-    return [task for task in map(registry.tasks.get, registry.suites[suite]) if task.part == "member"]
+    return [task for name in registry.suites[suite] if (task := registry.tasks[name]).part == "member"]
 
 
 def members_of(registry: Registry, tasks: Iterable[Task]) -> Members:
@@ -67,9 +67,8 @@ def suite_average(registry: Registry, suite: str, scores: Mapping[str, MetricVal
 def average_of(members: Members, scores: Mapping[str, MetricValues]) -> float | None:
     """The mean over members of the mean over their values; None if one is missing."""
     found = [[scores.get(task, {}).get(key) for task, key in values] for values in members]
-    if not found or not all(found) or not all(is_defined(value) for values in found for value in values):
-        return None
-    return fmean(map(fmean, found))
+    defined = [[value for value in values if is_defined(value)] for values in found]
+    return fmean(map(fmean, defined)) if found and all(found) and defined == found else None
 
 
 def is_defined(value: float | None) -> TypeGuard[float]:

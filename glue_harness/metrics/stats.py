@@ -66,7 +66,7 @@ def compare_paired(
             continue
         boot = [side.mean(axis=0) for side in parts(of_draws)]
         of_examples = small * float(np.var(boot[1] - boot[0], ddof=1))
-        terms = []  # parts of the variance, and the degrees of freedom of each
+        terms: list[tuple[float, float]] = []  # parts of the variance, and the degrees of freedom of each
         if over == BOTH:
             for side, moved in zip((a, b), parts(of_draws - values), strict=True):
                 k = len(side)

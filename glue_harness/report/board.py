@@ -57,7 +57,9 @@ def make_boards(
     wanted = Wanted(suite, columns, members_of(registry, members), registry, store, every_pair)
     of_suite = {column.task for column in columns}
     of_suite |= {task.name for task in members} if tasks else {suite, *registry.suites[suite]}
-    real, demo, usual = [], [], default_of("data")
+    real: list[Record] = []
+    demo: list[Record] = []
+    usual = default_of("data")
     for record in records:
         asked = {registry.aliases.get(name, name) for name in record.plan["tasks"]}  # of a failed run, none is scored
         if not of_suite.isdisjoint(asked) or not of_suite.isdisjoint(record.scores):

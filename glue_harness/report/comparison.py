@@ -167,8 +167,8 @@ def _tests(
         if any(of_seed != targets[0] for of_seed in targets):
             raise DataError("they answered different examples")
         for metric in task.metrics:
-            tallies = [[metric.tally(predictions) for predictions in seeds] for seeds in pair]
-            for key, (value, low, high, p, se, df, over) in stats.compare_paired(*tallies).items():
+            of_first, of_other = ([metric.tally(predictions) for predictions in seeds] for seeds in pair)
+            for key, (value, low, high, p, se, df, over) in stats.compare_paired(of_first, of_other).items():
                 if not math.isnan(p):
                     least = power.factor(df) * se
                     found[key] = ScoreDifference(value, low, high, p, test=TEST, over=over, least=least)

@@ -52,7 +52,7 @@ class Stat(NamedTuple):
 
     @property
     def half_width(self) -> float | None:
-        return None if self.low is None else (self.high - self.low) / 2
+        return None if self.low is None or self.high is None else (self.high - self.low) / 2
 
 
 def stat(values: Sequence[float], intervals: Sequence[Bounds] = ()) -> Stat:
@@ -96,8 +96,9 @@ def variance_of(interval: Bounds) -> float | None:
 
 def mean_of_variances(found: Iterable[float | None]) -> float | None:
     """None unless all are known."""
-    known = list(found)
-    return None if None in known or not known else fmean(known)
+    values = list(found)
+    known = [value for value in values if value is not None]
+    return fmean(known) if known and len(known) == len(values) else None
 
 
 @dataclass(frozen=True)
@@ -132,9 +133,11 @@ class Experiment:
 
     def stat(self, task: str, key: str) -> Stat | None:
         """A task's value over the seeds; None unless each of them has it."""
-        scores = [record.scores.get(task) for record in self.records]
-        values = [score and score.metrics.get(key) for score in scores]
-        return None if None in values else stat(values, [score.intervals.get(key, (None, None)) for score in scores])
+        scores = [record.scores[task] for record in self.records if task in record.scores]
+        values = [value for score in scores if (value := score.metrics.get(key)) is not None]
+        if len(values) < len(self.records):
+            return None
+        return stat(values, [score.intervals.get(key, (None, None)) for score in scores])
 
     def average(self, suite: str, registry: Registry) -> Stat | None:
         """A suite's average over the seeds; None unless each of them has it."""
@@ -144,8 +147,8 @@ class Experiment:
     def average_over(self, members: Members) -> tuple[Stat, Variance | None] | None:
         """An average over tasks as one statistic over the seeds, with its variance; None unless each seed has it."""
         metrics = [{task: score.metrics for task, score in record.scores.items()} for record in self.records]
-        averages = [average_of(members, of_seed) for of_seed in metrics]
-        if None in averages:
+        averages = [average for of_seed in metrics if (average := average_of(members, of_seed)) is not None]
+        if len(averages) < len(metrics):
             return None
         of_examples = mean_of_variances(_variance_of_average(members, record.scores) for record in self.records)
         return stat_over(averages, of_examples), variance_over(averages, of_examples)
@@ -199,8 +202,9 @@ def identities(records: Iterable[Record]) -> list[Hashable]:
     found: list[Hashable] = []
     for record in records:
         if id(record.data) not in contents:
-            content = tuple((task, *sorted(fingerprints(record, task).items())) for task in sorted(record.data))
-            contents[id(record.data)] = content, bool(content) and all(f for _, *roles in content for _, f in roles)
+            known = {task: sorted(fingerprints(record, task).items()) for task in sorted(record.data)}
+            has_all = bool(known) and all(f for roles in known.values() for _, f in roles)
+            contents[id(record.data)] = tuple((task, *roles) for task, roles in known.items()), has_all
         content, is_known = contents[id(record.data)]
         named = (record.digest, record.plan.get("data"))
         if is_known and named not in plans:

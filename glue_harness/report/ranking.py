@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glue_harness.core.errors import DataError
@@ -104,7 +105,7 @@ def _best_by_answers(contenders: Sequence[Contender]) -> list[float | None]:
     """
     import numpy as np
 
-    from glue_harness.metrics.stats import resampled
+    from glue_harness.metrics.bootstrap import cluster_places, resampled
 
     units = contenders[0].answers[0].units
     at = {unit: place for place, unit in enumerate(units)}
@@ -117,7 +118,8 @@ def _best_by_answers(contenders: Sequence[Contender]) -> list[float | None]:
             for seed, (tally, places) in enumerate(tallies)
         }
 
-    found, random, averages = resampled(drawn, len(units), DRAWS, 0), np.random.default_rng(1), []
+    found: dict[Any, np.ndarray] = resampled(drawn, cluster_places(contenders[0].answers[0]), DRAWS, 0)
+    random, averages = np.random.default_rng(1), []
     once = drawn(np.ones((1, len(units))))
     for row, contender in enumerate(contenders):
         k = len(contender.answers)
@@ -171,10 +173,18 @@ def answers_of(records: Sequence[Record], members: Members, store: Store, regist
     return [_tally_of_average(record, members, store, registry) for record in records]
 
 
+def _value_of(tally: Tally, part: slice, key: str, weights: np.ndarray) -> np.ndarray:
+    """One value of a tally whose units are a part of all."""
+    return tally.score(weights[:, part])[key]
+
+
 def _tally_of_average(record: Record, members: Members, store: Store, registry: Registry) -> Tally:
+    import numpy as np
+
     from glue_harness.metrics import values_of
 
     units: list[Any] = []
+    clusters: list[Any] = []
     counted: dict[tuple[str, str], Callable[[np.ndarray], np.ndarray]] = {}
     for name in dict.fromkeys(task for values in members for task, _ in values):
         task = registry.tasks[name]
@@ -190,12 +200,14 @@ def _tally_of_average(record: Record, members: Members, store: Store, registry: 
             if (kind := tuple(tally.units)) not in starts:
                 starts[kind] = len(units)
                 units += [(name, content, len(starts), unit) for unit in kind]
+                own = tally.units if tally.clusters is None else tally.clusters
+                clusters += [(name, cluster) for cluster in own]
             part = slice(starts[kind], starts[kind] + len(kind))
             for key in metric.keys:
-                counted[name, key] = lambda weights, tally=tally, part=part, key=key: tally.score(weights[:, part])[key]
+                counted[name, key] = partial(_value_of, tally, part, key)
 
     def score(weights: np.ndarray) -> dict[str, np.ndarray]:
-        means = [sum(counted[value](weights) for value in values) / len(values) for values in members]
-        return {AVERAGE: sum(means) / len(means)}
+        means = [np.mean([counted[value](weights) for value in values], axis=0) for values in members]
+        return {AVERAGE: np.mean(means, axis=0)}
 
-    return Tally(units, score)
+    return Tally(units, score, clusters)

@@ -97,7 +97,7 @@ def named(candidates: Sequence[Candidate]) -> tuple[list[Candidate], str]:
     """The rows named by the settings that differ among them, and what they have in common."""
     if not candidates:
         return [], ""
-    rows, plans = [c.row for c in candidates], [Experiment("", c.records).plan for c in candidates]
+    rows, plans = [c.row for c in candidates], [Experiment("", tuple(c.records)).plan for c in candidates]
     apart = settings_apart(plans)
     names = [", ".join(words.values()) for words in apart]
     if len(rows) == 1:

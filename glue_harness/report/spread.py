@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from glue_harness.core.errors import DataError
@@ -24,8 +24,9 @@ def known_spread(task: str, key: str, own: Sequence[Experiment], registry: Regis
     found = []
     for experiment in own:
         scores = [record.scores[task].metrics.get(key) for record in experiment.records if task in record.scores]
-        if len(scores) >= LEAST_SEEDS and None not in scores:
-            found.append((len(scores) - 1, statistics.variance(scores)))
+        defined = [value for value in scores if value is not None]
+        if len(defined) == len(scores) >= LEAST_SEEDS:
+            found.append((len(defined) - 1, statistics.variance(defined)))
     if found:
         df = sum(freedom for freedom, _ in found)
         sd = math.sqrt(sum(freedom * variance for freedom, variance in found) / df)
@@ -56,8 +57,8 @@ def repeated(records: Iterable[Record]) -> list[Experiment]:
     ]
 
 
-def on_same_data(experiments: Iterable[Experiment], task: str, contents: set[object]) -> list[Experiment]:
-    return [experiment for experiment in experiments if experiment.contents(task, "validation") == contents]
+def on_same_data(experiments: Iterable[Experiment], task: str, contents: Collection[object]) -> list[Experiment]:
+    return [experiment for experiment in experiments if experiment.contents(task, "validation") == set(contents)]
 
 
 def with_churn(

@@ -18,15 +18,15 @@ MOST_ANSWERS = 200_000  # that are read unasked: some seconds
 
 def ranked_rows(candidates: Sequence[Candidate], wanted: Wanted) -> tuple[list[BoardRow], tuple[str, ...]]:
     """By average, on the data that most rows share. Other data follow without a rank, then runs that lack tasks."""
-    averages = [candidate for candidate in candidates if candidate.row.average]
-    complete = sorted(averages, key=lambda candidate: -candidate.row.average.mean)
+    averages = {id(candidate): candidate.row.average.mean for candidate in candidates if candidate.row.average}
+    complete = sorted((c for c in candidates if id(c) in averages), key=lambda candidate: -averages[id(candidate)])
     partial = [candidate for candidate in candidates if not candidate.row.average]
     partial.sort(key=lambda candidate: (-len(candidate.row.values), candidate.row.date))
     usual = _usual_data([c.row for c in complete], [c.row for c in partial])
     ranked = [candidate for candidate in complete if _same_data(usual, candidate.row.scored_on)]
     others = [candidate for candidate in complete if not _same_data(usual, candidate.row.scored_on)]
     answers, how = _answers(ranked, wanted)
-    contenders = [Contender(c.row.average.mean, c.variance, kept) for c, kept in zip(ranked, answers, strict=True)]
+    contenders = [Contender(averages[id(c)], c.variance, kept) for c, kept in zip(ranked, answers, strict=True)]
     places = ranking(contenders, wanted.every_pair)
     facts = zip(ranked, places.ranks, places.best, places.tested, strict=True)
     rows = [replace(found.row, rank=rank, best=best, tested=tested) for found, rank, best, tested in facts]
@@ -39,9 +39,8 @@ def ranked_rows(candidates: Sequence[Candidate], wanted: Wanted) -> tuple[list[B
 def _usual_data(complete: Sequence[BoardRow], partial: Sequence[BoardRow]) -> dict[str, object]:
     """Of each task the data that most rows were scored on; of rows with an average, the data that most share."""
     usual: dict[str, object] = {}
-    for task in dict.fromkeys(task for row in (*complete, *partial) for task in row.scored_on):
-        usual[task] = Counter(row.scored_on[task] for row in partial if task in row.scored_on).most_common(1)
-    usual = {task: found[0][0] for task, found in usual.items() if found}
+    for task in dict.fromkeys(task for row in partial for task in row.scored_on):
+        usual[task] = Counter(row.scored_on[task] for row in partial if task in row.scored_on).most_common(1)[0][0]
     if complete:
         kinds = Counter(frozenset(row.scored_on.items()) for row in complete)  # few, however many rows
         shared = {kind: sum(n for other, n in kinds.items() if _same_data(dict(kind), dict(other))) for kind in kinds}

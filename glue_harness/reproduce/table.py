@@ -232,11 +232,12 @@ def neighbours(rows: Sequence[tuple[str, Compared]]) -> list[Neighbours]:
 
     Rows that answer the same examples share noise, which takes none of their order: P is rather too small.
     """
-    ranked = sorted(rows, key=lambda row: -row[1].ours)
+    known = [(c.ours, c.theirs, c.half, name) for name, c in rows if c.ours is not None and c.theirs is not None]
+    known.sort(key=lambda row: -row[0])
     found = []
-    for (better, a), (worse, b) in pairwise(ranked):
-        noise = math.hypot(a.half, b.half) / NORMAL_975
-        sure = 0.5 if a.ours == b.ours else 1.0
-        probability = t_cdf((a.ours - b.ours) / noise, math.inf) if noise else sure
-        found.append(Neighbours(better, worse, probability, None if a.theirs == b.theirs else a.theirs > b.theirs))
+    for (ours, theirs, half, better), (less, their_less, other_half, worse) in pairwise(known):
+        noise = math.hypot(half, other_half) / NORMAL_975
+        sure = 0.5 if ours == less else 1.0
+        probability = t_cdf((ours - less) / noise, math.inf) if noise else sure
+        found.append(Neighbours(better, worse, probability, None if theirs == their_less else theirs > their_less))
     return found

@@ -78,9 +78,11 @@ class Tokens(Sequence[Encoded]):
             return Encoded(streams)
         return Encoded(streams, self.golds[part][place].as_py(), self.head)
 
-    def lengths(self, rows: Sequence[int] | None = None) -> Lengths:
+    def lengths(self, rows: Sequence[int] | np.ndarray | None = None) -> Lengths:
         """Of all examples, or those of some numbers."""
-        kept = sum(np.concatenate([np.zeros(0, int), *(np.diff(o) for o, _ in parts)]) for parts in self.streams)
+        kept = np.zeros(self.size, int)
+        for parts in self.streams:
+            kept += np.concatenate([np.zeros(0, int), *(np.diff(offsets) for offsets, _ in parts)])
         lost = np.concatenate([np.zeros(0, int), *(buffer_of(part, np.int32) for part in self.lost)])
         if rows is not None:
             kept, lost = kept[rows], lost[rows]

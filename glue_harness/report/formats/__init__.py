@@ -7,10 +7,9 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from glue_harness.core.errors import unknown
-from glue_harness.report.board import Board, BoardRow
 from glue_harness.report.console import one_line
 from glue_harness.report.experiments import Stat
-from glue_harness.report.rows import mixing
+from glue_harness.report.rows import Board, BoardRow, mixing
 
 COLUMNS: dict[str, Callable[[BoardRow], object]] = {  # of the tables that people read
     "Rank": lambda row: "" if row.rank is None else row.rank,
@@ -81,7 +80,7 @@ def sign_of(stat: Stat | None) -> str:
 
 def spread(stat: Stat | None) -> str:
     """How sure a value is, behind the sign that says in which way."""
-    if not (sign := sign_of(stat)):
+    if stat is None or not (sign := sign_of(stat)):
         return ""
     return f"{sign}{stat.half_width if sign == '±' else stat.deviation:.2f}"
 

@@ -7,8 +7,8 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from glue_harness.report.board import Board, BoardRow
 from glue_harness.report.console import one_line
+from glue_harness.report.rows import Board, BoardRow
 
 EXECUTED = tuple("=+-@＝＋－＠")  # a spreadsheet runs text that starts so; the wide ones are East Asian
 SPREAD = ("deviation", "low", "high", "over")

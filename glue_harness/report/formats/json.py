@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from glue_harness.core.writing import json_text
-from glue_harness.report.board import Board
 from glue_harness.report.formats import legend
+from glue_harness.report.rows import Board
 
 
 def render(board: Board) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from glue_harness.report.board import Board
 from glue_harness.report.console import one_line
 from glue_harness.report.formats import remarks, table
+from glue_harness.report.rows import Board
 
 SPECIAL = {
     **{char: f"\\{char}" for char in "{}$&#%_"},
