@@ -131,14 +131,15 @@ def said(differences: Iterable[tuple[str, ScoreDifference]]) -> Shown:
             untested[found.untested].append(name)
             continue
         is_alike = found.verdict in (ALIKE, MODELS_ALIKE)
-        verdicts[found.verdict].append(f"{name} {found.least:.2f}" if is_alike else name)
+        verdicts[found.verdict].append(
+            f"{name}, where {found.least:.2f} would be found with 80 %" if is_alike else name
+        )
         if found.luck:
             source = f"the spread of {found.luck.source}"
             lucky[source].append(f"{name} z={found.luck.z:+.2f} {probability(found.luck.p)} (sd {found.luck.sd:.2f})")
     for verdict, names in verdicts.items():
         if verdict not in (BETTER, WORSE):
-            more = " (each with the least difference that is found with 80 %)" if "no difference" in verdict else ""
-            yield f"{verdict[0].upper()}{verdict[1:]}{more}: {'; '.join(names)}"
+            yield f"{verdict[0].upper()}{verdict[1:]}: {'; '.join(names)}"
     for source, names in lucky.items():
         yield f"With borrowed luck, {source}, p not corrected: {'; '.join(names)}", "dim"
     for reason, names in untested.items():

@@ -52,7 +52,7 @@ def command(names: Names, data: str, results: Path, task_folders: Names, as_json
     found = findable([task.name for task in tasks] or list(registry.tasks), own, store, registry, is_demo(data))
     if not found:
         raise GlueError(
-            f"no spread of seeds is known on {data}: run three seeds of a plan (glue run --seeds 3) or more"
+            f"no spread of seeds is known on {data}: run three seeds of a plan or more (glue run --seeds 3)"
         )
     emit(as_json, {"values": found}, drawn(found), indent=1)
 

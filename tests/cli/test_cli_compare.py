@@ -139,7 +139,8 @@ def test_one_seed_says_something_of_two_models_only(store, glue):
     ]
     assert verdicts == ["these two models differ", ALIKE]
     _, out, _ = glue("compare", second, third)
-    assert f"{ALIKE[0].upper()}{ALIKE[1:]} (each with the least difference that is found with 80 %): RTE (B) " in out
+    assert f"{ALIKE[0].upper()}{ALIKE[1:]}: RTE (B), where " in out
+    assert " would be found with 80 %\n" in out
     assert "p after Holm's correction over 1 test\n" in out
 
 

@@ -1,6 +1,6 @@
 """How often the test of a difference errs where there is none, and finds one that there is.
 
-python tests/simulations/differences.py            the tables of docs/statistics.md, about eight minutes
+python tests/simulations/differences.py            the tables of docs/statistics.md, about five minutes
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def spread_of(world: World, times: int = 100) -> float:
 def full(times: int) -> None:
     began, rows = perf_counter(), []
     for world in (*WORLDS, *EDGES):
-        fewer = times // 2 if world.n > 1000 else times
+        fewer = times // 2 if world.n > 2000 else times
         rows.append([world.name, *(share(errors(world, (k, k), fewer), fewer) for k in SEEDS)])
         rows[-1].append(share(errors(world, (2, 5), fewer), fewer))
     printed(
@@ -76,7 +76,7 @@ def full(times: int) -> None:
     )
     rows = []
     for world in WORLDS:
-        fewer = times // 2 if world.n > 1000 else times
+        fewer = times // 2 if world.n > 2000 else times
         sd = spread_of(world, 20 if world.n > 2000 else 100)
         judged, lucky, models = one_seed(world, fewer, sd)
         rows.append([world.name, f"{sd:.2f}", share(judged, fewer), share(lucky, fewer), share(models, fewer)])
@@ -88,7 +88,7 @@ def full(times: int) -> None:
     )
     rows = []
     for world, gain in ((SST2, 1.0), (RTE, 3.0), (MNLI, 0.5)):
-        fewer = times // 2
+        fewer = times // 3
         known = Spread(spread_of(world, 20 if world.n > 2000 else 100), 9, "ten seeds")
         for k in (3, 5, 10):
             least = least_between_recipes(known, k)
@@ -103,4 +103,4 @@ def full(times: int) -> None:
 
 
 if __name__ == "__main__":
-    full(1000)
+    full(600)

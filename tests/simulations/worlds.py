@@ -37,7 +37,8 @@ class World:
     clusters: int = 0  # 0: as many as examples
     alike: float = 0.0
     units: int = 0  # groups that are scored together; 0: as many as examples
-    draws: int = 1000
+    draws: int = 300
+    named: bool = True  # whether examples say which cluster they are of
 
     @property
     def latent(self) -> np.ndarray:
@@ -75,7 +76,11 @@ class World:
         """As glue_harness.metrics makes it, of arrays."""
         units = np.arange(self.n) * (self.units or self.n) // self.n
         count = self.units or self.n
-        clusters = [int(places[np.searchsorted(units, unit)]) for unit in range(count)] if self.clusters else None
+        clusters = (
+            [int(places[np.searchsorted(units, unit)]) for unit in range(count)]
+            if self.clusters and self.named
+            else None
+        )
         right = np.bincount(units, targets == guesses)
         if self.metric == "accuracy":
             trials = np.bincount(units).astype(float)
