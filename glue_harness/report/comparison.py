@@ -8,7 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from glue_harness.core.errors import DataError
-from glue_harness.report.experiments import Experiment, Stat, differing, in_order, label, refuse_repeats, title_of
+from glue_harness.report.experiments import (
+    Experiment,
+    Stat,
+    differing,
+    in_order,
+    label,
+    refuse_impossible,
+    refuse_repeats,
+    title_of,
+)
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
@@ -51,6 +60,7 @@ class Comparison:
 def compare(experiments: Sequence[Experiment], store: Store, registry: Registry) -> Comparison:
     """Every other experiment against the first."""
     refuse_repeats([record for experiment in experiments for record in experiment.records])
+    refuse_impossible([record for experiment in experiments for record in experiment.records], registry)
     scored = {name for experiment in experiments for record in experiment.records for name in record.scores}
     tasks = in_order(scored, registry)
     scores = [score for name in tasks for score in scores_of(name, experiments, store, registry)]
