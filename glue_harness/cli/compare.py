@@ -25,11 +25,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("runs", nargs=-1, metavar="RUN RUN [...]")
+@click.option("--all-pairs", is_flag=True, help="Each RUN against each other, not only against the first.")
 @click.option("--transfer", is_flag=True, help="A multi-task RUN against its tasks alone; finds their runs.")
 @results_option
 @task_folders_option
 @json_option
-def command(runs: Names, transfer: bool, results: Path, task_folders: Names, as_json: bool) -> None:
+def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_folders: Names, as_json: bool) -> None:
     """Compare runs task by task, each to the first.
 
     A multi-task run beside runs of its tasks alone, in any order, gives what training together did to each task: gain,
@@ -42,13 +43,15 @@ def command(runs: Names, transfer: bool, results: Path, task_folders: Names, as_
     \b
     glue compare RUN RUN
     glue compare RUN,RUN,RUN latest --json
+    glue compare --all-pairs RUN RUN RUN
     glue compare MULTI SINGLE SINGLE
     glue compare --transfer MULTI                 the runs of its tasks alone, with the same plan, are found
     """
     from glue_harness.data.mixing import realised
+    from glue_harness.report import pairs
     from glue_harness.report import transfer as together
     from glue_harness.report.comparison import compare
-    from glue_harness.report.experiments import pick
+    from glue_harness.report.experiments import pick, refuse_repeats
     from glue_harness.runs.store import Store
 
     least = 1 if transfer else 2
@@ -57,6 +60,13 @@ def command(runs: Names, transfer: bool, results: Path, task_folders: Names, as_
     registry, store = open_registry(task_folders), Store(results)
     records, _ = store.summaries()
     experiments = [pick(store, run, records) for run in runs]
+    if all_pairs and transfer:
+        raise UsageError("--all-pairs and --transfer are two questions: ask one at a time")
+    if all_pairs:
+        refuse_repeats([record for experiment in experiments for record in experiment.records])
+        found_pairs = pairs.all_pairs(experiments, store, registry)
+        emit(as_json, pairs.facts(found_pairs), pairs.drawn(found_pairs), indent=1)
+        return
     if transfer and len(experiments) == 1:
         experiments += together.find_alone(experiments[0], store, records, registry)
     found = together.arranged(experiments, registry)

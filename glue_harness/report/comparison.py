@@ -11,7 +11,16 @@ from glue_harness.core.errors import DataError
 from glue_harness.core.record import Record
 from glue_harness.metrics import power
 from glue_harness.metrics.power import EXAMPLES
-from glue_harness.report.experiments import Experiment, Stat, differing, in_order, label, refuse_repeats, title_of
+from glue_harness.report.experiments import (
+    Experiment,
+    Stat,
+    differing,
+    in_order,
+    label,
+    refuse_impossible,
+    refuse_repeats,
+    title_of,
+)
 from glue_harness.report.spread import known_spread, on_same_data, repeated
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
@@ -92,6 +101,7 @@ def compare(
 ) -> Comparison:
     """Every other experiment against the first; `among` are the runs that may tell how far seeds lie apart."""
     refuse_repeats([record for experiment in experiments for record in experiment.records])
+    refuse_impossible([record for experiment in experiments for record in experiment.records], registry)
     scored = {name for experiment in experiments for record in experiment.records for name in record.scores}
     tasks = in_order(scored, registry)
     repeats = repeated(among)

@@ -10,7 +10,7 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from glue_harness.core.errors import UsageError
+from glue_harness.core.errors import DataError, UsageError
 from glue_harness.core.plan import Plan, default_of, settings
 from glue_harness.core.record import Record, Score
 from glue_harness.core.task import Task
@@ -189,6 +189,13 @@ def impossible(record: Record, limits: Mapping[tuple[str, str], tuple[float, flo
         if value is not None and not least - TOLERANCE <= value <= most + TOLERANCE:
             return f"{task}.{key} is {value:g}, not between {least:g} and {most:g}: its record was changed"
     return None
+
+
+def refuse_impossible(records: Iterable[Record], registry: Registry) -> None:
+    limits = limits_of(registry.tasks.values())
+    for record in records:
+        if reason := impossible(record, limits):
+            raise DataError(f"run {record.id}: {reason}")
 
 
 def identities(records: Iterable[Record]) -> list[Hashable]:
