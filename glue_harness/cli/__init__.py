@@ -7,8 +7,10 @@ import errno
 import io
 import os
 import re
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 from importlib import import_module
 from typing import NoReturn
@@ -115,7 +117,11 @@ def stop(message: str, code: int) -> NoReturn:
     """The line as a terminal can show it: what it quotes may be of any length and hold anything."""
     if len(message) > MOST_TOLD:
         message = f"{message[: MOST_TOLD // 2]} ... {message[-MOST_TOLD // 2 :]}"
-    print(f"glue: {printable(message)}", file=sys.stderr)
+    message = f"glue: {printable(message)}"
+    if sys.stderr.isatty():  # a terminal would break it inside words
+        width = shutil.get_terminal_size().columns
+        message = "\n".join(textwrap.fill(line, width, break_on_hyphens=False) for line in message.splitlines())
+    print(message, file=sys.stderr)
     try:
         sys.stdout.flush()
     except OSError:  # nobody can read it: python would complain at exit

@@ -11,6 +11,7 @@ from typing import Any, Protocol, cast
 from glue_harness.core.errors import DataError, Stopped, UsageError
 from glue_harness.core.record import Environment, Record
 from glue_harness.lab.assemble import Setup, assemble
+from glue_harness.lab.estimate import evaluated_every
 from glue_harness.lab.evaluation import Evaluation
 from glue_harness.lab.request import Request
 from glue_harness.lab.saving import Saver
@@ -24,7 +25,6 @@ from glue_harness.train import checkpoints, snapshots
 from glue_harness.train.loop import Hook, State, train
 from glue_harness.train.snapshots import Progress, Snapshot
 
-EVALUATIONS = 10  # a run, unless the plan says how often
 LOG_EVERY = 10  # steps between lines of train.jsonl
 PHASES = ("setup", "train", "evaluate", "save")  # what a run's seconds go to
 
@@ -34,7 +34,9 @@ class Watcher(Protocol):
 
     def assembled(self, setup: Setup, record: Record, folder: Path) -> None: ...
     def stepped(self, setup: Setup, state: State) -> None: ...
+    def answered(self, done: int, asked: int) -> None: ...
     def scored(self, step: int, values: dict[str, dict[str, float | None]]) -> None: ...
+    def stopping(self, text: str) -> None: ...  # called by a signal's handler: it must take no lock
 
 
 class PhaseClock:
@@ -66,7 +68,7 @@ class Attempt:
     def __post_init__(self) -> None:
         self.plan = self.request.plan
         self.clock = PhaseClock(self.record.timing)
-        self.every = self.plan.eval_every or max(1, self.plan.steps // EVALUATIONS)
+        self.every = evaluated_every(self.plan)
 
     def go(self) -> None:
         found = self._snapshot() if self.resumes else None
@@ -81,7 +83,8 @@ class Attempt:
             self._roll_back(found or Snapshot(Progress(), Record(self.record.id, {}, "")))
         if not self.progress.state.step:
             self.progress.fit = setup.fit
-        self.evaluation = Evaluation(setup, self.record, self.progress, self.folder, self.saver)
+        told = self.watcher.answered if self.watcher else None
+        self.evaluation = Evaluation(setup, self.record, self.progress, self.folder, self.saver, told)
         self._describe()
         self.clock.turn_to("train")
         hooks = [Hook(1, self._show), Hook(LOG_EVERY, self._log)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from glue_harness.core.record import Record
@@ -23,7 +23,17 @@ from glue_harness.train.snapshots import Progress
 class Evaluation:
     """Scores a model as it stands, and keeps in `record` and `progress` what is best so far."""
 
-    def __init__(self, setup: Setup, record: Record, progress: Progress, folder: RunFolder, saver: Saver) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        record: Record,
+        progress: Progress,
+        folder: RunFolder,
+        saver: Saver,
+        told: Callable[[int, int], None] | None = None,
+    ) -> None:
+        """`told` hears how many of the questions that are asked in one go have been answered."""
+        self.told, self.done, self.asked = told, 0, 0
         self.setup, self.record, self.progress = setup, record, progress
         self.folder, self.saver = folder, saver
         self.plan = setup.request.plan
@@ -32,8 +42,9 @@ class Evaluation:
 
     def answers(self) -> dict[str, list[Prediction]]:
         """What the model says to the questions whose scores choose steps. Changes nothing."""
-        asked = self.setup.data.asked
-        return {task.name: self._answered(task, asked[task.name]) for task in self.setup.data.choosers}
+        asked, choosers = self.setup.data.asked, self.setup.data.choosers
+        self.done, self.asked = 0, sum(len(asked[task.name].examples) for task in choosers)
+        return {task.name: self._answered(task, asked[task.name]) for task in choosers}
 
     def take(self, found: Mapping[str, list[Prediction]], step: int) -> dict[str, dict[str, float | None]]:
         """Scores the answers given at a step, and keeps its checkpoint if it is the best yet for a task.
@@ -81,7 +92,9 @@ class Evaluation:
 
         Without the luck of choosing are those of the examples that chose nothing, if there are any.
         """
-        best = self.progress.best
+        best, asked = self.progress.best, self.setup.data.scoring
+        of_groups = [task.name for group in best for task in self.groups[group]]
+        self.done, self.asked = 0, sum(len(asked[name].examples) for name in of_groups)
         for step in sorted(set(best.values())):
             checkpoints.load(self.folder, step, self.setup.learner.model)
             for task in (task for group, at in best.items() if at == step for task in self.groups[group]):
@@ -102,7 +115,12 @@ class Evaluation:
 
     def _answered(self, task: Task, asked: Questions) -> list[Prediction]:
         model, machine = self.setup.learner.model, self.setup.machine
-        return answer(model, task, asked.examples, self.plan, machine, asked.tokens)
+        return answer(model, task, asked.examples, self.plan, machine, asked.tokens, self._tell)
+
+    def _tell(self, more: int) -> None:
+        self.done += more
+        if self.told:
+            self.told(self.done, self.asked)
 
     def _is_best(self, group: str, step: int) -> bool:
         """T5's rule over the group's whole history; an undefined score is never better than a defined one."""

@@ -36,12 +36,17 @@ def reader_has_gone() -> NoReturn:
 
 
 def say(text: str = "", style: str | None = None) -> None:
-    console().print(printable(text), style=style, soft_wrap=True)
+    prose(console(), text, style)
 
 
 def note(text: str, style: str | None = "dim") -> None:
     """A remark that is not a result: to stderr, so that piped output stays clean."""
-    console(stderr=True).print(printable(text), style=style, soft_wrap=True)
+    prose(console(stderr=True), text, style)
+
+
+def prose(to: Console, text: str, style: str | None = None) -> None:
+    """Broken between words at the edge of a terminal, which would break inside them; whole where programs read."""
+    to.print(printable(text), style=style, soft_wrap=not to.is_terminal)
 
 
 def screen_width() -> int:

@@ -8,7 +8,7 @@ from itertools import combinations
 from string import ascii_uppercase
 from typing import Any
 
-from glue_harness.report.comparison import SIGNIFICANT, ScoreDifference, corrected, notes_on, scores_of
+from glue_harness.report.comparison import SIGNIFICANT, ComparedScore, ScoreDifference, corrected, notes_on, scores_of
 from glue_harness.report.console import TableColumn, or_dash, table_of
 from glue_harness.report.experiments import Experiment, Stat, in_order, refuse_impossible, settings_apart
 from glue_harness.runs.store import Store
@@ -40,19 +40,21 @@ def all_pairs(experiments: Sequence[Experiment], store: Store, registry: Registr
     lettered = dict(zip(ascii_uppercase, experiments, strict=False))
     tasks = in_order({name for e in experiments for record in e.records for name in record.scores}, registry)
     pairs = list(combinations(lettered, 2))
-    found, notes = [], []
+    found: list[tuple[str, tuple[str, str], ComparedScore]] = []
+    notes: list[str] = []
     for name in tasks:
         for pair in pairs:
-            for score in scores_of(name, [lettered[letter] for letter in pair], store, registry):
+            for score in scores_of(name, [lettered[letter] for letter in pair], store, registry, ()):
                 if all(score.stats):
                     found.append((score.name, pair, replace(score, name=f"{score.name} {pair}")))
     for pair in pairs:
         notes += notes_on([lettered[letter] for letter in pair])
     tested = corrected([score for _, _, score in found])
-    scores = [
-        PairedScore(name, score.label, " ".join(pair), *score.stats, score.differences[1])
-        for (name, pair, _), score in zip(found, tested, strict=True)
-    ]
+    scores = []
+    for (name, pair, _), score in zip(found, tested, strict=True):
+        (first, second), difference = score.stats, score.differences[1]
+        if first and second and difference:
+            scores.append(PairedScore(name, score.label, " ".join(pair), first, second, difference))
     apart = settings_apart([experiment.plan for experiment in experiments])
     words = {letter: ", ".join(of_plan.values()) for letter, of_plan in zip(lettered, apart, strict=True)}
     order = {score.name: place for place, score in reversed([*enumerate(scores)])}  # values together, then pairs
