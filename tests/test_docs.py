@@ -94,7 +94,10 @@ def options_of(words: list[str]) -> set[str]:
     """What `glue VERB` takes; for predict, the fields of its task too."""
     verb = words[0]
     command = glue.get_command(glue.make_context("glue", ["tasks"]), verb)
-    taken = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    parameters = [*command.params]
+    for inner in getattr(command, "commands", {}).values():
+        parameters += inner.params
+    taken = {option for parameter in parameters for option in (*parameter.opts, *parameter.secondary_opts)}
     if verb == "predict" and "--task" in words:
         taken |= {f"--{name}" for name in fields(load_tasks().task(words[words.index("--task") + 1]))}
     return taken | {"-h", "--help"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
@@ -11,15 +10,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glue_harness.core.errors import DataError, RowError, UsageError
 from glue_harness.core.reading import json_value, open_file, read_small
-from glue_harness.core.task import HIDDEN_LABEL, Row, Task
+from glue_harness.core.task import HIDDEN_LABEL, File, Row, Task
 from glue_harness.data.lines import json_records, paragraphs, tsv_rows
 from glue_harness.data.rows import StreamedRows, Unchecked
+from glue_harness.data.tables import csv_rows, in_schema, labelled, plain_rows
 
 if TYPE_CHECKING:
     import pyarrow
 
 LARGEST_STATE = 2**20  # bytes
-Reader = Callable[[Sequence[Path]], Sequence[Row]]
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
+DATA_LIKE = (*TABLES, ".json", ".txt", ".xlsx", ".xls", ".arrow", ".zip", ".gz")
+MOST_LYING = 5  # files that a message names
+Reader = Callable[[Sequence[Path]], StreamedRows]
 
 
 class Place(NamedTuple):
@@ -45,12 +48,13 @@ def read(task: Task, split: str, where: str) -> Unchecked:
             for folders, readers in layouts(task, split, root)
             if readers
         ]
-        raise DataError(
-            f"no {split} rows of {task.name!r}: looked for {' and '.join(looked)}: put one there, or use --data hub"
-        )
+        lying = [shown(path) for path in lying_there(task, split, root)]
+        there = f" (what lies there: {', '.join(lying)})" if lying else ""
+        sought = f"looked for {' and '.join(looked)}{there}"
+        raise DataError(f"no {split} rows of {task.name!r}: {sought}: put one there, or use --data hub")
     origin = f"folder {shown(place.folder)}/{place.pattern}"
     if place.reader:
-        return Unchecked(place.reader(place.files), origin)
+        return Unchecked(place.reader(place.files).changed(lambda rows: labelled(task, rows)), origin)
     notes: list[str] = []
     return Unchecked(read_official(task, split, place.files[0], notes), origin, notes)
 
@@ -71,6 +75,17 @@ def find(task: Task, split: str, root: Path) -> Place | None:
     return None
 
 
+def lying_there(task: Task, split: str, root: Path) -> list[Path]:
+    """Files with data in the folders that belong to the task, which nobody looked for."""
+    folders = dict.fromkeys(folder for folders, _ in layouts(task, split, root) for folder in folders)
+    mine = [folder for folder in folders if folder.is_dir() and (folder != root or task.suite == "custom")]
+    expected = {
+        name for other in task.splits.values() for folders, readers in layouts(task, other, root) for name in readers
+    }
+    files = sorted(path for folder in mine for path in folder.iterdir())
+    return [path for path in files if path.suffix.lower() in DATA_LIKE and path.name not in expected][:MOST_LYING]
+
+
 def layouts(task: Task, split: str, root: Path) -> list[tuple[list[Path], dict[str, Reader | None]]]:
     """Folders that may hold a split, and the files they may hold it in with who reads them, official ones first.
 
@@ -88,36 +103,55 @@ def layouts(task: Task, split: str, root: Path) -> list[tuple[list[Path], dict[s
         f"{split}-*-of-*.parquet": read_parquet,
         f"data/{split}-*-of-*.parquet": read_parquet,
         f"{split}.jsonl": read_jsonl,
+        f"{split}.csv": lambda files: in_the_tasks_schema(task, files, csv_rows),
+    }
+    tab_separated: dict[str, Reader | None] = {
+        f"{split}.tsv": lambda files: in_the_tasks_schema(task, files, plain_rows)
     }
     files: dict[str, Reader | None] = {name: read_paragraphs if name.endswith(".txt") else None for name in names}
-    return [(official, files), ([*own, root], in_the_hubs_schema)]
+    at_top = [root] if task.suite == "custom" else []  # else a .tsv at the top is the official file of some task
+    return [(official, files), ([*own, root], in_the_hubs_schema), ([*own, *at_top], tab_separated)]
 
 
 def read_official(task: Task, split: str, path: Path, notes: list[str]) -> Sequence[Row]:
     """Rows; `notes` holds what there is to say about them once they have been gone through."""
     file, official = task.source.files[split], task.source.rows.get(split)
-    if file.columns:
-        return StreamedRows([path], lambda: labelled(task, tsv_rows(path, file, official, notes)))
-    return StreamedRows([path], lambda: adapted(task, path))
+    if not file.columns:
+        return StreamedRows([path], lambda: adapted(task, path))
+    if path.suffix in (".tsv", ".txt"):
+        return StreamedRows([path], lambda: labelled(task, hidden_if_absent(tsv_rows(path, file, official, notes))))
+    return StreamedRows([path], lambda: labelled(task, hidden_if_absent(renamed(path, file))))
 
 
-def labelled(task: Task, rows: Iterator[dict[str, Any]]) -> Iterator[Row]:
-    """Texts become labels as the Hub has them: a word or a number as an id, a score in single precision.
-
-    A file without a label column hides them; what is no label stays as it is, for the check to refuse.
-    """
-    ids = {word: number for number, word in enumerate(task.labels)}
-    is_score, hidden = task.kind == "regress", str(HIDDEN_LABEL)
+def hidden_if_absent(rows: Iterator[dict[str, Any]]) -> Iterator[Row]:
+    """A file without a label column hides them."""
     for row in rows:
-        text = row.get("label", hidden)
-        try:
-            if is_score:
-                (row["label"],) = struct.unpack("f", struct.pack("f", float(text)))
-            else:
-                row["label"] = ids[text] if text in ids else int(text)
-        except (ValueError, OverflowError):
-            row["label"] = text
+        row.setdefault("label", str(HIDDEN_LABEL))
         yield row
+
+
+def renamed(path: Path, file: File) -> Iterator[dict[str, Any]]:
+    """The rows of a table under the names that a task gives its columns. Numbers that are labels are words, too."""
+    for idx, record in enumerate(table_rows(path)):
+        if lacking := [str(name) for name in file.columns.values() if name not in record]:
+            found = ", ".join(map(repr, record))
+            raise DataError(f"{path}, row {idx + 1}: column {lacking[0]!r} is missing, found: {found}")
+        row = {"idx": idx, **{column: record[str(name)] for column, name in file.columns.items()}}
+        if "label" in row and isinstance(row["label"], int | float):
+            row["label"] = str(row["label"])
+        yield row
+
+
+def table_rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a table with a header, told by its name's ending; texts only in CSV and TSV."""
+    if path.suffix == ".parquet":
+        yield from map(dict, read_parquet([path]))
+    elif path.suffix == ".jsonl":
+        yield from (record for _, record in json_records(path))
+    elif path.suffix in (".csv", ".tsv"):
+        yield from csv_rows(path) if path.suffix == ".csv" else plain_rows(path)
+    else:
+        raise UsageError(f"{path.name!r} is no table that can be read: give one of {', '.join(TABLES)}")
 
 
 def adapted(task: Task, path: Path) -> Iterator[Row]:
@@ -135,7 +169,7 @@ def adapted(task: Task, path: Path) -> Iterator[Row]:
         yield from rows
 
 
-def read_saved(files: Sequence[Path]) -> Sequence[Row]:
+def read_saved(files: Sequence[Path]) -> StreamedRows:
     """A split that `save_to_disk` wrote; its state.json lists the data files."""
     (state,) = files
     try:
@@ -148,7 +182,7 @@ def read_saved(files: Sequence[Path]) -> Sequence[Row]:
     return read_arrow([state.parent / name for name in names])
 
 
-def read_arrow(files: Sequence[Path]) -> Sequence[Row]:
+def read_arrow(files: Sequence[Path]) -> StreamedRows:
     """Arrow streams as `datasets` writes them, left on disk and mapped into memory."""
     import pyarrow
 
@@ -160,7 +194,7 @@ def read_arrow(files: Sequence[Path]) -> Sequence[Row]:
     return arrow_rows(pyarrow.concat_tables(tables))
 
 
-def arrow_rows(table: pyarrow.Table) -> Sequence[Row]:
+def arrow_rows(table: pyarrow.Table) -> StreamedRows:
     """Made into dicts when they are asked for: a large split stays on disk."""
 
     def rows() -> Iterator[Row]:
@@ -174,7 +208,7 @@ def arrow_rows(table: pyarrow.Table) -> Sequence[Row]:
     return StreamedRows((), rows, table.num_rows)
 
 
-def read_parquet(files: Sequence[Path]) -> Sequence[Row]:
+def read_parquet(files: Sequence[Path]) -> StreamedRows:
     from pyarrow.parquet import ParquetFile
 
     def rows() -> Iterator[Row]:
@@ -190,11 +224,17 @@ def read_parquet(files: Sequence[Path]) -> Sequence[Row]:
     return StreamedRows(files, rows)
 
 
-def read_jsonl(files: Sequence[Path]) -> Sequence[Row]:
+def read_jsonl(files: Sequence[Path]) -> StreamedRows:
     return StreamedRows(files, lambda: (record for file in files for _, record in json_records(file)))
 
 
-def read_paragraphs(files: Sequence[Path]) -> Sequence[Row]:
+def in_the_tasks_schema(
+    task: Task, files: Sequence[Path], read_table: Callable[[Path], Iterator[dict[str, str]]]
+) -> StreamedRows:
+    return StreamedRows(files, lambda: (row for file in files for row in in_schema(task, read_table(file))))
+
+
+def read_paragraphs(files: Sequence[Path]) -> StreamedRows:
     return StreamedRows(files, lambda: ({"text": text} for file in files for text in paragraphs(file)))
 
 

@@ -15,7 +15,14 @@ BOM = b"\xef\xbb\xbf"
 
 
 def text_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Line numbers and texts of a UTF-8 file; blank lines are skipped.
+    """Line numbers and texts of a UTF-8 file, without the line ends; blank lines are skipped."""
+    for number, line in decoded_lines(path):
+        if text := line.removesuffix("\n").removesuffix("\r"):
+            yield number, text
+
+
+def decoded_lines(path: Path) -> Iterator[tuple[int, str]]:
+    """The lines as they stand, with their ends.
 
     Only a newline ends a line: `str.splitlines` would also cut at U+2028 and others, which rows contain.
     """
@@ -28,15 +35,14 @@ def text_lines(path: Path) -> Iterator[tuple[int, str]]:
         for number, line in lines_of(file, str(path)):
             start = len(BOM) if number == 1 and line.startswith(BOM) else 0
             try:
-                text = line[start:].removesuffix(b"\n").removesuffix(b"\r").decode()
+                text = line[start:].decode()
             except UnicodeDecodeError as error:
                 place = offset + start + error.start
                 raise DataError(
                     f"{path}, line {number}: byte {place} of the file is not UTF-8: convert it, or download it again"
                 ) from None
             offset += len(line)
-            if text:
-                yield number, text
+            yield number, text
 
 
 def tsv_rows(path: Path, file: File, official: int | None, notes: list[str]) -> Iterator[dict[str, Any]]:

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from random import Random
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from glue_harness.core.errors import DataError, RowError, UsageError
-from glue_harness.core.reading import json_value, lines_of
+from glue_harness.core.reading import lines_of
 from glue_harness.core.task import Example, Row, Task
 from glue_harness.data.folder import read_paragraphs
 from glue_harness.data.lines import BOM, json_row
 from glue_harness.data.rows import Unchecked, encode
-
-
-def fields(task: Task) -> list[str]:
-    """The columns that a question is made of."""
-    return [column for column in task.columns if column not in task.unanswered]
+from glue_harness.data.tables import fields, json_columns, typed
 
 
 def question(task: Task, row: Row, number: int = 0) -> Example:
@@ -36,6 +31,7 @@ def questions(task: Task, lines: BinaryIO, name: str) -> list[Example]:
     """
     found: list[Example] = []
     header: list[str] = []
+    in_json = json_columns(task) & set(fields(task))
     for number, text in text_lines(lines, name):
         where, cells = f"{name}, line {number}", text.split("\t")
         if not header and not found and not text.lstrip().startswith("{"):
@@ -44,7 +40,7 @@ def questions(task: Task, lines: BinaryIO, name: str) -> list[Example]:
         if header and len(cells) != len(header):
             raise DataError(f"{where}: expected {len(header)} columns, found {len(cells)}")
         try:
-            row = typed(task, dict(zip(header, cells, strict=True))) if header else json_row(text, where)
+            row = typed(dict(zip(header, cells, strict=True)), in_json) if header else json_row(text, where)
             found.append(question(task, row, len(found)))
         except RowError as error:
             raise DataError(f"{where}: {error}") from None
@@ -61,19 +57,6 @@ def text_lines(lines: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
             raise DataError(f"{name}, line {number}: not UTF-8: byte {error.start} of the line") from None
         if text.strip():
             yield number, text
-
-
-def typed(task: Task, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Texts as a row: a field that is no text in the task's demo is read as JSON."""
-    sample = task.demo(Random(0), 1)[0] if task.demo else {}
-    row: dict[str, Any] = dict(texts)
-    for name, text in texts.items():
-        if name in fields(task) and not isinstance(sample.get(name, ""), str):
-            try:
-                row[name] = json_value(text)
-            except ValueError:
-                raise RowError(f"column {name!r} must be JSON, not {text!r}") from None
-    return row
 
 
 def text_files(where: str) -> list[Path]:

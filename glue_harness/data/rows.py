@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -59,6 +60,12 @@ class StreamedRows(Sequence[Row]):
         """`files` are those that must not change meanwhile, `count` the number of rows if it is known before."""
         self.stamps = {file: stamp(file) for file in files}
         self.read, self.size = read, count
+
+    def changed(self, change: Callable[[Iterator[Row]], Iterator[Row]]) -> StreamedRows:
+        """The same rows, one by one as `change` makes them."""
+        made = StreamedRows((), lambda: change(self.read()), self.size)
+        made.stamps = self.stamps
+        return made
 
     def __len__(self) -> int:
         if self.size is None:
@@ -130,6 +137,7 @@ def labels_of(task: Task) -> tuple[Callable[[Any], bool], str]:
         words = ", ".join(f"{number}={name}" for number, name in enumerate(task.labels))
         return lambda value: type(value) is int and value in ids, words
     scale = [float(choice) for choice in task.choices] if task.kind == "regress" else []
+    scale += [struct.unpack("f", struct.pack("f", end))[0] for end in scale]  # labels are in single precision
     low, high = min(scale, default=-math.inf), max(scale, default=math.inf)
 
     def is_score(value: Any) -> bool:

@@ -1,12 +1,15 @@
 """`glue tasks`: one screen, or JSON; quick, because nothing heavy is imported."""
 
 import json
+import shlex
 import subprocess
 import sys
 from contextlib import suppress
 
 import pytest
+from conftest import ROOT
 from records import narrow_screen
+from refresh_docs import fences
 
 from glue_harness.cli import main
 
@@ -163,3 +166,52 @@ def test_nothing_heavy_is_imported(verb):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "[]\n"
+
+
+def example_of_the_docs(folder):
+    """The table and the commands that docs/data.md shows, the table put where it says."""
+    page = ROOT / "docs" / "data.md"
+    (table,) = [text for text in fences(page, "text") if text.startswith("review,")]
+    (commands,) = [text for text in fences(page, "sh") if "glue tasks new" in text]
+    (folder / "reviews").mkdir()
+    header, *rows = table.splitlines()
+    for name, times in (("train", 10), ("validation", 2)):
+        (folder / "reviews" / f"{name}.csv").write_text("\n".join([header, *rows * times]) + "\n")
+    return [shlex.split(line)[1:] for line in commands.replace("\\\n", " ").splitlines()]
+
+
+def test_the_docs_example_of_own_data_runs(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    new, *others = example_of_the_docs(tmp_path)
+    main(new)
+    out = capsys.readouterr().out
+    assert out.startswith("wrote reviews/reviews.py: classify, sentiment (negative 50%, positive 50%) of review\n")
+    assert "rows: 40 to train on; files: train train.csv, validation validation.csv\n" in out
+    assert out.endswith(
+        "next: glue show reviews --tasks reviews --data reviews and "
+        "glue run --task reviews --tasks reviews --data reviews\n"
+    )
+    small = ["--model", "tiny", "--steps", "2", "--eval-every", "2", "--batch-size", "4", "--device", "cpu", "--quiet"]
+    for words in others:
+        main([*words, *(small if words[0] == "run" else [])])
+    out = capsys.readouterr().out
+    assert "reviews review: " in out
+    assert "recorded in" in out
+
+
+def test_a_task_file_is_never_overwritten_and_a_name_taken_is_refused(capsys, tmp_path):
+    table = tmp_path / "train.csv"
+    table.write_text("text,label\na b c,yes\nd e f,no\n")
+    for name, message in (
+        ("rte", "glue: 'rte' is a task or a suite already: choose another name"),
+        ("../own", "glue: task name '../own' cannot be a file name: use at most 128 letters"),
+        ("own", ""),
+        ("own", f"glue: '{tmp_path}/own.py' is there already: choose another name, or remove it"),
+    ):
+        with suppress(SystemExit):
+            main(["tasks", "new", name, "--from", str(table)])
+        output = capsys.readouterr()
+        assert output.err.startswith(message)
+        assert bool(output.err) == bool(message) != ("nothing to score yet: put validation.csv" in output.out)
+    assert [task["task"] for task in listed(capsys, "--tasks", str(tmp_path), "--suite", "custom")][-1] == "own"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["own.py", "train.csv"]

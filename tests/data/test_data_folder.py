@@ -218,8 +218,8 @@ def test_more_rows_than_official_are_said(folder):
 def test_a_missing_file_names_every_place_and_the_fix(folder):
     assert fault(folder, role="test") == (
         "no dev rows of 'toypair': looked for dev.tsv, old.tsv in data/Pair and dev/state.json, dev.parquet, "
-        "dev-*-of-*.parquet, data/dev-*-of-*.parquet, dev.jsonl in data/toypair, data/pair, data: "
-        "put one there, or use --data hub"
+        "dev-*-of-*.parquet, data/dev-*-of-*.parquet, dev.jsonl, dev.csv in data/toypair, data/pair, data "
+        "and dev.tsv in data/toypair, data/pair: put one there, or use --data hub"
     )
 
 
@@ -369,8 +369,8 @@ def test_rows_lacking_a_column_are_refused(tmp_path):
     assert fault(tmp_path).endswith("/pair/train.jsonl, row 2: column 'hypothesis' is missing, found: premise, label")
 
 
-@pytest.mark.parametrize("label", ["true", "1.0", '"yes"', "null", "2"])
-def test_labels_in_the_hubs_schema_are_whole_numbers(tmp_path, label):
+@pytest.mark.parametrize("label", ["true", "1.0", '"maybe"', "null", "2"])
+def test_labels_in_the_hubs_schema_are_words_or_whole_numbers(tmp_path, label):
     write(tmp_path, f'{{"premise": "a", "hypothesis": "b", "label": {label}}}', "pair/train.jsonl")
     assert f"row 1: label {json.loads(label)!r} is not allowed: 0=yes, 1=no" in fault(tmp_path)
 
