@@ -1,12 +1,20 @@
-"""GLUE and SuperGLUE as T5 defines them: `from glue_harness import Plan, run, load_tasks`."""
+"""GLUE and SuperGLUE as T5 defines them: `from glue_harness import Plan, run, compare`."""
 
 from __future__ import annotations
 
 from typing import Any
 
 __version__ = "0.1.0"
-__all__ = ["Plan", "Record", "load_tasks", "run"]
-HOMES = {"Plan": "core.plan", "Record": "core.record", "load_tasks": "suite.registry", "run": "lab.run"}
+HOMES = {
+    "Plan": "core.plan",
+    "Record": "core.record",
+    "board": "report.public",
+    "compare": "report.public",
+    "load_results": "report.public",
+    "load_tasks": "suite.registry",
+    "run": "lab.run",
+}
+__all__ = ["Plan", "Record", "board", "compare", "load_results", "load_tasks", "run"]
 
 
 def __getattr__(name: str) -> Any:

@@ -75,6 +75,7 @@ MULTIRC = classify(
     clean=without_tags,
     info=lambda row: {"idx": value_at(row, "idx")},
     group=lambda info: group_number(info, "idx", "question"),
+    cluster=lambda info: info["idx"].get("paragraph"),  # not every answer of another system's comes with it
     source=source("multirc", "MultiRC", adapt, train=27_243, validation=4_848, test=9_693),
     metrics=(f1, exact_match),
     submission=Submission("MultiRC.jsonl", words=(0, 1), levels=LEVELS),

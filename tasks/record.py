@@ -49,11 +49,8 @@ def with_highlights(passage: str) -> str:
 
 def gold(target: str, info: Mapping[str, Any]) -> Gold:
     """Any of the answers is right, whichever of them this example trains on."""
-    return Gold(tuple(texts_of(info, "answers")), _query(info))
-
-
-def _query(info: Mapping[str, Any]) -> tuple[int | str, int | str]:
-    return group_number(info, "idx", "passage"), group_number(info, "idx", "query")
+    passage, query = (group_number(info, "idx", name) for name in ("passage", "query"))
+    return Gold(tuple(texts_of(info, "answers")), group=(passage, query), cluster=passage)
 
 
 def demo(random: Random, n: int) -> list[dict]:

@@ -8,7 +8,7 @@ from typing import Any
 from glue_harness.core.errors import RowError
 from glue_harness.core.task import Gold, Row, Source, Task, Text, jsonl
 from glue_harness.metrics import squad
-from glue_harness.suite.build import generate, text_of, texts_of
+from glue_harness.suite.build import generate, key_of, text_of, texts_of
 
 PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")  # the 32 signs of ASCII
 SPACES = re.compile(r"[\t\n\f\r ]+")  # T5's regular expressions know no other white space
@@ -59,7 +59,8 @@ def padded_answers(row: Row) -> list[str]:
 def encode(row: Row) -> list[Text]:
     question, context = padded(text_of(row, "question")), padded(text_of(row, "context"))
     answers = padded_answers(row)
-    return [Text(collapsed(f"question: {question} context: {context}"), answers[0], {"answers": answers})]
+    info = {"answers": answers, "paragraph": key_of(context)}
+    return [Text(collapsed(f"question: {question} context: {context}"), answers[0], info)]
 
 
 def encode_trivia(row: Row) -> list[Text]:
@@ -71,7 +72,7 @@ def encode_trivia(row: Row) -> list[Text]:
 def gold(target: str, info: Mapping[str, Any]) -> Gold:
     if not info.get("answers"):
         raise RowError("SQuAD is scored against all accepted answers: they must stand in example.answers")
-    return Gold(tuple(texts_of(info, "answers")))
+    return Gold(tuple(texts_of(info, "answers")), cluster=info.get("paragraph"))
 
 
 PEOPLE = ("Ada", "Bruno", "Clara", "Dario", "Edith", "Felix", "Greta", "Hugo")

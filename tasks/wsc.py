@@ -9,7 +9,7 @@ from glue_harness.core.errors import RowError
 from glue_harness.core.task import Row, Submission, Task, Text
 from glue_harness.data.lexicon import balanced_rows, pronoun_scene
 from glue_harness.metrics import accuracy
-from glue_harness.suite.build import classify, generate, label_id, label_name, text_of
+from glue_harness.suite.build import classify, generate, key_of, label_id, label_name, text_of
 from glue_harness.suite.superglue import BOOLEANS, official_label, source, value_at, whole_number
 from glue_harness.suite.winograd import PREFIX, decode_referent, gold_label, replace_first
 
@@ -46,8 +46,9 @@ def as_in_text(span: str, text: str, index: int) -> str:
 
 def encode(row: Row) -> list[Text]:
     label = label_id(BOOLEANS, label_name(BOOLEANS, row.get("label")))
-    info = {"label": label, "idx": row.get("idx")}
-    return [Text(PREFIX + marked_pronoun(row), text_of(row, "span1_text"), info)]
+    prompt = marked_pronoun(row)
+    info = {"label": label, "idx": row.get("idx"), "prompt": key_of(prompt)}
+    return [Text(PREFIX + prompt, text_of(row, "span1_text"), info)]
 
 
 def encode_true(row: Row) -> list[Text]:
@@ -126,8 +127,12 @@ REFERENT = {**COMMON, "columns": COLUMNS, "gold": gold_label, "decode": decode_r
 
 
 def with_marks(task: Task) -> Task:
-    """The task on the text with both spans marked."""
-    return replace(task, columns=COLUMNS[:-1], encode=lambda row: task.encode({**row, "text": marked_spans(row)}))
+    """The task on the text with both spans marked; its prompt is that text without the noun that differs."""
+
+    def encode(row: Row) -> list[Text]:
+        return task.encode({**row, "text": marked_spans(row), "prompt": key_of(marked_pronoun(row))})
+
+    return replace(task, columns=COLUMNS[:-1], encode=encode)
 
 
 WSC = generate(
@@ -156,6 +161,8 @@ WSC_MARKED = with_marks(
         **COMMON,
         prefix="wsc",
         fields=("text",),
+        info=lambda row: {"prompt": row["prompt"]},
+        cluster=lambda info: info.get("prompt"),
         demo=demo_marked,
         title="WSC (marked)",
         part="apart",

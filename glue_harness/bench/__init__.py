@@ -12,7 +12,7 @@ from unittest.mock import patch
 import torch
 
 from glue_harness.bench.contestants import answering, ask, train_once, training
-from glue_harness.bench.measure import FORMULA, TRAINING, PhaseClock, forward_flops, measure
+from glue_harness.bench.measure import FORMULA, TRAINING, PartClock, forward_flops, measure
 from glue_harness.bench.synthetic import MIX, SYNTHETIC
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
@@ -23,7 +23,7 @@ from glue_harness.train import device, loop
 
 # What both sides do. The rate stays as it is because a Trainer that runs again would begin with the last one.
 COMMON = {"optimizer": "adamw", "schedule": "constant", "warmup": 0, "micro_batch": None, "max_input": 128}
-PHASES = ("data", "forward", "backward", "optimizer", "sync", "other")
+PARTS_OF_A_STEP = ("data", "forward", "backward", "optimizer", "sync", "other")
 
 
 def prepared(plan: Plan, registry: Registry) -> Setup:
@@ -67,20 +67,20 @@ def bench(plan: Plan, registry: Registry, repeats: int, answers: int) -> dict[st
 def profile(plan: Plan, registry: Registry) -> dict[str, Any]:
     """Where the time of the plan's steps goes: medians over all but the first, in seconds, of the real loop."""
     setup = prepared(plan, registry)
-    timed = {
+    timed: dict[str, list[tuple[Any, str]]] = {
         "data": [(setup.feed, "update"), (setup.learner.model, "lay")],
         "forward": [(setup.learner.model, "loss")],
         "backward": [(torch.Tensor, "backward")],
         "optimizer": [(loop, "clip"), (torch.optim.AdamW, "step"), (torch.optim.AdamW, "zero_grad")],
         "sync": [(loop, "settle")],
     }
-    clock, steps = PhaseClock(setup.machine.device), []
+    clock, steps = PartClock(setup.machine.device), []
     with contextlib.ExitStack() as stack:
         for phase, places in timed.items():
             for owner, name in places:
                 stack.enter_context(patch.object(owner, name, clock.timed(phase, getattr(owner, name))))
         train_once(setup, [loop.Hook(1, lambda state: steps.append(clock.take()))])
-    seconds = {phase: median(step[phase] for step in steps[1:]) for phase in PHASES}
+    seconds = {phase: median(step[phase] for step in steps[1:]) for phase in PARTS_OF_A_STEP}
     total = sum(seconds.values())
     parts = {phase: {"seconds": taken, "share": taken / total} for phase, taken in seconds.items()}
     return {"profile": {"step": total, "parts": parts}, "setup": describe(setup)}

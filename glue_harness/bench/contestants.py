@@ -19,17 +19,18 @@ from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.task import Example, Prediction, Task
 from glue_harness.lab.assemble import Setup
-from glue_harness.models.tokenizer import EOS, PAD
+from glue_harness.models.batch import IGNORED
+from glue_harness.models.t5 import T5
 from glue_harness.train import loop
 from glue_harness.train.answers import answer, batches_of, token_budget
 from glue_harness.train.optimizers import make_optimizer
 
 CUDA_MULTIPLE = 8  # tensor cores like lengths that are multiples of it
-IGNORED = -100  # a label that is padding
+PADDING = 0  # every T5's
 QUIET = {"save_strategy": "no", "logging_strategy": "no", "disable_tqdm": True}
 ONCE = {"num_train_epochs": 1, "optim": "adamw_torch_fused", "remove_unused_columns": False}
 
-Questions = Sequence[tuple[Task, Sequence[Example]]]
+Asked = Sequence[tuple[Task, Sequence[Example]]]  # the questions to each task
 Batching = Callable[[Sequence[Any]], Sequence[Sequence[int]]]  # examples in tokens -> the indices in each batch
 
 
@@ -43,11 +44,11 @@ class Collator:
     def __call__(self, encoded: Sequence[Any]) -> dict[str, Tensor]:
         given = [torch.tensor(e.streams[0], dtype=torch.long) for e in encoded]
         wanted = [torch.tensor(e.streams[1], dtype=torch.long) for e in encoded]
-        inputs = pad_sequence(given, batch_first=True, padding_value=PAD)
+        inputs = pad_sequence(given, batch_first=True, padding_value=PADDING)
         labels = pad_sequence(wanted, batch_first=True, padding_value=IGNORED)
         columns = self.width or -(-inputs.shape[1] // self.multiple) * self.multiple
-        inputs = pad(inputs, (0, columns - inputs.shape[1]), value=PAD)
-        return {"input_ids": inputs, "attention_mask": inputs.ne(PAD).long(), "labels": labels}
+        inputs = pad(inputs, (0, columns - inputs.shape[1]), value=PADDING)
+        return {"input_ids": inputs, "attention_mask": inputs.ne(PADDING).long(), "labels": labels}
 
     def input_tokens(self, encoded: Sequence[Any], batches: Sequence[Sequence[int]]) -> int:
         """What a model sees of these batches, padding included."""
@@ -151,7 +152,7 @@ def grouped_by_length(encoded: Sequence[Any], plan: Plan) -> list[Any]:
     return [encoded[k] for k in order]
 
 
-def ask(setup: Setup, count: int) -> Questions:
+def ask(setup: Setup, count: int) -> Asked:
     """About `count` validation examples with a closed set of answers, as many of each task."""
     scored = [(task, setup.data.scoring[task.name].examples) for task in setup.request.scored]
     closed = [(task, [example for example in examples if example.choices]) for task, examples in scored]
@@ -161,7 +162,7 @@ def ask(setup: Setup, count: int) -> Questions:
     return [(task, examples[: max(1, count // len(closed))]) for task, examples in closed]
 
 
-def answering(setup: Setup, questions: Questions) -> list[Contestant]:
+def answering(setup: Setup, questions: Asked) -> list[Contestant]:
     """Ours first. All tokenise, answer and decode the same examples, task by task, with the same weights."""
     model, plan, machine = setup.learner.model, setup.request.plan, setup.machine
     width, size = plan.max_input, max(1, token_budget(plan, machine) // plan.max_input)
@@ -198,11 +199,14 @@ def generated(
     from transformers import GenerationConfig
 
     model, machine = setup.learner.model, setup.machine
+    if not isinstance(model, T5):
+        raise UsageError("glue bench compares answers with those of transformers' T5: the model is of another family")
     model.module.eval()
     encoded = model.encode(task, examples)
     labels = model.tokenizer.encode(sorted({choice for example in examples for choice in example.choices}))
-    special = {"decoder_start_token_id": model.module.config.decoder_start_token_id, "eos_token_id": EOS}
-    rule = GenerationConfig(max_new_tokens=1 + max(map(len, labels)), do_sample=False, pad_token_id=PAD, **special)
+    names = ("decoder_start_token_id", "eos_token_id", "pad_token_id")
+    special = {name: getattr(model.module.config, name) for name in names}
+    rule = GenerationConfig(max_new_tokens=1 + max(map(len, labels)), do_sample=False, **special)
     texts: dict[int, str] = {}
     for rows in batching(encoded):
         batch = collator([encoded[k] for k in rows])

@@ -7,8 +7,8 @@ import gc
 import re
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import truediv
 from pathlib import Path
@@ -99,7 +99,7 @@ def watch_memory(device: torch.device) -> Callable[[], int] | None:
         return None
 
     def resident(what: str) -> int:
-        return 1024 * int(re.search(rf"{what}:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+        return 1024 * int(re.findall(rf"{what}:\s+(\d+)", Path("/proc/self/status").read_text())[0])
 
     before = resident("VmRSS")
     return lambda: max(0, resident("VmHWM") - before)
@@ -125,19 +125,19 @@ def peak_flops(device: torch.device, precision: str) -> float | None:
     return peak and (peak if precision == "bf16" else peak / 2)
 
 
-class PhaseClock:
+class PartClock:
     """Gives every moment to the innermost phase under way. It waits for a GPU wherever a phase begins or ends."""
 
     def __init__(self, device: torch.device) -> None:
         self.device, self.thread = device, threading.get_ident()
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self.open = ["other"]
         self.since = now(device)
 
-    def take(self) -> Counter[str]:
+    def take(self) -> Mapping[str, float]:
         """What was counted since the last time."""
         self.count()
-        taken, self.seconds = self.seconds, Counter()
+        taken, self.seconds = self.seconds, defaultdict(float)
         return taken
 
     def count(self) -> None:

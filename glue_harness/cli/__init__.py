@@ -7,8 +7,10 @@ import errno
 import io
 import os
 import re
+import shutil
 import signal
 import sys
+import textwrap
 import threading
 from importlib import import_module
 from typing import NoReturn
@@ -17,9 +19,10 @@ import click
 
 from glue_harness import __version__
 from glue_harness.core.errors import GlueError, unknown
+from glue_harness.core.plugins import own_failure
 from glue_harness.report.console import printable
 
-VERBS = ("run", "tasks", "show", "mix", "score", "compare", "curve")
+VERBS: tuple[str, ...] = ("run", "tasks", "show", "mix", "score", "compare", "curve", "power")
 VERBS += ("board", "predict", "submit", "demo", "doctor", "bench", "reproduce")
 MOST_TOLD = 2000  # characters of a message
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EPIPE)
@@ -67,6 +70,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Runs a command; an expected failure is one line on stderr and its exit code."""
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # threads that spin for long starve each other on shared cores
     sys.stdout = sys.stdout or io.StringIO()  # closed, as by `>&-`
+    for stream in (sys.stdout, sys.stderr):  # a terminal that knows ASCII only is no reason to fail
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
     asked_to_stop = stop_on_interrupt()
     try:
         glue.main(arguments, prog_name="glue", standalone_mode=False)
@@ -84,7 +90,8 @@ def main(arguments: list[str] | None = None) -> None:
     except KeyboardInterrupt as error:
         stop("interrupted", getattr(error, "exit_code", 130))
     except SystemExit:
-        if isinstance(sys.stdout, click.utils.PacifyFlushWrapper):  # click's mark of `glue tasks | head`: no failure
+        # click's mark of `glue tasks | head`, which is no failure; newer versions of click have it under _
+        if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
             sys.exit(0)
         raise
 
@@ -110,7 +117,11 @@ def stop(message: str, code: int) -> NoReturn:
     """The line as a terminal can show it: what it quotes may be of any length and hold anything."""
     if len(message) > MOST_TOLD:
         message = f"{message[: MOST_TOLD // 2]} ... {message[-MOST_TOLD // 2 :]}"
-    print(f"glue: {printable(message)}", file=sys.stderr)
+    message = f"glue: {printable(message)}"
+    if sys.stderr.isatty():  # a terminal would break it inside words
+        width = shutil.get_terminal_size().columns
+        message = "\n".join(textwrap.fill(line, width, break_on_hyphens=False) for line in message.splitlines())
+    print(message, file=sys.stderr)
     try:
         sys.stdout.flush()
     except OSError:  # nobody can read it: python would complain at exit
@@ -126,11 +137,13 @@ def explain(error: Exception) -> tuple[str, int]:
         message, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
         # people type `glue run mnli` before they type `glue run --task mnli`
         extra = re.fullmatch(r"Got unexpected extra argument \((\S+)\)", message)
-        if extra and any("--task" in parameter.opts for parameter in context.command.params):
+        if extra and context and any("--task" in parameter.opts for parameter in context.command.params):
             message += f": tasks are named with --task {extra[1]}"
         return message + (f" (see {context.command_path} --help)" if context else ""), error.exit_code
     if isinstance(error, click.Abort):
         return "interrupted", 130
     if isinstance(error, OSError) and error.errno in UNWRITABLE:
         return f"the output cannot be written: {error.strerror}", 1
+    if told := own_failure(error):
+        return f"{told}; --debug shows all frames", 1
     raise error

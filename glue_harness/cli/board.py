@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from glue_harness.cli.options import leaderboards_folder, open_registry, results_option, task_folders_option
+from glue_harness.cli.options import (
+    leaderboards_folder,
+    open_registry,
+    results_option,
+    split_names,
+    task_folders_option,
+)
 from glue_harness.cli.streams import Names
 from glue_harness.core.writing import write_atomic
-from glue_harness.report.console import TableColumn, is_narrow, note, or_dash, say, show, table_of
+from glue_harness.report.console import note, say, screen_width
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from glue_harness.report.board import Board, BoardColumn, BoardRow
+    from glue_harness.report.rows import Board
 
 TO_STDOUT = "json"  # for pipes; the other formats are files
 USUAL = ("csv", "md")
@@ -31,6 +34,10 @@ USUAL = ("csv", "md")
     multiple=True,
     help="json (to stdout), csv, md, html, latex, or any other file of formats/.  [default: csv, md]",
 )
+@click.option(
+    "--task", "averaged", multiple=True, help="Show and average these tasks of the suite only: a,b or repeated."
+)
+@click.option("--test", "every_pair", is_flag=True, help="Read all kept answers and test every pair of ranked rows.")
 @click.option("--published", is_flag=True, help="Show the rows of T5's Table 16 below, unranked.")
 @click.option(
     "--out",
@@ -41,45 +48,66 @@ USUAL = ("csv", "md")
 )
 @results_option
 @task_folders_option
-def command(suite: str, chosen: Names, published: bool, out: Path, results: Path, task_folders: Names) -> None:
+def command(
+    suite: str,
+    chosen: Names,
+    averaged: Names,
+    every_pair: bool,
+    published: bool,
+    out: Path,
+    results: Path,
+    task_folders: Names,
+) -> None:
     """Rank the finished runs of a suite, and write the board to files.
 
     A row is a plan with all its seeds. Runs on demo data have a board of their own. Only rows that were scored on the
     same data are ranked: the data that most rows share, or else the one with more examples. The others are marked
-    "other data".
+    "other data". Identical data in another folder are the same data.
+
+    Rows share a rank unless their averages differ significantly: by a paired test over examples and seeds of the
+    answers that runs keep, up to 30 rows unasked; where they are missing or too many, by the intervals.
 
     \b
     glue board
+    glue board --task cola,rte,mrpc               these columns, and their average
     glue board --suite superglue --format html --published
     glue board --format json
     """
     from glue_harness.report import formats
     from glue_harness.report.board import make_boards
-    from glue_harness.runs.store import Store
+    from glue_harness.runs.store import Store, without_collector
 
     for name in chosen:
         formats.renderer(name)
-    records, broken = Store(results).summaries()
-    boards = make_boards(records, open_registry(task_folders), suite, published)
-    for path, reason in broken:
-        note(f"skipped {path}: {reason}", style="yellow")
-    filled = [board for board in boards if board.rows]
-    if TO_STDOUT in chosen:
-        render = formats.renderer(TO_STDOUT)
-        click.echo("[" + ",\n".join(render(board) for board in filled) + "]")
-    else:
-        for board in boards:
-            for made in drawn(board) if board.rows else ():
-                show(made)
-            for remark in board.notes:
-                say(remark, style="dim")
-            for run, reason in board.left_out:
-                note(f"{board.name} leaves out {run}: {reason}")
-    if not filled:
-        remedy = f"make one with glue run --task {suite} --demo"
-        note(f"no finished run of {suite} in {str(results)!r}: {remedy}", style=None)
-    for board in filled:
-        write_files(board, [name for name in chosen or USUAL if name != TO_STDOUT], out)
+    registry, store = open_registry(task_folders), Store(results)
+    with without_collector():
+        records, broken = store.summaries()
+        boards = make_boards(
+            records, registry, suite, published, tasks=split_names(averaged), store=store, every_pair=every_pair
+        )
+        for path, reason in broken:
+            note(f"skipped {path}: {reason}", style="yellow")
+        filled = [board for board in boards if board.rows]
+        if TO_STDOUT in chosen:
+            render = formats.renderer(TO_STDOUT)
+            click.echo("[" + ",\n".join(render(board) for board in filled) + "]")
+        else:
+            show_on_terminal(boards)
+        if not filled:
+            remedy = f"make one with glue run --task {suite} --demo"
+            note(f"no finished run of {suite} in {str(results)!r}: {remedy}", style=None)
+        for board in filled:
+            write_files(board, [name for name in chosen or USUAL if name != TO_STDOUT], out)
+
+
+def show_on_terminal(boards: Iterable[Board]) -> None:
+    from glue_harness.report.screen import drawn
+
+    for board in boards:
+        for lines, style in drawn(board, screen_width()) if board.rows else ():
+            say(lines, style)
+        for run, reason in board.left_out:
+            note(f"{board.name} leaves out {run}: {reason}")
 
 
 def write_files(board: Board, names: Iterable[str], folder: Path) -> None:
@@ -89,39 +117,3 @@ def write_files(board: Board, names: Iterable[str], folder: Path) -> None:
         path = folder / f"{board.name}.{name}"
         write_atomic(path, renderer(name)(board))
         note(f"wrote {path}")
-
-
-def drawn(board: Board) -> list[Table]:
-    """The values of one task stand above each other, what a row is stands last: on a narrow screen in a table below."""
-    from glue_harness.report.formats import mixing, written
-
-    def means(columns: Iterable[BoardColumn]) -> Callable[[BoardRow], str]:
-        return lambda row: "\n".join(or_dash(v and v.mean, ".2f") for v in map(row.values.get, columns))
-
-    def described(row: BoardRow) -> str:
-        if row.source != "run":
-            return f"{row.method}\npublished, {row.model}"
-        what = ", ".join(filter(None, (row.model, row.method, mixing(row))))
-        seeds = f"{row.seeds} seed{'s' if row.seeds > 1 else ''}"
-        return f"{what}\n{row.steps} steps, {seeds}, {row.data}\nplan {row.digest}, {row.invalid:.1f} % invalid"
-
-    groups = defaultdict(list)
-    for column in board.columns:
-        groups[column.group].append(column)
-    place = [
-        TableColumn("#", lambda row: or_dash(row.rank), right=True, whole=True),
-        TableColumn("average", lambda row: written(row.average), right=True, whole=True),
-    ]
-    scores = [
-        TableColumn(
-            "\n".join([group, *(column.label.removeprefix(group).strip(" -") for column in columns)]).strip(),
-            means(columns),
-            right=True,
-            whole=True,
-        )
-        for group, columns in groups.items()
-    ]
-    run = TableColumn("run", described)
-    if not is_narrow():
-        return [table_of(board.rows, [*place, *scores, run], board.name)]
-    return [table_of(board.rows, [*place, *scores], board.name), table_of(board.rows, [*place, run])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from string import ascii_uppercase
@@ -24,15 +25,16 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("runs", nargs=-1, metavar="RUN RUN [...]")
+@click.option("--all-pairs", is_flag=True, help="Each RUN against each other, not only against the first.")
 @click.option("--transfer", is_flag=True, help="A multi-task RUN against its tasks alone; finds their runs.")
 @results_option
 @task_folders_option
 @json_option
-def command(runs: Names, transfer: bool, results: Path, task_folders: Names, as_json: bool) -> None:
+def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_folders: Names, as_json: bool) -> None:
     """Compare runs task by task, each to the first.
 
     A multi-task run beside runs of its tasks alone, in any order, gives what training together did to each task: gain,
-    or negative transfer.
+    or negative transfer. One seed a side tells two models apart, not two recipes.
 
     \b
     RUN is an id or a part of it, its folder, or: latest
@@ -41,13 +43,15 @@ def command(runs: Names, transfer: bool, results: Path, task_folders: Names, as_
     \b
     glue compare RUN RUN
     glue compare RUN,RUN,RUN latest --json
+    glue compare --all-pairs RUN RUN RUN
     glue compare MULTI SINGLE SINGLE
     glue compare --transfer MULTI                 the runs of its tasks alone, with the same plan, are found
     """
     from glue_harness.data.mixing import realised
+    from glue_harness.report import pairs
     from glue_harness.report import transfer as together
     from glue_harness.report.comparison import compare
-    from glue_harness.report.experiments import pick
+    from glue_harness.report.experiments import pick, refuse_repeats
     from glue_harness.runs.store import Store
 
     least = 1 if transfer else 2
@@ -56,16 +60,23 @@ def command(runs: Names, transfer: bool, results: Path, task_folders: Names, as_
     registry, store = open_registry(task_folders), Store(results)
     records, _ = store.summaries()
     experiments = [pick(store, run, records) for run in runs]
+    if all_pairs and transfer:
+        raise UsageError("--all-pairs and --transfer are two questions: ask one at a time")
+    if all_pairs:
+        refuse_repeats([record for experiment in experiments for record in experiment.records])
+        found_pairs = pairs.all_pairs(experiments, store, registry)
+        emit(as_json, pairs.facts(found_pairs), pairs.drawn(found_pairs), indent=1)
+        return
     if transfer and len(experiments) == 1:
         experiments += together.find_alone(experiments[0], store, records, registry)
     found = together.arranged(experiments, registry)
     if transfer and not found:
         raise UsageError("--transfer takes one run of several tasks, and runs of single ones of these")
-    effects = found and together.transfer(*found, store, registry)
+    effects = found and together.transfer(*found, store, registry, records)
     if effects and not as_json:
         emit(False, None, drawn_transfer(effects))
         return
-    comparison = compare(experiments, store, registry)
+    comparison = compare(experiments, store, registry, records)
     facts = {
         "runs": [
             {
@@ -84,11 +95,12 @@ def command(runs: Names, transfer: bool, results: Path, task_folders: Names, as_
                 "name": line.name,
                 "label": line.label,
                 "values": line.stats,
-                "differences": line.differences,
+                "differences": [found and {**vars(found), "verdict": found.verdict} for found in line.differences],
                 "best": line.best,
             }
             for line in comparison.scores
         ],
+        "tests": comparison.tests,
         "notes": comparison.notes,
         "transfer": [{**vars(effect), "verdict": effect.verdict} for effect in effects.effects] if effects else [],
     }
@@ -103,15 +115,43 @@ def drawn_comparison(comparison: Comparison) -> Shown:
     if comparison.scores:
         columns = [TableColumn(letter, partial(cell, place=place), right=True) for place, letter in enumerate(letters)]
         yield table_of(comparison.scores, [TableColumn("task", lambda line: line.label), *columns])
-        yield "* best; differences to A with 95 % interval, p after Holm's correction over all tests", "dim"
+        yield f"* best; differences to A with 95 % interval; {corrected_for(comparison.tests)}", "dim"
     else:
         yield "none of these runs has a score"
     yield from ((f"Note: {note}", "yellow") for note in comparison.notes)
-    untested = defaultdict(list)
-    for line in comparison.scores:
-        for letter, difference in zip(letters, line.differences, strict=True):
-            if difference and difference.untested:
-                untested[difference.untested].append(f"{line.label} ({letter})")
+    yield from said(
+        (f"{line.label} ({letter})", difference)
+        for line in comparison.scores
+        for letter, difference in zip(letters, line.differences, strict=True)
+        if difference
+    )
+
+
+def corrected_for(tests: int) -> str:
+    return f"p after Holm's correction over {f'all {tests} tests' if tests > 1 else '1 test'}"
+
+
+def said(differences: Iterable[tuple[str, ScoreDifference]]) -> Shown:
+    """In words: what differs; what does not and how large it would have to be; what was not tested."""
+    from glue_harness.report.comparison import ALIKE, BETTER, MODELS_ALIKE, WORSE
+
+    verdicts, lucky, untested = defaultdict(list), defaultdict(list), defaultdict(list)
+    for name, found in differences:
+        if found.untested:
+            untested[found.untested].append(name)
+            continue
+        is_alike = found.verdict in (ALIKE, MODELS_ALIKE)
+        verdicts[found.verdict].append(
+            f"{name}, where {found.least:.2f} would be found with 80 %" if is_alike else name
+        )
+        if found.luck:
+            source = f"the spread of {found.luck.source}"
+            lucky[source].append(f"{name} z={found.luck.z:+.2f} {probability(found.luck.p)} (sd {found.luck.sd:.2f})")
+    for verdict, names in verdicts.items():
+        if verdict not in (BETTER, WORSE):
+            yield f"{verdict[0].upper()}{verdict[1:]}: {'; '.join(names)}"
+    for source, names in lucky.items():
+        yield f"With borrowed luck, {source}, p not corrected: {'; '.join(names)}", "dim"
     for reason, names in untested.items():
         yield f"Not tested: {', '.join(names)}: {reason}", "dim"
 
@@ -127,7 +167,6 @@ def cell(line: ComparedScore, place: int) -> Text:
     """The value, and below it how far it is from the first run's."""
     from rich.text import Text
 
-    from glue_harness.report.comparison import SIGNIFICANT
     from glue_harness.report.formats import written
 
     if line.stats[place] is None:
@@ -135,9 +174,8 @@ def cell(line: ComparedScore, place: int) -> Text:
     mark, style = ("* ", "bold") if place in line.best else ("", "")
     text = Text(mark + written(line.stats[place]), style=style)
     if difference := line.differences[place]:
-        is_sure = difference.p_holm is not None and difference.p_holm < SIGNIFICANT
-        tested = "" if difference.p_holm is None else f" ({between(difference)}) {probability(difference)}"
-        style = "not bold green" if is_sure else "not bold dim"
+        tested = "" if difference.p_holm is None else f" ({between(difference)}) {probability(difference.p_holm)}"
+        style = "not bold green" if difference.is_sure else "not bold dim"
         text.append(f"\n{difference.value:+.2f}{tested}", style=style)
     return text
 
@@ -146,14 +184,14 @@ def between(difference: ScoreDifference) -> str:
     return "-" if difference.low is None else f"{difference.low:+.2f} to {difference.high:+.2f}"
 
 
-def probability(difference: ScoreDifference) -> str:
-    p = difference.p_holm
+def probability(p: float | None) -> str:
     return "-" if p is None else f"p={p:.3f}" if p >= 0.001 else "p<0.001"
 
 
 def drawn_transfer(transfer: Transfer) -> Shown:
     from rich.text import Text
 
+    from glue_harness.report.comparison import MODELS_ALIKE, MODELS_DIFFER
     from glue_harness.report.formats import written
     from glue_harness.report.transfer import GAIN, LOSS, OTHER
 
@@ -161,7 +199,8 @@ def drawn_transfer(transfer: Transfer) -> Shown:
         return f"{or_dash(effect.epochs_alone, '.1f')} > {or_dash(effect.epochs_together, '.1f')}"
 
     def verdict(effect: Effect) -> Text:
-        return Text(effect.verdict, style={GAIN: "bold green", LOSS: "bold red"}.get(effect.verdict, "yellow"))
+        short = {MODELS_DIFFER: "models differ", MODELS_ALIKE: ""}.get(effect.verdict, effect.verdict)
+        return Text(short, style={GAIN: "bold green", LOSS: "bold red"}.get(effect.verdict, "yellow"))
 
     columns = [
         TableColumn("task", lambda effect: effect.label, whole=True),
@@ -169,25 +208,22 @@ def drawn_transfer(transfer: Transfer) -> Shown:
         TableColumn("together", lambda effect: written(effect.together), right=True),
         TableColumn("change", lambda effect: f"{effect.difference.value:+.2f}", right=True, whole=True),
         TableColumn("95 % interval", lambda effect: between(effect.difference), right=True),
-        TableColumn("p", lambda effect: probability(effect.difference), right=True),
+        TableColumn("p", lambda effect: probability(effect.difference.p_holm), right=True),
         TableColumn("epochs", epochs, right=True, whole=True),
         TableColumn("", verdict),
     ]
     yield table_of(transfer.effects, columns)
     count = Counter(effect.verdict for effect in transfer.effects)
-    unlike = f", {count[OTHER]} not comparable" if count[OTHER] else ""
-    yield f"{count[GAIN]} gained, {count[LOSS]} lost, {count['']} without a difference beyond chance{unlike}"
-    yield (
-        "together minus alone: paired over the same examples, p after Holm's correction over all rows;"
-        " epochs alone > together",
-        "dim",
-    )
+    one_seed = count[MODELS_DIFFER] + count[MODELS_ALIKE]
+    more = {"of one seed, which tells nothing of transfer": one_seed, "not comparable": count[OTHER]}
+    others = "".join(f", {number} {what}" for what, number in more.items() if number)
+    yield f"{count[GAIN]} gained, {count[LOSS]} lost, {count['']} without a difference beyond chance{others}"
+    yield from said((effect.label, effect.difference) for effect in transfer.effects)
+    tests = sum(effect.difference.p is not None for effect in transfer.effects)
+    yield f"together minus alone, on the same examples; {corrected_for(tests)}; epochs alone > together", "dim"
     yield f"together: {transfer.together.name}", "dim"
     labels = defaultdict(list)
     for effect in transfer.effects:
         labels[effect.run].append(effect.label)
     yield from ((f"alone: {run} ({', '.join(names)})", "dim") for run, names in labels.items())
     yield from ((f"Note: {note}", "yellow") for note in transfer.notes)
-    for effect in transfer.effects:
-        if effect.difference.untested:
-            yield f"Not tested: {effect.label}: {effect.difference.untested}", "dim"

@@ -17,7 +17,7 @@ STORY = (
         "Three tasks in one model, under two mixings:",
         [f"{TRAIN.format('cola,sst2,rte')} --mixing {mixing}" for mixing in ("proportional", "equal")],
     ),
-    ("What differs, and is it more than chance?", ["compare {runs}"]),
+    ("What differs, and is it more than chance?", ["compare --all-pairs {runs}"]),
     ("The leaderboard:", ["board"]),
 )
 

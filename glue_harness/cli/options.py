@@ -20,8 +20,27 @@ WITH_OTHER_OPTION = ("tasks", "rates")  # --task and --rate
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+MAKING = ("run", "demo", "reproduce")  # verbs that make the folder of runs; the others read it
+
+
+class RunsFolder(click.Path):
+    """A folder of runs. Named by mistake, it would look like one without runs."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        if value == "":
+            raise UsageError("--results '': name a folder, or leave it out for results")
+        folder = Path(os.fsdecode(super().convert(value, parameter, context)))
+        named = isinstance(value, str)  # not the default
+        if named and context and context.info_name not in MAKING and not folder.is_dir():
+            raise UsageError(f"--results {str(folder)!r}: there is no such folder, and so no run to read")
+        return folder
+
+
 def results_folder() -> Path:
-    return Path(os.environ.get("GLUE_RESULTS", "results"))
+    return Path(os.environ.get("GLUE_RESULTS") or "results")
 
 
 def leaderboards_folder() -> Path:
@@ -31,7 +50,7 @@ def leaderboards_folder() -> Path:
 def results_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option(
         "--results",
-        type=click.Path(path_type=Path),
+        type=RunsFolder(),
         default=results_folder,
         show_default=False,
         help="Folder of runs.  [default: results, or $GLUE_RESULTS]",
@@ -53,6 +72,11 @@ def open_registry(folders: tuple[str, ...]) -> Registry:
     from glue_harness.report.console import note
     from glue_harness.suite.registry import load_tasks
 
+    for folder in folders:
+        try:
+            os.listdir(folder)
+        except OSError as error:
+            raise UsageError(f"--tasks {folder!r} cannot be read: {error.strerror}") from None
     registry = load_tasks(folders)
     for where, reason in registry.broken.items():
         note(f"not loaded: {where}: {reason}", style="red")

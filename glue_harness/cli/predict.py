@@ -25,7 +25,7 @@ class Asking(click.Command):
     """
 
     def parse_args(self, context: click.Context, arguments: list[str]) -> list[str]:
-        from glue_harness.data.own import fields
+        from glue_harness.data.tables import fields
         from glue_harness.suite.registry import load_tasks
 
         # the task of a command line whose other options are not known yet
@@ -87,8 +87,8 @@ def command(
 
 def read_questions(task: Task, file: str | None, texts: dict[str, str]) -> list[Example]:
     """The rows of a file, or the one row that the options make."""
-    from glue_harness.data.own import fields, question, questions
-    from glue_harness.data.tables import json_columns, typed
+    from glue_harness.data.own import question, questions
+    from glue_harness.data.tables import fields, json_columns, typed
 
     if file is not None:
         if texts:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glue_harness.report.console import console, lasting, note, say, show, table
+from glue_harness.report.console import console, lasting, note, or_dash, say, show, table
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,6 +32,7 @@ class ProgressDisplay:
         self.bar: Any = None
         self.state: State | None = None
         self.shown = 0.0
+        self.asking: Any = None  # the evaluation's place in its bar, while one goes on
         self.before: tuple[float, int, int] | None = None  # the first step's end: time, examples, tokens
 
     def __enter__(self) -> ProgressDisplay:
@@ -69,6 +71,24 @@ class ProgressDisplay:
         speed = f"{(state.examples - examples) / elapsed:,.0f} ex/s {(state.tokens - tokens) / elapsed:,.0f} tok/s"
         self.counts.update(self.job, completed=state.step, loss=f"{state.loss:.3f}", speed=speed)
 
+    def answered(self, done: int, asked: int) -> None:
+        """The bar of an evaluation stands below that of training, which waits meanwhile."""
+        now = time.perf_counter()
+        if not self.bar or (now - self.shown < REFRESH and done < asked):
+            return
+        self.shown = now
+        self.counts.update(self.job, speed="")  # of training: it would go on falling
+        if self.asking is None:
+            self.asking = self.questions.add_task("", total=asked)
+        self.questions.update(self.asking, total=asked, completed=done)
+        if done >= asked:
+            self.questions.remove_task(self.asking)
+            self.asking = None
+
+    def stopping(self, text: str) -> None:
+        """Written past all buffers and locks: the signal may have come while one was held."""
+        os.write(2, f"\n{text}\n".encode())
+
     def scored(self, step: int, values: dict[str, dict[str, float | None]]) -> None:
         if not self.quiet:
             loss = f"{self.state.loss:.3f}" if self.state else ""
@@ -93,8 +113,11 @@ class ProgressDisplay:
             TimeRemainingColumn(),
         )
         self.job = self.counts.add_task("", total=setup.request.plan.steps, completed=done, loss="-", speed="")
+        self.questions = Progress(
+            BarColumn(bar_width=16), MofNCompleteColumn(), TextColumn("answered"), TimeRemainingColumn()
+        )
         self.shares = Text(style="dim", no_wrap=True, overflow="ellipsis")
-        self.bar = Live(Group(self.counts, self.shares), console=console(stderr=True), transient=True)
+        self.bar = Live(Group(self.counts, self.questions, self.shares), console=console(stderr=True), transient=True)
         self.bar.start()
 
 
@@ -123,6 +146,8 @@ def show_scores(record: Record, registry: Registry, folder: Path) -> None:
         show(score_table(record.scores, registry))
         if line := without_trained_texts(record.scores, registry):
             say(line)
+    for remark in remarks(record):
+        say(f"Note: {remark}", style="yellow")
     if len(record.mix) > 1:
         show(drawn_mix(record))
     say(f"{_durations(record)}, recorded in {folder}", style="dim")
@@ -139,9 +164,27 @@ def without_trained_texts(scores: Mapping[str, Score], registry: Registry) -> st
     return f"share a text with rows trained on: {'; '.join(told)}" if told else ""
 
 
+def remarks(record: Record) -> list[str]:
+    """What a reader of the scores must know: answers that say nothing, and texts that the model did not see."""
+    from glue_harness.metrics.baselines import no_better
+
+    found = []
+    for name, score in record.scores.items():
+        if score.constant is not None:
+            found.append(f"{name}: every answer is {score.constant!r}")
+        elif keys := no_better(score.metrics, score.baseline):
+            found.append(f"{name}: {', '.join(keys)} no better than the baseline, one answer for all")
+    for name, roles in record.data.items():
+        for role, split in roles.items():
+            if split.get("cut"):
+                share, lost = split["cut"] / split["examples"], split["lost"] / (split["tokens"] + split["lost"])
+                found.append(f"{name} {role}: {share:.1%} of the examples were cut off, {lost:.1%} of their tokens")
+    return found
+
+
 def _durations(record: Record) -> str:
     """All seconds, and the share of each part."""
-    parts = ", ".join(f"{part} {took / record.seconds:.0%}" for part, took in record.timing.items())
+    parts = ", ".join(f"{part} {took / record.seconds:.0%}" for part, took in record.timing.items() if took is not None)
     return f"{record.seconds:.0f} s ({parts})" if record.seconds else "0 s"
 
 
@@ -171,9 +214,22 @@ def score_table(scores: Mapping[str, Score], registry: Registry, title: str = ""
         for key, value in score.metrics.items():
             low, high = score.intervals.get(key) or (None, None)
             between = f"{low:.2f} to {high:.2f}" if low is not None else "-"
-            shown = "-" if value is None else f"{value:.2f}"
-            rows.append((registry.task(name).title or name, key, shown, between, score.n, score.step, _invalid(score)))
-    columns = ("task", "metric", "score", "95 % interval", "examples", "best step", "invalid")
+            shown, honest, baseline = (
+                or_dash(v, ".2f") for v in (value, score.without_luck.get(key), score.baseline.get(key))
+            )
+            of_score = (registry.task(name).title or name, key, shown, between, honest, baseline)
+            rows.append((*of_score, score.n, score.step, _invalid(score)))
+    columns = (
+        "task",
+        "metric",
+        "score",
+        "95 % interval",
+        "without luck",
+        "baseline",
+        "examples",
+        "best step",
+        "invalid",
+    )
     return table(columns, rows, title=title, right=columns[2:])
 
 
@@ -184,8 +240,8 @@ def show_seeds(of_seeds: Sequence[Mapping[str, Score]], registry: Registry) -> N
     rows = []
     for name, first in of_seeds[0].items():
         for key in first.metrics:
-            values = [scores[name].metrics[key] for scores in of_seeds]
-            if None not in values:
+            values = [value for scores in of_seeds if (value := scores[name].metrics[key]) is not None]
+            if len(values) == len(of_seeds):
                 each = " ".join(f"{value:.2f}" for value in values)
                 shown = (f"{mean(values):.2f}", f"{stdev(values):.2f}", each)
                 rows.append((registry.task(name).title or name, key, *shown))
@@ -197,25 +253,60 @@ def _invalid(score: Any) -> str:
     return f"{score.invalid / score.n:.1%}" if score.invalid else "0"
 
 
-def show_dry_run(request: Request, as_json: bool, show_all: bool) -> None:
-    """The plan, or what of it differs from the defaults, and what it will cost."""
+def what_seeds_find(setup: Setup, results: Path) -> list[str]:
+    """The least differences that are found with 80 %, of each value whose spread over seeds is known."""
+    from glue_harness.report.spread import findable, on_same_data, repeated
+    from glue_harness.runs.store import Store
+
+    request, store = setup.request, Store(results)
+    everything, found = repeated(store.summaries()[0]), []
+    for task in request.scored:
+        data = {setup.data.rows.by_role[task.name]["validation"].fingerprint}
+        own = on_same_data(everything, task.name, data)
+        found += findable([task.name], own, store, request.registry, request.plan.is_demo)
+    if not found:
+        return ["what seeds can find is not known here: glue power, after three seeds of a plan or more"]
+    of_seeds = (f"{one.label} {one.recipes[3]:.2f} / {one.recipes[5]:.2f} / {one.recipes[10]:.2f}" for one in found)
+    return [f"least difference that 3 / 5 / 10 seeds find with 80 % (see glue power): {', '.join(of_seeds)}"]
+
+
+def show_dry_run(request: Request, results: Path, as_json: bool, show_all: bool, seeds: Sequence[int]) -> None:
+    """The plan, or what of it differs from the defaults, what it will cost for the seeds left, and what it can find."""
     from glue_harness.core.writing import json_text
-    from glue_harness.lab.assemble import assemble
+    from glue_harness.lab.assemble import WORTH_SAYING, assemble
     from glue_harness.lab.estimate import estimate
+    from glue_harness.lab.rundata import cut_off
 
     setup = assemble(request)
     cost = estimate(setup)
+    lengths: dict[str, dict[str, Any]] = {}
+    for (task, role), found in setup.data.lengths.items():
+        lengths.setdefault(task, {})[role] = found._asdict()
     if as_json:
-        print(json_text({"plan": request.plan.to_dict(), "mix": setup.mix, **cost}))
+        print(json_text({"plan": request.plan.to_dict(), "mix": setup.mix, "lengths": lengths, "seeds": seeds, **cost}))
         return
     say(request.plan.to_toml(None if show_all else request.plan.departures()))
     for text in (*request.notes, *setup.data.rows.notes):
         note(text)
+    for (task, role), found in setup.data.lengths.items():
+        if found.cut:
+            say(f"{task} {role}: {cut_off(found)}", style="yellow" if found.share > WORTH_SAYING else None)
     columns = ("task", "rows", "rate", "probability", "examples", "epochs")
     formats = ("{:,}", "{:g}", "{:.2%}", "{:,.0f}", "{:.2f}")
     rows = [(name, *(f.format(v) for f, v in zip(formats, m.values(), strict=True))) for name, m in setup.mix.items()]
     show(table(columns, rows, right=columns[1:]))
     for line in describe(setup):
         say(line)
-    whole, step = lasting(cost["training_seconds"]), 1000 * cost["seconds_per_step"]
-    say(f"plan {request.plan.digest}: about {whole} of training ({step:,.0f} ms a step); nothing was trained")
+    for line in what_seeds_find(setup, results):
+        say(line)
+    say(f"plan {request.plan.digest}: {lasting_of(cost)}; nothing was trained")
+    if list(seeds) != [request.plan.seed]:
+        whole = len(seeds) * (cost["training_seconds"] + cost["evaluation_seconds"])
+        say(f"left to do, seed by seed: {', '.join(map(str, seeds)) or 'none'}; about {lasting(whole)} in all")
+
+
+def lasting_of(cost: Mapping[str, Any]) -> str:
+    """What an estimate says of time."""
+    training, evaluation = lasting(cost["training_seconds"]), lasting(cost["evaluation_seconds"])
+    step, times = f"{1000 * cost['seconds_per_step']:,.0f} ms a step", f"{cost['evaluations']:,}"
+    return f"about {training} of training ({step}) and {evaluation} of {times} evaluations"

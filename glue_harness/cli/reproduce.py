@@ -106,7 +106,7 @@ def command(
         show(table(("table", "what", "rows"), rows, right=("rows",)))
         say(published.source, style="dim")
         return
-    if name not in published.tables:
+    if name is None or name not in published.tables:
         raise unknown("table", name, published.tables) if name else UsageError("no table: glue reproduce --list")
     registry = open_registry(task_folders)
     given = {**(DEMO if demo else {}), **{key: value for key, value in options.items() if value is not None}}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -119,8 +119,6 @@ def command(
     glue run --plan results/RUN/plan.toml --seed 1  again, with another seed
     glue run --resume                               the newest unfinished run
     """
-    from dataclasses import replace
-
     from glue_harness.cli.progress import show_dry_run, show_seeds
     from glue_harness.cli.strategy import run_strategy, show_stages
     from glue_harness.lab.request import make_request
@@ -155,22 +153,55 @@ def command(
 
     request = settle(request)
     if dry_run and strategy:
-        show_stages(stages(), request, results, as_json)
+        show_stages(stages(), request, seeds, results, as_json)
     elif dry_run:
-        show_dry_run(request, as_json, show_all)
+        show_dry_run(request, results, as_json, show_all, left_of(request.plan, seeds, store))
     elif strategy:
         do = partial(carry_out, results=results, quiet=quiet, checkpoint_every=checkpoint_every, notes=notes)
         run_strategy(strategy, stages(), request, seeds, results, do, quiet, as_json)
     else:
-        records = []
-        for seed in range(request.plan.seed, request.plan.seed + seeds):
-            wanted = request.plan.replace(seed=seed)
-            this = replace(request, plan=wanted) if seed == request.plan.seed else make_request(wanted, registry, store)
-            how = {"checkpoint_every": checkpoint_every, "notes": notes, "resume": begun and begun.id, "force": force}
-            records.append(carry_out(this, "", results, quiet, **how))
-            show_record(records[-1], registry, results / records[-1].id, as_json)
+        do = partial(carry_out, results=results, quiet=quiet, checkpoint_every=checkpoint_every, notes=notes)
+        if seeds == 1:
+            records = [do(request, "", resume=begun and begun.id, force=force)]
+        else:
+            records = run_seeds(request, seeds, store, do)
+        for record in records:
+            show_record(record, registry, results / record.id, as_json)
         if seeds > 1 and not as_json:
             show_seeds([record.scores for record in records], registry)
+            note(f"next: glue compare {request.plan.digest} OTHER, with the digest of another plan", style=None)
+
+
+def run_seeds(request: Request, seeds: int, store: Store, do: Callable[..., Record]) -> list[Record]:
+    """A run of each seed: the finished one that is there, or a begun one that goes on, or a new one."""
+    from dataclasses import replace
+
+    from glue_harness.lab.request import make_request
+    from glue_harness.lab.strategy import Stage, carry_out
+    from glue_harness.report.console import note
+
+    records: list[Record] = []
+
+    def one(stage: Stage, plan: Plan, resume: str | None) -> Record:
+        if resume:
+            note(f"seed {plan.seed} goes on, {resume}")
+        if plan.seed == request.plan.seed:
+            wanted = replace(request, plan=plan)
+        else:  # its model may be a run of the same seed
+            wanted = make_request(plan, request.registry, store)
+        return do(wanted, "", resume=resume)
+
+    def finished(_: Stage, record: Record) -> None:
+        note(f"seed {record.plan['seed']} is finished, {record.id}")
+
+    for seed in range(request.plan.seed, request.plan.seed + seeds):
+        records += carry_out([Stage("", request.plan)], seed, store, one, finished)
+    return records
+
+
+def left_of(plan: Plan, seeds: int, store: Store) -> list[int]:
+    """The seeds that have no finished run yet."""
+    return [seed for seed in range(plan.seed, plan.seed + seeds) if seeds == 1 or not store.finished(plan.digest, seed)]
 
 
 def find_begun(store: Store, resume: str | None, force: bool, **others: bool) -> Record | None:

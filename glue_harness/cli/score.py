@@ -46,7 +46,7 @@ def command(task_name: str, file: str, task_folders: Names, as_json: bool) -> No
 
 
 def drawn(task: Task, values: Mapping[str, float], predictions: Sequence[Prediction], invalid: Counter[str]) -> Shown:
-    from glue_harness.metrics.stats import interval
+    from glue_harness.metrics.intervals import interval
 
     def number(value: float) -> str:
         return "undefined" if value != value else f"{value:.2f}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -91,7 +91,7 @@ def show_lines(task: Task, lines: BinaryIO, n: int | None, as_json: bool) -> Ite
         yield fact
 
 
-def show_task(task: Task, data: str | None, role: str | None, n: int, as_json: bool) -> list[dict[str, Any]]:
+def show_task(task: Task, data: str | None, role: str | None, n: int, as_json: bool) -> Iterable[dict[str, Any]]:
     """The task's facts, then the first rows of a split. The demo is the default: it needs no network."""
     from glue_harness.data import load
 
@@ -108,7 +108,7 @@ def show_task(task: Task, data: str | None, role: str | None, n: int, as_json: b
         "files": {split: [(Path(source.folder) / n).as_posix() for n in f.names] for split, f in source.files.items()},
         "task_file": task.file and str(task.file),
         "data": rows and rows.to_record(),
-        "sample": [converted(task, lambda row=row: row) for row in islice(rows or (), n)],
+        "sample": [converted(task, partial(dict, row)) for row in islice(rows or (), n)],
     }
     emit(as_json, facts, drawn_task(task, facts, rows, synthetic=data is None), indent=2)
     return facts["sample"]

@@ -62,7 +62,7 @@ def run_strategy(
         show_seeds(of_seeds, request.registry)
 
 
-def show_stages(stages: Sequence[Stage], request: Request, results: Path, as_json: bool) -> None:
+def show_stages(stages: Sequence[Stage], request: Request, seeds: int, results: Path, as_json: bool) -> None:
     """What would run, what is done already, and what the rest will cost."""
     from glue_harness.core.writing import json_text
     from glue_harness.lab.assemble import assemble
@@ -72,12 +72,16 @@ def show_stages(stages: Sequence[Stage], request: Request, results: Path, as_jso
 
     store, base = Store(results), request.plan
     rows: list[dict[str, Any]] = []
+    wanted = range(base.seed, base.seed + seeds)
     for stage in stages:
-        done = store.finished(stage.plan.digest, base.seed)
-        seconds = 0.0
-        if not done:  # timed on the model that the first stage starts from: a stage that follows has one of its size
+        done = {seed: found.id for seed in wanted if (found := store.finished(stage.plan.digest, seed))}
+        training = evaluation = 0.0
+        if left := seeds - len(
+            done
+        ):  # timed on the model that the first stage starts from: a stage that follows has one of its size
             timed = stage.plan.replace(model=base.model, tokenizer=base.tokenizer)
-            seconds = estimate(assemble(make_request(timed, request.registry, store)))["training_seconds"]
+            cost = estimate(assemble(make_request(timed, request.registry, store)))
+            training, evaluation = left * cost["training_seconds"], left * cost["evaluation_seconds"]
         rows.append(
             {
                 "stage": stage.name,
@@ -85,18 +89,23 @@ def show_stages(stages: Sequence[Stage], request: Request, results: Path, as_jso
                 "model": stage.plan.model,
                 "steps": stage.plan.steps,
                 "plan": stage.plan.digest,
-                "finished": done.id if done else None,
-                "training_seconds": seconds,
+                "finished": done.get(base.seed),
+                "seeds_left": [seed for seed in wanted if seed not in done],
+                "training_seconds": training,
+                "evaluation_seconds": evaluation,
             }
         )
-    total = sum(row["training_seconds"] for row in rows)
+    total = {part: sum(row[part] for row in rows) for part in ("training_seconds", "evaluation_seconds")}
     if as_json:
-        click.echo(json_text({"stages": rows, "training_seconds": total}))
+        click.echo(json_text({"stages": rows, **total}))
         return
-    minutes = ["done" if row["finished"] else f"{row['training_seconds'] / 60:.1f}" for row in rows]
+    seconds = [row["training_seconds"] + row["evaluation_seconds"] for row in rows]
+    minutes = [f"{s / 60:.1f}" if row["seeds_left"] else "done" for row, s in zip(rows, seconds, strict=True)]
     lines = [
         (row["stage"], ",".join(row["tasks"]), row["model"], f"{row['steps']:,}", row["plan"], shown)
         for row, shown in zip(rows, minutes, strict=True)
     ]
     show(table(("stage", "tasks", "model", "steps", "plan", "minutes"), lines, right=("steps", "minutes")))
-    say(f"about {lasting(total)} of training, evaluation comes on top; nothing was trained")
+    for_training, for_evaluation = map(lasting, total.values())
+    of = f" of {seeds} seeds" if seeds > 1 else ""
+    say(f"about {for_training} of training and {for_evaluation} of evaluation{of}; nothing was trained")

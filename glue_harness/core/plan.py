@@ -130,6 +130,7 @@ class Plan:
     own: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
     def __init__(self, tasks: str | Sequence[str], **values: Any) -> None:
+        """`tasks` is a list, or names with commas between them."""
         names = [name.strip() for name in tasks.split(",")] if isinstance(tasks, str) else tasks
         self._fill({"tasks": names, **values}, "plan")
 

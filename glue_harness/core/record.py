@@ -22,6 +22,10 @@ class Split(TypedDict, total=False):
     rows: int
     official: int | None
     fingerprint: str | None
+    examples: int  # that the rows became
+    tokens: int  # of these examples, as the model read them
+    cut: int  # examples that were longer than the plan allows
+    lost: int  # tokens that were cut off them
 
 
 class Selection(TypedDict, total=False):
@@ -46,6 +50,7 @@ class Environment(TypedDict, total=False):
 
     commit: str | None
     dirty: bool | None
+    model: dict[str, Any]  # what it was loaded from, and the earlier run if that was one
 
 
 @dataclass
@@ -55,11 +60,15 @@ class Score:
     split: str
     step: int
     metrics: dict[str, float | None]  # x100; None where undefined
-    intervals: dict[str, tuple[float | None, float | None]]  # 95 %, bootstrap over examples
+    intervals: dict[str, tuple[float | None, float | None]]  # 95 %, over examples
     n: int
     invalid: int
     common_invalid: list[tuple[str, int]]  # the most frequent invalid answers and their counts
     clean: Clean | None = None  # None: not looked at, as by earlier versions
+    # The same metrics of one constant answer to the same examples: the most frequent label, or the mean.
+    baseline: dict[str, float | None] = field(default_factory=dict)
+    constant: str | None = None  # the model's answer, if it gave the same one to every example
+    without_luck: dict[str, float | None] = field(default_factory=dict)  # of choosing the step; {}: not known
 
 
 @dataclass
@@ -107,13 +116,14 @@ def record_from(values: Any) -> Record:
     return record
 
 
-def _score(values: dict[str, Any]) -> Score:
+def _score(values: Any) -> Score:
     return _of_its_types(Score(**values))
 
 
 def _of_its_types(made: Any) -> Any:
     """The same dataclass instance, if every value in it has the declared type."""
-    for name, fits in _checks(type(made)).items():
+    # mypy looks for the hash of a class in its instances
+    for name, fits in _checks(type(made)).items():  # type: ignore[arg-type]
         if not fits(getattr(made, name)):
             raise TypeError(f"{name} is not {get_type_hints(type(made))[name]}")
     return made

@@ -20,6 +20,9 @@ def seal(target: Path, write: Callable[[Path], None]) -> None:
         files = sorted(path for path in draft.rglob("*") if path.is_file())
         sums = {file.relative_to(draft).as_posix(): checksum(file) for file in files}
         (draft / MARKER).write_text(json.dumps({"sha256": sums}, indent=1) + "\n", encoding="utf-8")
+        usual = (draft / MARKER).stat().st_mode  # as the umask says; safetensors gives its files 0600
+        for file in files:
+            file.chmod(usual)
 
 
 def damage_of(folder: Path) -> str | None:

@@ -11,6 +11,7 @@ import ast
 import importlib.util
 import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -146,9 +147,12 @@ def load_file(file: Path, name: str) -> ModuleType:
 
 
 def declared_constant(file: Path, name: str, **known: Any) -> Any:
-    """What a file assigns to a name at its top level, made of `known` and literals alone; None if it does not."""
-    source = file.read_text(encoding="utf-8")
-    if f"\n{name} = " not in f"\n{source}":
+    """What a file assigns to a name at its top level, made of `known` and literals alone; None if it does not.
+
+    Only these lines are parsed, up to the next one that begins a statement: whole files would cost start-up time.
+    """
+    source = re.search(rf"^{name} = .*\n(?:[ \])}}].*\n|\n)*", file.read_text(encoding="utf-8") + "\n", re.MULTILINE)
+    if source is None:
         return None
 
     def value_of(node: ast.expr) -> Any:
@@ -160,13 +164,11 @@ def declared_constant(file: Path, name: str, **known: Any) -> Any:
         return known[node.id] if isinstance(node, ast.Name) else ast.literal_eval(node)
 
     try:
-        for node in ast.parse(source).body:
-            if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
-                return value_of(node.value)
+        (assignment,) = ast.parse(source[0]).body
+        return value_of(assignment.value) if isinstance(assignment, ast.Assign) else None
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
         raise UsageError(f"{file}: {name} must be made of {', '.join(known)} and literals: {reason}") from None
-    return None
 
 
 def own_settings() -> dict[str, Setting]:

@@ -8,11 +8,14 @@ from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from glue_harness.core.errors import DataError
+
 if TYPE_CHECKING:
     import numpy
 
 Row = Mapping[str, Any]  # one row in the Hub's schema, whatever it was read from
 HIDDEN = "<unk>"  # T5's target for a row whose answer is not public
+MOST_SHOWN = 100  # characters of what a task's function gave
 HIDDEN_LABEL = -1  # and its label, also as STS-B's -1.0, and beside a referent
 
 
@@ -132,6 +135,8 @@ class Tally(NamedTuple):
 
     units: Sequence[Hashable]
     score: Callable[[numpy.ndarray], dict[str, numpy.ndarray]]
+    clusters: Sequence[Hashable] | None = None  # of each unit; None: every unit is independent of the others
+    kinds: Mapping[str, Any] = {}  # value -> its kind of interval (metrics/units.py); absent: a bootstrap
 
 
 @dataclass(frozen=True)
@@ -141,6 +146,7 @@ class Metric:
     keys: tuple[str, ...]
     tally: Callable[[Sequence[Prediction]], Tally]
     signature: Callable[[], str] | None = None  # how it was computed, where that has a notation
+    limits: tuple[float, float] | None = None  # least and most that its values can be, where that is known
 
 
 @dataclass(frozen=True)
@@ -190,6 +196,8 @@ class Task:
     def examples(self, row: Row, number: int | str = 0) -> list[Example]:
         """The examples that one row becomes: none if T5 drops it, several if T5 expands it."""
         texts = self.encode(row)
+        if not isinstance(texts, list | tuple) or not all(isinstance(text, Text) for text in texts):
+            raise self.nonsense("encode", texts, "a list of Text")
         fields = {name: row[name] for name in self.columns if name in row}
         return [
             self.example(text, f"{number}.{k}" if len(texts) > 1 else str(number), fields)
@@ -197,9 +205,20 @@ class Task:
         ]
 
     def example(self, text: Text, id: str, fields: Row) -> Example:
+        if not isinstance(text.inputs, str) or not isinstance(text.target, str):
+            raise self.nonsense("encode", text, "inputs and a target that are text")
         gold = self.gold(text.target, text.info)
+        if not isinstance(gold, Gold):
+            raise self.nonsense("gold", gold, "a Gold")
         choices = text.choices or self.choices
         return Example(id, text.inputs, text.target, fields, gold.label, gold.group, choices, text.info, gold.cluster)
 
     def prediction(self, example: Example, text: str, scores: Mapping[str, float] | None = None) -> Prediction:
         return Prediction(example, text, self.decode(text, example), scores or {})
+
+    def nonsense(self, function: str, given: object, wanted: str) -> DataError:
+        """A function of the task's file gave something that nothing can be done with."""
+        where = f" ({self.file})" if self.file else ""
+        shown = " ".join(repr(given).split())
+        shown = shown if len(shown) <= MOST_SHOWN else f"{shown[:MOST_SHOWN]}..."
+        return DataError(f"task {self.name!r}{where}: {function} gave {shown}: it must give {wanted}")

@@ -11,6 +11,7 @@ from glue_harness.data.rows import Unchecked, inputs_of
 
 LEAST_ROWS, MOST_ROWS = 500, 4000  # of a training split whose size is left to us
 LEAST_EVALUATION_ROWS = 200
+LARGEST = 1_000_000  # of a training split whose size is asked for: about a gigabyte
 DRAWS = (1, 2, 4, 8, 16, 32)  # times the rows that are wanted
 
 
@@ -21,6 +22,8 @@ def rows_asked_for(where: str) -> int | None:
         return None
     if not (rows.isascii() and rows.isdigit()) or int(rows) == 0:
         raise UsageError(f"--data {where!r}: the number of rows must be a whole number above 0, as in demo:2000")
+    if len(rows) > len(str(LARGEST)) or int(rows) > LARGEST:
+        raise UsageError(f"--data {where!r}: {LARGEST:,} rows at most: they are made anew, and held in memory")
     return int(rows)
 
 
@@ -43,7 +46,11 @@ def read(task: Task, role: str, split: str, where: str) -> Unchecked:
 
 def draw(task: Task, split: str, n: int, factor: int = 1) -> list[dict[str, Any]]:
     """`factor * n` rows. Tasks that share a Hub configuration (MNLI and its scorers) share the seed."""
-    return task.demo(Random(f"{task.source.config or task.name}/{split}/{n}"), factor * n)
+    assert task.demo, "`read` refuses tasks that have none"
+    rows = task.demo(Random(f"{task.source.config or task.name}/{split}/{n}"), factor * n)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise task.nonsense("demo", rows, f"a list of {factor * n:,} rows, each a dict")
+    return rows
 
 
 def unseen(task: Task, split: str, n: int, train: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -108,7 +108,7 @@ def layouts(task: Task, split: str, root: Path) -> list[tuple[list[Path], dict[s
     tab_separated: dict[str, Reader | None] = {
         f"{split}.tsv": lambda files: in_the_tasks_schema(task, files, plain_rows)
     }
-    files = {name: read_paragraphs if name.endswith(".txt") else None for name in names}
+    files: dict[str, Reader | None] = {name: read_paragraphs if name.endswith(".txt") else None for name in names}
     at_top = [root] if task.suite == "custom" else []  # else a .tsv at the top is the official file of some task
     return [(official, files), ([*own, root], in_the_hubs_schema), ([*own, *at_top], tab_separated)]
 

@@ -169,7 +169,7 @@ SQUAD, CNN_DAILYMAIL = "squad_v010_allanswers", "cnn_dailymail_v002"
 EN_DE, EN_FR, EN_RO = "wmt_t2t_ende_v003", "wmt15_enfr_v003", "wmt16_enro_v003"
 LARGE: Mixture = dict.fromkeys((CNN_DAILYMAIL, SQUAD, EN_DE, EN_FR, EN_RO, C4), BY_SIZE)
 BOTH: Mixture = {**GLUE, **SUPER_GLUE}
-HALF_RTE: Mixture = {task: rate / 2 for task, rate in BOTH.items() if "_rte_" in task}  # the two are the same data
+HALF_RTE: Mixture = {task: rate / 2 for task, rate in BOTH.items() if rate and "_rte_" in task}  # the same data
 ALL: Mixture = {**BOTH, **HALF_RTE, **LARGE}
 
 REGISTERED: dict[str, Mixture] = {

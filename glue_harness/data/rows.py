@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from glue_harness.core.errors import DataError, RowError
+from glue_harness.core.plugins import own_failure
 from glue_harness.core.task import HIDDEN_LABEL, Example, Row, Task, Text
 
 Made = TypeVar("Made")
@@ -58,18 +59,18 @@ class StreamedRows(Sequence[Row]):
     def __init__(self, files: Sequence[Path], read: Callable[[], Iterator[Row]], count: int | None = None) -> None:
         """`files` are those that must not change meanwhile, `count` the number of rows if it is known before."""
         self.stamps = {file: stamp(file) for file in files}
-        self.read, self.count = read, count
+        self.read, self.size = read, count
 
     def changed(self, change: Callable[[Iterator[Row]], Iterator[Row]]) -> StreamedRows:
         """The same rows, one by one as `change` makes them."""
-        made = StreamedRows((), lambda: change(self.read()), self.count)
+        made = StreamedRows((), lambda: change(self.read()), self.size)
         made.stamps = self.stamps
         return made
 
     def __len__(self) -> int:
-        if self.count is None:
-            self.count = sum(1 for _ in self)
-        return self.count
+        if self.size is None:
+            self.size = sum(1 for _ in self)
+        return self.size
 
     def __iter__(self) -> Iterator[Row]:
         for file, before in self.stamps.items():
@@ -78,7 +79,7 @@ class StreamedRows(Sequence[Row]):
         count = 0
         for count, row in enumerate(self.read(), 1):  # noqa: B007
             yield row
-        self.count = count
+        self.size = count
 
     def __getitem__(self, index: int | slice) -> Any:
         """Goes through the rows up to there."""
@@ -183,4 +184,5 @@ def made_of(task: Task, row: Row, make: Callable[[Row], Iterable[Made]]) -> list
     try:
         return list(make(row))
     except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
-        raise RowError(f"a value has the wrong type or shape: {type(error).__name__}: {error}") from error
+        what = own_failure(error) or f"{type(error).__name__}: {error}"
+        raise RowError(f"a value has the wrong type or shape: {what}") from error

@@ -10,7 +10,7 @@ import hashlib
 from array import array
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -67,10 +67,10 @@ def parts(plan: Plan, train: Mapping[str, tuple[Task, Sequence[Row]]], scored: C
     texts_held = {name: tables[name].digests[np.isin(tables[name].rows, held[name])] for name in train}
     found_parts = {}
     for name, places in used.items():
-        rows, digests = tables[name]
+        numbers, digests = tables[name]
         theirs = [texts for other, texts in texts_held.items() if other != name or name not in torn]
-        barred = {*held[name], *rows[np.isin(digests, np.concatenate([np.empty(0, np.uint64), *theirs]))].tolist()}
-        tied = {*rows[np.isin(digests, texts_held[name])].tolist()} - barred
+        barred = {*held[name], *numbers[np.isin(digests, np.concatenate([np.empty(0, np.uint64), *theirs]))].tolist()}
+        tied = {*numbers[np.isin(digests, texts_held[name])].tolist()} - barred
         found_parts[name] = TrainPart(
             trained=[place for k, place in enumerate(places) if k not in barred],
             held_out=[places[k] for k in held[name]],
@@ -200,7 +200,7 @@ def in_proportion(strata: Sequence[Hashable], keys: Sequence[int]) -> Iterator[i
 
 def strata(task: Task, rows: Sequence[Row]) -> list[Hashable]:
     """Each row's label, or the fifth of the labels in which its number is; None for all where answers are free."""
-    labels = [row.get("label") for row in rows]
+    labels: list[Any] = [row.get("label") for row in rows]
     if task.kind != "regress":
         return labels
     edges = np.quantile(labels, np.arange(1, QUANTILES) / QUANTILES)

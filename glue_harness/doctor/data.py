@@ -106,7 +106,8 @@ def shared_texts(train: Mapping[str, tuple[Task, Rows]], scored: Mapping[str, tu
 def read_split(
     split: str, role: str, readers: Sequence[Task], rows: Rows, path: Path | None, seen: Mapping[str, set[int]]
 ) -> ReadSplit:
-    inputs, errors = [], {task.name: [] for task in readers}
+    inputs = []
+    errors: dict[str, list[str]] = {task.name: [] for task in readers}
     answers: Counter = Counter()
     for task in readers:
         for number, row in enumerate(rows, 1):

@@ -6,17 +6,21 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from glue_harness.core.errors import UsageError
 from glue_harness.data import mixing
 from glue_harness.data.sampler import Sampler
+from glue_harness.lab import room
 from glue_harness.lab.request import Request
-from glue_harness.lab.rundata import RunData, encode_rows, read_rows
+from glue_harness.lab.rundata import RunData, cut_off, encode_rows, read_rows
+from glue_harness.lab.trial import try_out
 from glue_harness.methods import load_method
 from glue_harness.models.families import load_model, millions_of
 from glue_harness.models.interface import Model, count_parameters
-from glue_harness.train import checkpoints, device
+from glue_harness.runs.origin import PART
+from glue_harness.train import device
 from glue_harness.train.arrangement import arrangement
 from glue_harness.train.device import Machine
 from glue_harness.train.feed import Feed, PackedFeed
@@ -24,6 +28,8 @@ from glue_harness.train.learner import Learner
 from glue_harness.train.memory import Fit, find_fit
 from glue_harness.train.optimizers import make_optimizer
 from glue_harness.train.passes import probe
+
+WORTH_SAYING = 0.01  # of a split's examples: if more are cut, it is said
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,12 @@ class Setup:
         found = mixing.shares(self.data.sizes, self.data.rates, examples)
         return {name: share._asdict() for name, share in found.items()}
 
+    @property
+    def truncations(self) -> list[str]:
+        """What of the examples the model never sees, where that is worth a warning."""
+        found = self.data.lengths.items()
+        return [f"{task} {role}: {cut_off(seen)}" for (task, role), seen in found if seen.share > WORTH_SAYING]
+
 
 def settle(request: Request) -> Request:
     """The request with the precision that its plan will be run in: from here on torch is there."""
@@ -59,21 +71,35 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     request = settle(request)
     plan = request.plan
     method = load_method(plan.method)
-    if (Path(plan.model) / checkpoints.PART).exists():
+    if (Path(plan.model) / PART).exists():
         raise UsageError(
             f"model {plan.model!r} holds only what was trained of another model: "
             "start from a run that trained all of it"
         )
     machine = device.set_up(plan)
     rows = read_rows(request)
+    room.check_model(plan, request.origin.source)
     source = plan.replace(model=request.origin.source, tokenizer=vocabulary or plan.tokenizer)
     model = load_model(source, (*rows.trained, *request.scored), rows.texts())
     model.check(rows.trained)
+    total = count_parameters(model.module.parameters())
+    added, tokens = method.added(model, plan) if hasattr(method, "added") else (0, 0)
+    room.check_method(plan, total, added, tokens, model.token_bytes, bool(model.parts().attention))
     data = encode_rows(rows, request, model)
+    trained = [found for (_, role), found in data.lengths.items() if role == "train"]
+    room.check_update(plan, sum(data.sizes.values()), sum(found.tokens for found in trained))
+    for name, asked in data.scoring.items():
+        try_out(request.registry.task(name), asked.examples)
     set_dropout(model.module, plan.dropout)
     parameters = method.prepare(model, plan)
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
     model.module.to(machine.device)
+    room.refuse_what_cannot_fit(
+        f"training {count_parameters(parameters):,} parameters with {plan.optimizer}",
+        room.state_bytes(plan.optimizer, 0, count_parameters(parameters)),
+        "use a smaller --model, --optimizer adafactor or a --method that trains less",
+        torch.cuda.mem_get_info(machine.device)[0] if machine.on_gpu else None,
+    )
     learner = Learner(plan, model, method, parameters, learn_at_first, make_optimizer(plan, parameters))
     feed = make_feed(request, data, model, machine)
     fit = find_fit(model, machine, learn_at_first)

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from glue_harness.core.errors import DataError, Stopped, UsageError
-from glue_harness.core.record import Record
+from glue_harness.core.record import Environment, Record
 from glue_harness.lab.assemble import Setup, assemble
+from glue_harness.lab.estimate import evaluated_every
 from glue_harness.lab.evaluation import Evaluation
 from glue_harness.lab.request import Request
 from glue_harness.lab.saving import Saver
 from glue_harness.lab.signals import Stop
+from glue_harness.metrics import baselines
 from glue_harness.models.families import learns_vocabulary
 from glue_harness.runs.evidence import environment, signatures
 from glue_harness.runs.folder import RunFolder
@@ -23,7 +25,6 @@ from glue_harness.train import checkpoints, snapshots
 from glue_harness.train.loop import Hook, State, train
 from glue_harness.train.snapshots import Progress, Snapshot
 
-EVALUATIONS = 10  # a run, unless the plan says how often
 LOG_EVERY = 10  # steps between lines of train.jsonl
 PHASES = ("setup", "train", "evaluate", "save")  # what a run's seconds go to
 
@@ -33,7 +34,9 @@ class Watcher(Protocol):
 
     def assembled(self, setup: Setup, record: Record, folder: Path) -> None: ...
     def stepped(self, setup: Setup, state: State) -> None: ...
+    def answered(self, done: int, asked: int) -> None: ...
     def scored(self, step: int, values: dict[str, dict[str, float | None]]) -> None: ...
+    def stopping(self, text: str) -> None: ...  # called by a signal's handler: it must take no lock
 
 
 class PhaseClock:
@@ -65,7 +68,7 @@ class Attempt:
     def __post_init__(self) -> None:
         self.plan = self.request.plan
         self.clock = PhaseClock(self.record.timing)
-        self.every = self.plan.eval_every or max(1, self.plan.steps // EVALUATIONS)
+        self.every = evaluated_every(self.plan)
 
     def go(self) -> None:
         found = self._snapshot() if self.resumes else None
@@ -80,7 +83,8 @@ class Attempt:
             self._roll_back(found or Snapshot(Progress(), Record(self.record.id, {}, "")))
         if not self.progress.state.step:
             self.progress.fit = setup.fit
-        self.evaluation = Evaluation(setup, self.record, self.progress, self.folder, self.saver)
+        told = self.watcher.answered if self.watcher else None
+        self.evaluation = Evaluation(setup, self.record, self.progress, self.folder, self.saver, told)
         self._describe()
         self.clock.turn_to("train")
         hooks = [Hook(1, self._show), Hook(LOG_EVERY, self._log)]
@@ -92,9 +96,10 @@ class Attempt:
             if state.step and due and state.step != self.progress.evaluated:  # it was left before these scores
                 self._evaluate(state)
             train(setup.learner, setup.feed, setup.machine, hooks, self.progress.fit, state)
+        self.clock.turn_to("evaluate")
         if self.plan.eval_limit or self.plan.select == "heldout":
-            self.clock.turn_to("evaluate")
             self.evaluation.score_in_full()
+        self._add_yardsticks()
 
     def close(self) -> bool:
         """The record as it stands; whether there is one. Of a run that never came to train, no trace is left."""
@@ -145,17 +150,15 @@ class Attempt:
         setup, record = self.setup, self.record
         record.parameters = setup.learner.counts
         self._note(setup.data.rows.notes)
+        self._note(setup.truncations)
         record.mix = setup.mix
         record.selected_on = setup.data.selected_on(self.plan)
         self._count()
         record.data = self._data()
         before = record.environment
-        record.environment = {
-            **environment(),
-            **setup.machine.describe(),
-            "model": self._model(),
-            "metrics": signatures(self.request.scored),
-        }
+        facts = environment() | setup.machine.describe()
+        facts |= {"model": self._model(), "metrics": signatures(self.request.scored)}
+        record.environment = cast(Environment, facts)  # it may hold more than it declares, which ** cannot say
         if before:
             self._note(f"at step {record.resumed[-1]}, {text}" for text in changed_place(before, record.environment))
         self.started = True
@@ -164,9 +167,24 @@ class Attempt:
         if self.watcher:
             self.watcher.assembled(setup, record, self.folder.path)
 
+    def _add_yardsticks(self) -> None:
+        """Beside each final score, what a constant answer would have scored on the same examples."""
+        for name, scored in self.record.scores.items():
+            task = self.request.registry.task(name)
+            predictions = self.folder.read_predictions(task)
+            baseline = baselines.baseline(task, predictions)
+            constant = baselines.constant_answer(predictions)
+            self.record.scores[name] = replace(scored, baseline=baseline, constant=constant)
+
     def _data(self) -> dict[str, dict[str, Any]]:
-        rows = self.setup.data.rows.by_role.items()
-        return {task: {role: found.to_record() for role, found in roles.items()} for task, roles in rows}
+        rows, lengths = self.setup.data.rows.by_role.items(), self.setup.data.lengths
+        return {
+            task: {
+                role: {**found.to_record(), **(lengths[task, role]._asdict() if (task, role) in lengths else {})}
+                for role, found in roles.items()
+            }
+            for task, roles in rows
+        }
 
     def _model(self) -> dict[str, Any]:
         return {**self.setup.learner.model.origin, **self.request.origin.to_record()}
@@ -189,8 +207,9 @@ class Attempt:
             self.watcher.stepped(self.setup, state)
 
     def _log(self, state: State) -> None:
-        facts = {"step": state.step, "loss": state.loss, "lr": state.lr, "gradient_norm": state.gradient_norm}
-        facts |= {"examples": state.examples, "tokens": state.tokens, "task_losses": state.task_losses}
+        facts: dict[str, Any] = {"step": state.step, "loss": state.loss, "lr": state.lr}
+        facts |= {"gradient_norm": state.gradient_norm, "examples": state.examples, "tokens": state.tokens}
+        facts["task_losses"] = state.task_losses
         self.folder.append_train(facts)
 
     def _leave_if_asked(self, state: State) -> None:

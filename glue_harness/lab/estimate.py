@@ -2,34 +2,70 @@
 
 from __future__ import annotations
 
+import math
 import time
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
+from glue_harness.core.plan import Plan
+from glue_harness.lab import room
 from glue_harness.lab.assemble import Setup
+from glue_harness.train.answers import answer
 from glue_harness.train.passes import accumulate
 
 TIMED = 3  # updates
-FLOATS = {"adamw": 4, "adafactor": 2}  # per trained parameter: weight, gradient, moments
+ASKED = 32  # examples of each task that are answered to see how long that takes
+EVALUATIONS = 10  # a run, unless the plan says how often
 
 
 def estimate(setup: Setup) -> dict[str, Any]:
-    """Bytes of weights and optimiser state, and seconds of training (evaluation comes on top)."""
-    seconds = seconds_per_update(setup)
+    """Bytes of weights and optimiser state, and seconds of training and of evaluation."""
+    seconds, evaluation = seconds_per_update(setup), seconds_per_evaluation(setup)
+    plan = setup.request.plan
+    evaluations = math.ceil(plan.steps / evaluated_every(plan))
+    whole = sum(len(asked.examples) for asked in setup.data.scoring.values())
+    again = evaluation.an_example * whole if plan.eval_limit or plan.select == "heldout" else 0.0
     return {
         "parameters": setup.learner.counts,
         "learn_at_first": setup.learner.learn_at_first,
         "state_bytes": state_bytes(setup),
         "seconds_per_step": seconds,
-        "training_seconds": seconds * setup.request.plan.steps,
+        "training_seconds": seconds * plan.steps,
+        "evaluations": evaluations,
+        "evaluation_seconds": evaluations * evaluation.whole + again,
     }
+
+
+class EvaluationCost(NamedTuple):
+    whole: float  # seconds
+    an_example: float
+
+
+def seconds_per_evaluation(setup: Setup) -> EvaluationCost:
+    """From some answers of each task. A model that has not learned yet writes long free texts: then it is too high."""
+    plan, learner, examples, whole = setup.request.plan, setup.learner, 0, 0.0
+    for task in setup.data.choosers:
+        asked = setup.data.asked[task.name]
+        count = len(asked.examples[: plan.eval_limit])
+        spread = range(0, count, max(1, count // ASKED))  # from all of the split: its lengths are those of the whole
+        some, tokens = [asked.examples[k] for k in spread], [asked.tokens[k] for k in spread]
+        for _ in range(2):  # the first time, kernels are chosen and caches filled
+            began = time.perf_counter()
+            answer(learner.model, task, some, plan, setup.machine, tokens)
+        whole += (time.perf_counter() - began) * count / len(some)
+        examples += count
+    return EvaluationCost(whole, whole / max(1, examples))
+
+
+def evaluated_every(plan: Plan) -> int:
+    """Steps between two evaluations."""
+    return plan.eval_every or max(1, plan.steps // EVALUATIONS)
 
 
 def state_bytes(setup: Setup) -> int:
     """Weights, and gradients and moments of what learns, at its most."""
     counts = setup.learner.counts
-    floats = FLOATS.get(setup.request.plan.optimizer, max(FLOATS.values()))
-    return 4 * (counts["total"] + (floats - 1) * counts["trainable"])
+    return room.state_bytes(setup.request.plan.optimizer, counts["total"], counts["trainable"])
 
 
 def seconds_per_update(setup: Setup) -> float:

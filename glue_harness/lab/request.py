@@ -60,8 +60,8 @@ def make_request(plan: Plan, registry: Registry, store: Store | None = None) -> 
             notes.append(f"{task.name} is trained on but not scored: it has no labelled validation split")
         else:
             notes.append(f"{task.name} has hidden labels only: it is neither trained on nor scored")
-    for name, scorers in scorers_of.items():  # a task that scores another one is no group of its own
-        for scorer in scorers:
+    for name, found in scorers_of.items():  # a task that scores another one is no group of its own
+        for scorer in found:
             if scorer.name != name:
                 groups.pop(scorer.name, None)
     notes += left_out(plan, registry, selected)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from glue_harness.core.errors import Stopped, UsageError
 from glue_harness.core.plan import Plan
+from glue_harness.core.plugins import own_failure
 from glue_harness.core.record import Record
 from glue_harness.lab.assemble import settle
 from glue_harness.lab.attempt import Attempt, Watcher
@@ -37,9 +38,7 @@ def run(
     A finished run is given back as it is. `force` goes on under a changed plan or data, and records that.
     """
     store = Store(results)
-    request = plan if isinstance(plan, Request) else None
-    if plan is not None and request is None:
-        request = settle(make_request(plan, registry or load_tasks(), store))
+    request = settle(make_request(plan, registry or load_tasks(), store)) if isinstance(plan, Plan) else plan
     if resume is not None:
         record = unfinished(store, resume)
     elif request is None:
@@ -47,12 +46,13 @@ def run(
     else:
         record = begun(request, store, stage, [*notes, *request.notes])
     folder = store.run(record.id)
-    with folder.claim(), listening() as stop:
+    with folder.claim(), listening(watcher.stopping if watcher else None) as stop:
         if resume is not None:
             record = store.find(record.id)  # nobody else writes it any more
-            agreed = go_on(record, request and request.plan, force)
+            agreed = go_on(record, request.plan if request else None, force)
             if request is None or agreed != request.plan:
                 request = make_request(agreed, request.registry if request else registry or load_tasks(), store)
+        assert request, "what is resumed has a plan by now"
         attempt = Attempt(request, folder, record, stop, watcher, checkpoint_every, resume is not None, force)
         if record.status != "finished":
             carry_out(attempt, store, stop)
@@ -95,11 +95,11 @@ def carry_out(attempt: Attempt, store: Store, stop: Stop) -> None:
         record.status, record.error = "interrupted", _reason(error)
         raise
     except BaseException as error:
-        if stop.raised:  # what a signal cuts short may fail in ways of its own
+        if stop.raised and stop.asked:  # what a signal cuts short may fail in ways of its own
             stopped = Stopped(stop.asked)
             record.status, record.error = "interrupted", _reason(stopped)
             raise stopped from error
-        record.status, record.error = "failed", str(error) or type(error).__name__
+        record.status, record.error = "failed", own_failure(error) or str(error) or type(error).__name__
         raise
     finally:
         with stop.later():

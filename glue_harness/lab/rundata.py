@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from glue_harness import data
 from glue_harness.core.errors import DataError, UsageError
 from glue_harness.core.plan import Plan
-from glue_harness.core.record import Score
+from glue_harness.core.record import Clean, Score, Selection
 from glue_harness.core.task import Example, Prediction, Row, Task
 from glue_harness.data import Rows, subsets
 from glue_harness.data.rows import fingerprint
@@ -20,7 +20,7 @@ from glue_harness.data.texts import Overlap, found_among, overlap, row_texts
 from glue_harness.lab.request import Request, rates
 from glue_harness.models.interface import Model
 from glue_harness.runs.evidence import score
-from glue_harness.train.tokens import Subset, Tokens, examples_of, tokens_of
+from glue_harness.train.tokens import Lengths, Subset, Tokens, examples_of, tokens_of
 
 
 class Questions(NamedTuple):
@@ -58,8 +58,9 @@ class RunRows:
             metrics = dict.fromkeys(task.keys)
             if left:
                 metrics = score(task, left, scored.step, [metric.tally(left) for metric in task.metrics]).metrics
-        facts = {"rows": found.rows, "shared": len(found.shared), "whole": found.whole}
-        return replace(scored, clean={**facts, "n": len(left), "metrics": metrics})
+        shared = len(found.shared)
+        clean: Clean = {"rows": found.rows, "shared": shared, "whole": found.whole, "n": len(left), "metrics": metrics}
+        return replace(scored, clean=clean)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,13 @@ class RunData:
         """Every task once whose score chooses a step."""
         return list({task.name: task for tasks in self.choosing.values() for task in tasks}.values())
 
-    def selected_on(self, plan: Plan) -> dict[str, dict[str, Any]]:
+    @property
+    def lengths(self) -> dict[tuple[str, str], Lengths]:
+        """How long the examples of each task and role are, and what of them was cut off."""
+        found = {(name, "train"): tokens.lengths() for name, tokens in self.training.items()}
+        return found | {(name, "validation"): asked.tokens.lengths() for name, asked in self.scoring.items()}
+
+    def selected_on(self, plan: Plan) -> dict[str, Selection]:
         """Which rows choose the steps, and how many examples they make."""
         return {
             task.name: {
@@ -119,8 +126,8 @@ def read_rows(request: Request) -> RunRows:
     if len(failed) > 1:
         first = next(iter(failed.values()))
         raise DataError(f"no usable data for {len(failed)} tasks ({', '.join(failed)}); the first: {first}")
-    for error in failed.values():
-        raise error
+    for failure in failed.values():
+        raise failure
     trained = [task for task in request.trained if task.name in found]
     train = {task.name: (task, found[task.name]["train"]) for task in trained}
     parts = subsets.parts(plan, train, request.groups)
@@ -168,9 +175,21 @@ def encode_rows(rows: RunRows, request: Request, model: Model) -> RunData:
     for name, size in sizes.items():
         if not size:
             raise DataError(f"{name}: no training example is left after T5's preprocessing")
+    for name, questioned in scoring.items():
+        if not questioned.examples:
+            origin = rows.by_role[name]["validation"].origin
+            raise DataError(f"{name}: no example to score is left of {origin} after T5's preprocessing")
     if plan.batch_size > (total := sum(sizes.values())) and not plan.batch_tokens:
         raise UsageError(f"batch_size {plan.batch_size} is larger than the data ({total} examples): use --batch-size")
     return RunData(rows, training, scoring, choosing, asked, rates(plan, request.registry, sizes))
+
+
+def cut_off(found: Lengths) -> str:
+    """How much of the examples was left out because they are too long."""
+    return (
+        f"{found.share:.1%} of {found.examples:,} examples are cut off at max_input or max_target, "
+        f"{found.share_lost:.1%} of their tokens are lost"
+    )
 
 
 def trained_tokens(task: Task, rows: RunRows, model: Model) -> Tokens | Subset:
@@ -198,6 +217,7 @@ def some_of(task: Task, asked: Questions, limit: int) -> Questions:
             of_group[example.group] = min(turn, of_group.get(example.group, turn))
     order = sorted(range(len(turns)), key=lambda k: (of_group.get(asked.examples[k].group, turns[k]), k))
     kept = sorted(order[:limit])
+    assert isinstance(asked.tokens, Tokens), "all of a split's questions, not some of them already"
     return Questions([asked.examples[k] for k in kept], Subset(asked.tokens, kept))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from glue_harness.core.errors import Stopped
 
@@ -15,7 +15,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Stop:
     """What was asked for, and whether it may cut short what is going on."""
 
-    def __init__(self) -> None:
+    def __init__(self, tell: Callable[[str], None] | None = None) -> None:
+        self.tell = tell  # whoever asked, at once: a step may take a while
         self.asked: int | None = None  # the signal
         self.raised = False
         self._at_once = True
@@ -27,6 +28,8 @@ class Stop:
         if again or self._at_once:
             self.raised = True
             raise Stopped(self.asked)
+        if self.tell:
+            self.tell("stopping after this step (again to stop now)")
 
     def obey(self) -> None:
         """Stops here if that was asked for."""
@@ -54,9 +57,9 @@ class Stop:
 
 
 @contextlib.contextmanager
-def listening() -> Iterator[Stop]:
+def listening(tell: Callable[[str], None] | None = None) -> Iterator[Stop]:
     """Takes the signals while a run is under way; one that is ignored, as under `nohup`, stays ignored."""
-    stop = Stop()
+    stop = Stop(tell)
     before = {}
     if threading.current_thread() is threading.main_thread():
         before = {number: signal.getsignal(number) for number in SIGNALS}

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Method(Protocol):
-    """What a file here defines. `on_step` is optional."""
+    """What a file here defines. `on_step` is optional, and so is `added` for a method that adds nothing."""
+
+    def added(self, model: Model, plan: Plan) -> tuple[int, int]:
+        """How many numbers `prepare` would add, and tokens before each input: what cannot fit is refused first."""
 
     def prepare(self, model: Model, plan: Plan) -> list[nn.Parameter]:
         """Marks what learns (`requires_grad`) and returns all that ever will."""

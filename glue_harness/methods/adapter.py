@@ -40,6 +40,12 @@ class Adapter(nn.Module):
         return x + self.dropout(self.up(inner))
 
 
+def added(model: Model, plan: Plan) -> tuple[int, int]:
+    parts = model.parts()
+    size = parts.embeddings.weight.shape[-1]
+    return len(parts.feed_forwards) * size * (2 * plan.adapter_width + 1), 0
+
+
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
     """The paper trains the model's layer norms too; T5's released recipe only what is in the adapters."""
     parts = model.parts()

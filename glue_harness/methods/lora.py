@@ -12,6 +12,13 @@ SETTINGS = (Setting("lora_rank", int, 8, "Rank of the updates, for --method lora
 SCALE = 2  # lora_alpha over the rank
 
 
+def added(model: Model, plan: Plan) -> tuple[int, int]:
+    """Two matrices beside each query and value matrix: rank x its inputs, its outputs x rank."""
+    names = tuple(model.parts().attention)
+    changed = (part.weight for name, part in model.module.named_modules() if name.rpartition(".")[2] in names)
+    return sum(plan.lora_rank * sum(weight.shape) for weight in changed), 0
+
+
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
     try:
         from peft import LoraConfig, inject_adapter_in_model

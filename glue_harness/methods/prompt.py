@@ -14,6 +14,10 @@ COMMON = 5000  # the prompt starts as so many of the vocabulary's first tokens, 
 SPECIAL = 3  # padding, end, unknown
 
 
+def added(model: Model, plan: Plan) -> tuple[int, int]:
+    return plan.prompt_length * model.parts().embeddings.weight.shape[-1], plan.prompt_length
+
+
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
     parts = model.parts()
     reader, embeddings = parts.reader, parts.embeddings.weight

@@ -18,16 +18,17 @@ def _lazy(place: str) -> Callable[..., Any]:
     return lambda *arguments: getattr(import_module(f"{__name__}.{module}"), function)(*arguments)
 
 
-accuracy = Metric(("accuracy",), _lazy("classification.accuracy"))
-f1 = Metric(("f1",), _lazy("classification.f1"))
-matthews = Metric(("matthews_corrcoef",), _lazy("classification.matthews"))
-mean_3class_f1 = Metric(("mean_3class_f1",), _lazy("classification.mean_3class_f1"))
-exact_match = Metric(("exact_match",), _lazy("classification.exact_match"))
-pearson = Metric(("pearson_corrcoef",), _lazy("correlation.pearson_tally"))
-spearman = Metric(("spearman_corrcoef",), _lazy("correlation.spearman_tally"))
-squad = Metric(("em", "f1"), _lazy("question_answering.squad"))
-rouge = Metric(("rouge1", "rouge2", "rougeLsum"), _lazy("generation.rouge"))
-bleu = Metric(("bleu",), _lazy("generation.bleu"), signature=_lazy("generation.bleu_signature"))
+_SHARE, _CORRELATION = (0.0, 100.0), (-100.0, 100.0)
+accuracy = Metric(("accuracy",), _lazy("classification.accuracy"), limits=_SHARE)
+f1 = Metric(("f1",), _lazy("classification.f1"), limits=_SHARE)
+matthews = Metric(("matthews_corrcoef",), _lazy("classification.matthews"), limits=_CORRELATION)
+mean_3class_f1 = Metric(("mean_3class_f1",), _lazy("classification.mean_3class_f1"), limits=_SHARE)
+exact_match = Metric(("exact_match",), _lazy("classification.exact_match"), limits=_SHARE)
+pearson = Metric(("pearson_corrcoef",), _lazy("correlation.pearson_tally"), limits=_CORRELATION)
+spearman = Metric(("spearman_corrcoef",), _lazy("correlation.spearman_tally"), limits=_CORRELATION)
+squad = Metric(("em", "f1"), _lazy("question_answering.squad"), limits=_SHARE)
+rouge = Metric(("rouge1", "rouge2", "rougeLsum"), _lazy("generation.rouge"), limits=_SHARE)
+bleu = Metric(("bleu",), _lazy("generation.bleu"), signature=_lazy("generation.bleu_signature"), limits=_SHARE)
 
 
 def measure(metrics: Sequence[Metric], predictions: Sequence[Prediction]) -> dict[str, float]:
@@ -40,6 +41,6 @@ def values_of(tallies: Sequence[Tally]) -> dict[str, float]:
     import numpy as np
 
     values: dict[str, float] = {}
-    for units, score in tallies:
-        values |= {key: float(value[0]) for key, value in score(np.ones((1, len(units)))).items()}
+    for tally in tallies:
+        values |= {key: float(value[0]) for key, value in tally.score(np.ones((1, len(tally.units)))).items()}
     return values

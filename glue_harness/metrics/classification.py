@@ -9,7 +9,7 @@ import numpy as np
 
 from glue_harness.core.errors import DataError
 from glue_harness.core.task import Prediction, Tally
-from glue_harness.metrics.units import DrawnScores, by_unit, percent, tally_of_means, tally_of_sums
+from glue_harness.metrics.units import Cells, DrawnScores, Share, by_unit, percent, tally_of_means, tally_of_sums
 
 INVALID = -1  # what T5 compares for an answer that is no label, and for a hidden target
 CB_CLASSES = (0, 1, 2)
@@ -24,13 +24,17 @@ def is_right(prediction: Prediction) -> bool:
 
 
 def accuracy(predictions: Sequence[Prediction]) -> Tally:
-    return tally_of_sums(predictions, lambda p: (is_right(p), 1), lambda right, n: {"accuracy": percent(right, n)})
+    def formula(right: np.ndarray, n: np.ndarray) -> DrawnScores:
+        return {"accuracy": percent(right, n)}
+
+    return tally_of_sums(predictions, lambda p: (is_right(p), 1), formula, lambda *sums: {"accuracy": Share(*sums)})
 
 
 def exact_match(predictions: Sequence[Prediction]) -> Tally:
     """The share of groups whose every answer is right."""
     groups = by_unit(predictions)
-    return tally_of_means([*groups], {"exact_match": [all(map(is_right, group)) for group in groups.values()]})
+    rights = {"exact_match": [all(map(is_right, group)) for group in groups.values()]}
+    return tally_of_means(groups, rights, of_rights=rights)
 
 
 def f1(predictions: Sequence[Prediction]) -> Tally:
@@ -43,7 +47,14 @@ def f1(predictions: Sequence[Prediction]) -> Tally:
         guess = prediction.label if prediction.label in (0, 1) else 1 - target
         return target * guess, target + guess
 
-    return tally_of_sums(predictions, count, lambda hits, marked: {"f1": percent(2 * hits, marked, undefined=0)})
+    def formula(hits: np.ndarray, marked: np.ndarray) -> DrawnScores:
+        return {"f1": percent(2 * hits, marked, undefined=0)}
+
+    def kinds(hits: np.ndarray, marked: np.ndarray) -> dict[str, Share]:
+        """F1 = 2 tp / (2 tp + fp + fn) = 2q / (1 + q) where q = tp / (tp + fp + fn)."""
+        return {"f1": Share(hits, marked - hits, lambda q: 2 * q / (1 + q))}
+
+    return tally_of_sums(predictions, count, formula, kinds)
 
 
 def matthews(predictions: Sequence[Prediction]) -> Tally:
@@ -60,7 +71,12 @@ def matthews(predictions: Sequence[Prediction]) -> Tally:
         variances = (n**2 - (targets**2).sum(axis=0)) * (n**2 - (guesses**2).sum(axis=0))
         return {"matthews_corrcoef": percent(covariance, np.sqrt(variances), undefined=0)}
 
-    return tally_of_sums(predictions, count, formula)
+    def of_cells(cells: np.ndarray) -> np.ndarray:
+        right = np.trace(cells, axis1=1, axis2=2)
+        return formula(cells.sum(axis=(1, 2)), right, *cells.sum(axis=2).T, *cells.sum(axis=1).T)["matthews_corrcoef"]
+
+    kinds = {"matthews_corrcoef": Cells(confusion(predictions, labels), of_cells)}
+    return tally_of_sums(predictions, count, formula, lambda *_: kinds)
 
 
 def mean_3class_f1(predictions: Sequence[Prediction]) -> Tally:
@@ -74,4 +90,20 @@ def mean_3class_f1(predictions: Sequence[Prediction]) -> Tally:
         hits, marked = np.split(np.array(totals), 2)
         return {"mean_3class_f1": percent(2 * hits, marked, undefined=0).mean(axis=0)}
 
-    return tally_of_sums(predictions, count, formula)
+    labels = sorted({*CB_CLASSES, *(p.example.label for p in predictions), *map(answer, predictions)})
+    classes = [labels.index(c) for c in CB_CLASSES]
+
+    def of_cells(cells: np.ndarray) -> np.ndarray:
+        hits, marked = (cells[:, classes, classes], (cells.sum(axis=1) + cells.sum(axis=2))[:, classes])
+        return formula(*hits.T, *marked.T)["mean_3class_f1"]
+
+    kinds = {"mean_3class_f1": Cells(confusion(predictions, labels), of_cells)}
+    return tally_of_sums(predictions, count, formula, lambda *_: kinds)
+
+
+def confusion(predictions: Sequence[Prediction], labels: Sequence[Any]) -> np.ndarray:
+    """How often each label was answered where each is right, [right, answered]; a label that never occurs counts 0."""
+    place = {label: k for k, label in enumerate(labels)}
+    cells = np.zeros((len(labels), len(labels)))
+    np.add.at(cells, ([place[p.example.label] for p in predictions], [place[answer(p)] for p in predictions]), 1)
+    return cells

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from glue_harness.core.task import Prediction, Tally
-from glue_harness.metrics.units import DrawnScores, by_unit, unit_of
+from glue_harness.metrics.units import DrawnScores, by_unit, clusters_of, unit_of
 
 INVALID = -1.0
 
@@ -19,7 +19,8 @@ def spearman_tally(predictions: Sequence[Prediction]) -> Tally:
 def pearson_tally(predictions: Sequence[Prediction], key: str = "pearson_corrcoef", of_ranks: bool = False) -> Tally:
     targets = np.array([p.example.label for p in predictions], dtype=float)
     answers = np.array([INVALID if p.label is None else p.label for p in predictions], dtype=float)
-    place = {unit: k for k, unit in enumerate(by_unit(predictions))}
+    groups = by_unit(predictions)
+    place = {unit: k for k, unit in enumerate(groups)}
     places = [place[unit_of(p)] for p in predictions]
 
     def score(weights: np.ndarray) -> DrawnScores:
@@ -28,7 +29,7 @@ def pearson_tally(predictions: Sequence[Prediction], key: str = "pearson_corrcoe
         pair = [standardised(values, weights) for values in pair]
         return {key: 100 * np.clip(np.einsum("du,du,du->d", weights, *pair), -1, 1)}
 
-    return Tally([*place], score)
+    return Tally([*groups], score, clusters_of(groups))
 
 
 def spearman(xs: np.ndarray, ys: np.ndarray) -> np.ndarray:

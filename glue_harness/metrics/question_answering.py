@@ -17,15 +17,15 @@ ARTICLES = re.compile(r"\b(?:a|an|the)\b")
 
 def squad(predictions: Sequence[Prediction]) -> Tally:
     """Only the first prediction of a group counts: one question, however many rows it became."""
-    firsts = {unit: group[0] for unit, group in by_unit(predictions).items()}
+    groups = by_unit(predictions)
     scores: dict[str, list[float]] = {"em": [], "f1": []}
-    for prediction in firsts.values():
+    for prediction in (group[0] for group in groups.values()):
         answers, guess = [normalised(answer) for answer in prediction.example.label], normalised(prediction.label)
         if not answers:
             raise DataError(f"example {prediction.example.id!r} has no accepted answer (hidden?)")
         scores["em"].append(guess in answers)
         scores["f1"].append(max(token_f1(answer, guess) for answer in answers))
-    return tally_of_means([*firsts], scores)
+    return tally_of_means(groups, scores, of_rights=("em",))
 
 
 def normalised(text: str) -> str:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
+from typing import TypeGuard
 
 from glue_harness.core.record import Score
 from glue_harness.core.task import Task
 from glue_harness.suite.registry import Registry
 
 MetricValues = Mapping[str, float | None]  # metric key -> value, None or NaN where undefined
+Members = Sequence[Sequence[tuple[str, str]]]  # of an average: each with its values, a task and a metric key
 History = Iterable[tuple[int, MetricValues]]  # a task's scores as training went on
 
 
@@ -47,17 +49,27 @@ def answering_step(registry: Registry, scores: Mapping[str, Score], task: Task) 
     return next((scores[scorer.name].step for scorer in scorers if scorer.name in scores), None)
 
 
+def averaged(registry: Registry, suite: str) -> list[Task]:
+    """The tasks of a suite that its average is over."""
+    return [task for name in registry.suites[suite] if (task := registry.tasks[name]).part == "member"]
+
+
+def members_of(registry: Registry, tasks: Iterable[Task]) -> Members:
+    """What an average over these tasks is made of: of each, the values that score it."""
+    return [[(scorer.name, key) for scorer in registry.scorers(task) for key in scorer.keys] for task in tasks]
+
+
 def suite_average(registry: Registry, suite: str, scores: Mapping[str, MetricValues]) -> float | None:
     """The mean over a suite's members of the mean over all values that score the member; None if one is missing."""
-    members = [task for task in map(registry.tasks.get, registry.suites[suite]) if task.part == "member"]
-    found = [
-        [scores.get(scorer.name, {}).get(key) for scorer in registry.scorers(task) for key in scorer.keys]
-        for task in members
-    ]
-    if not all(found) or not all(is_defined(value) for values in found for value in values):
-        return None
-    return fmean(map(fmean, found))
+    return average_of(members_of(registry, averaged(registry, suite)), scores)
 
 
-def is_defined(value: float | None) -> bool:
+def average_of(members: Members, scores: Mapping[str, MetricValues]) -> float | None:
+    """The mean over members of the mean over their values; None if one is missing."""
+    found = [[scores.get(task, {}).get(key) for task, key in values] for values in members]
+    defined = [[value for value in values if is_defined(value)] for values in found]
+    return fmean(map(fmean, defined)) if found and all(found) and defined == found else None
+
+
+def is_defined(value: float | None) -> TypeGuard[float]:
     return value is not None and not math.isnan(value)

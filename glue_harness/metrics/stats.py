@@ -1,4 +1,4 @@
-"""How sure a score and a difference of scores are: bootstrap, McNemar's test, Holm's correction."""
+"""How sure a difference of scores is: one test for any metric, over seeds and examples; Holm's correction."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import numpy as np
 
 from glue_harness.core.errors import DataError
 from glue_harness.core.task import Tally
+from glue_harness.metrics.bootstrap import cluster_places, resampled
+from glue_harness.metrics.power import BOTH, EXAMPLES
+from glue_harness.metrics.student import t_quantile, two_sided
 from glue_harness.metrics.units import DrawnScores
 
-CHUNK = 2_000_000  # weights held in memory at once
+LEAST_SEEDS = 2  # a side, to judge recipes: one seed cannot tell them from luck
 Test = TypeVar("Test", bound=Hashable)
 
 
@@ -20,69 +23,95 @@ class PairedDifference(NamedTuple):
     """How much better (+) or worse (-) the second of two systems scored, on the same units."""
 
     difference: float
-    low: float
+    low: float  # 95 %
     high: float
     p: float  # two-sided
-
-
-def interval(tally: Tally, draws: int = 1000, seed: int = 0, level: float = 0.95) -> dict[str, tuple[float, float]]:
-    """Percentile bootstrap over the tally's units; draws without a value are left out."""
-    scores = resampled(tally.score, len(tally.units), draws, seed)
-    return {key: percentiles(values, level) for key, values in scores.items()}
-
-
-def resampled(score: Callable[[np.ndarray], DrawnScores], units: int, draws: int, seed: int) -> DrawnScores:
-    """Scores of how often each unit was drawn, [draws, units], in chunks whose size does not change the numbers."""
-    random = np.random.default_rng(seed)
-    size = max(1, CHUNK // units)
-    chunks = []
-    for start in range(0, draws, size):
-        n = min(size, draws - start)
-        drawn = random.integers(units, size=(n, units)) + units * np.arange(n)[:, None]
-        chunks.append(score(np.bincount(drawn.ravel(), minlength=n * units).reshape(n, units).astype(float)))
-    return {key: np.concatenate([chunk[key] for chunk in chunks]) for key in chunks[0]}
-
-
-def percentiles(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    values = values[~np.isnan(values)]
-    if not len(values):
-        return math.nan, math.nan
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    se: float = math.nan
+    df: float = math.nan
+    over: str = EXAMPLES  # of these two models only; or of their recipes, over seeds too
 
 
 def compare_paired(
     base: Sequence[Tally], other: Sequence[Tally], draws: int = 1000, seed: int = 0
 ) -> dict[str, PairedDifference]:
-    """Mean score of `other` minus that of `base`, one tally a seed: both answered the same units.
+    """Mean score of `other` minus that of `base`, one tally a seed: all answered the same units.
 
-    Each draw resamples the units, the same for all tallies, and the seeds of each system that has several.
+    D is the difference of the means over seeds. Its variance has a part of the seeds, s^2/k of each side, which holds
+    what seeds make of single examples too, and a part of the examples, from a bootstrap of clusters with the seeds as
+    they are. The latter holds what seeds make of single examples a second time, I/k of each side, which is taken off:
+
+        V = s_A^2/k_A + s_B^2/k_B + max(0, V_boot - I_A/k_A - I_B/k_B) + (100/n)^2 (1/k_A + 1/k_B)/2
+        I = mean over draws b of the variance over seeds s of (score_s(b) - score_s)
+
+    The last part is one example more on which a seed of either side could have been right alone (Agresti and Min's
+    correction of few differences). t = D / sqrt(V) has Satterthwaite's degrees of freedom: V^2 over the sum of each
+    part squared over its own (k_A-1, k_B-1, clusters-1). With one seed on a side there is no part of the seeds: the
+    test is of the models at hand.
     """
-    units = base[0].units
-    systems = [[(tally, _places(units, tally)) for tally in tallies] for tallies in (base, other)]
-    random = np.random.default_rng([seed, 1])  # seeds are drawn apart from units
+    places, scores = cluster_places(base[0]), stacked([*base, *other])
+    n, clusters, seeds = len(base[0].units), int(places.max()) + 1, (len(base), len(other))
+    over = BOTH if min(seeds) >= LEAST_SEEDS else EXAMPLES
 
-    def drawn(weights: np.ndarray) -> DrawnScores:
-        """The difference in each draw, its seeds drawn with replacement."""
-        means = []
-        for tallies in systems:
-            n = len(tallies)
-            shares = random.multinomial(n, [1 / n] * n, size=len(weights)) / n
-            scores = [tally.score(weights[:, places]) for tally, places in tallies]
-            means.append({key: sum(shares[:, k] * score[key] for k, score in enumerate(scores)) for key in scores[0]})
-        return {key: means[1][key] - means[0][key] for key in means[0]}
+    def parts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return values[: seeds[0]], values[seeds[0] :]
 
-    def observed(tallies: Sequence[Tally], key: str) -> float:
-        return float(np.mean([tally.score(np.ones((1, len(tally.units))))[key] for tally in tallies]))
+    seen, drawn, found = scores(np.ones((1, n))), resampled(scores, places, draws, seed), {}
+    small = clusters / max(1, clusters - 1)  # a bootstrap's variance is that of C-1 of C clusters
+    for key, values in seen.items():
+        a, b = parts(values[:, 0])
+        of_draws = drawn[key][:, ~np.isnan(drawn[key]).any(axis=0)]
+        difference = float(b.mean() - a.mean())
+        if math.isnan(difference) or clusters < 2 or of_draws.shape[1] < 2:
+            found[key] = PairedDifference(difference, math.nan, math.nan, math.nan, over=over)
+            continue
+        boot = [side.mean(axis=0) for side in parts(of_draws)]
+        of_examples = small * float(np.var(boot[1] - boot[0], ddof=1))
+        terms: list[tuple[float, float]] = []  # parts of the variance, and the degrees of freedom of each
+        if over == BOTH:
+            for side, moved in zip((a, b), parts(of_draws - values), strict=True):
+                k = len(side)
+                of_examples -= small * float(np.var(moved, axis=0, ddof=1).mean()) / k
+                terms.append((float(np.var(side, ddof=1)) / k, k - 1))
+        terms += [(max(0.0, of_examples), clusters - 1), ((100 / n) ** 2 * sum(1 / k for k in seeds) / 2, math.inf)]
+        variance = sum(part for part, _ in terms)
+        df = variance**2 / (sum(part**2 / of_part for part, of_part in terms) or math.nan)
+        found[key] = judged(difference, math.sqrt(variance), math.inf if math.isnan(df) else df, over)
+    return found
 
-    return {
-        key: PairedDifference(observed(other, key) - observed(base, key), *percentiles(found), p_value(found))
-        for key, found in resampled(drawn, len(units), draws, seed).items()
-    }
+
+def churn_variance(tallies: Sequence[Tally], draws: int = 200, seed: int = 0) -> dict[str, float]:
+    """I of `compare_paired`: what answers that change from seed to seed add to the variance of a value over seeds.
+
+    For accuracy it is 100^2 churn/2n, where churn is the share of answers that are right with one seed of two only.
+    """
+    places, scores = cluster_places(tallies[0]), stacked(tallies)
+    seen, drawn = scores(np.ones((1, len(places)))), resampled(scores, places, draws, seed)
+    return {key: float(np.nanmean(np.var(drawn[key] - values, axis=0, ddof=1))) for key, values in seen.items()}
 
 
-def _places(units: Sequence[Hashable], tally: Tally) -> np.ndarray:
-    """Where the tally's units stand among `units`; both must be the same."""
+def stacked(tallies: Sequence[Tally]) -> Callable[[np.ndarray], DrawnScores]:
+    """Scores of several systems on the same samples of units, every value [systems, draws]."""
+    orders = [_places(tallies[0].units, tally) for tally in tallies]
+
+    def scores(weights: np.ndarray) -> DrawnScores:
+        pairs = zip(tallies, orders, strict=True)
+        found = [tally.score(weights if order is None else weights[:, order]) for tally, order in pairs]
+        return {key: np.stack([of_system[key] for of_system in found]) for key in found[0]}
+
+    return scores
+
+
+def judged(difference: float, se: float, df: float, over: str) -> PairedDifference:
+    """Interval and p value from one t, so that they never disagree."""
+    half = t_quantile(0.975, df) * se
+    p = two_sided(difference / se, df) if se else float(not difference)
+    return PairedDifference(difference, difference - half, difference + half, p, se, df, over)
+
+
+def _places(units: Sequence[Hashable], tally: Tally) -> np.ndarray | None:
+    """Where the tally's units stand among `units`, None if in the same places; both must be the same units."""
+    if list(units) == list(tally.units):
+        return None
     place = {unit: k for k, unit in enumerate(units)}
     if place.keys() != set(tally.units):
         stranger = next(iter(place.keys() ^ set(tally.units)))
@@ -91,27 +120,6 @@ def _places(units: Sequence[Hashable], tally: Tally) -> np.ndarray:
             "compare runs that were scored on the same examples"
         )
     return np.array([place[unit] for unit in tally.units])
-
-
-def p_value(differences: np.ndarray) -> float:
-    """Twice the share of draws on the rarer side of 0, never 0 itself: a draw more could have been there."""
-    differences = differences[~np.isnan(differences)]
-    if not len(differences):
-        return math.nan
-    rarer = min((differences <= 0).sum(), (differences >= 0).sum())
-    return float(min(1.0, 2 * (rarer + 1) / (len(differences) + 1)))
-
-
-def mcnemar(base: Sequence[bool], other: Sequence[bool]) -> float:
-    """Exact two-sided p value for two systems that were right or wrong on the same examples."""
-    if len(base) != len(other):
-        raise DataError(f"cannot be paired: {len(base):,} answers against {len(other):,}")
-    only_base = sum(a and not b for a, b in zip(base, other, strict=True))
-    only_other = sum(b and not a for a, b in zip(base, other, strict=True))
-    n, rarer = only_base + only_other, min(only_base, only_other)
-    # Logarithms, because 0.5**n is 0 from n = 1075 on.
-    logs = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(rarer + 1)]
-    return min(1.0, 2 * math.fsum(math.exp(log - n * math.log(2)) for log in logs))
 
 
 def holm(p_values: Mapping[Test, float]) -> dict[Test, float]:

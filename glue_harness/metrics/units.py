@@ -1,8 +1,9 @@
-"""What a bootstrap resamples: examples, or the groups that some tasks score together."""
+"""Scores as sums over units: examples, or the groups that some tasks score together; units lie in clusters."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,21 @@ from glue_harness.core.errors import DataError
 from glue_harness.core.task import Prediction, Tally
 
 DrawnScores = dict[str, np.ndarray]  # metric key -> [draws]
+
+
+class Share(NamedTuple):
+    """A value that rests on a share q = sum of hits / sum of trials: 100 value(q), which grows with q."""
+
+    hits: np.ndarray  # [units]
+    trials: np.ndarray
+    value: Callable[[float], float] = float
+
+
+class Cells(NamedTuple):
+    """A value that is a formula of how often each pair of right answer and given answer occurs."""
+
+    counts: np.ndarray  # [right answers, given answers]
+    value: Callable[[np.ndarray], np.ndarray]  # [draws, right answers, given answers] -> [draws], x100
 
 
 def unit_of(prediction: Prediction) -> Hashable:
@@ -27,25 +43,37 @@ def by_unit(predictions: Sequence[Prediction]) -> dict[Hashable, list[Prediction
     return found
 
 
+def clusters_of(groups: Mapping[Hashable, Sequence[Prediction]]) -> list[Hashable]:
+    """The cluster of each unit: the one that its first example names, else the unit by itself."""
+    return [unit if (named := group[0].example.cluster) is None else named for unit, group in groups.items()]
+
+
 def tally_of_sums(
     predictions: Sequence[Prediction],
     count: Callable[[Prediction], Iterable[float]],
     formula: Callable[..., DrawnScores],
+    kinds: Callable[..., Mapping[str, Any]] = lambda *columns: {},
 ) -> Tally:
-    """A score that is a `formula` of totals, each [draws], of the numbers that `count` gives for a prediction."""
+    """A score that is a `formula` of totals, each [draws], of the numbers that `count` gives for a prediction.
+
+    `kinds` makes the values' kinds of the same numbers, each [units].
+    """
     groups = by_unit(predictions)
     sums = np.array([np.sum([[*count(p)] for p in group], axis=0, dtype=float) for group in groups.values()])
-    return Tally([*groups], lambda weights: formula(*(weights @ sums).T))
+    return Tally([*groups], lambda weights: formula(*(weights @ sums).T), clusters_of(groups), kinds(*sums.T))
 
 
-def tally_of_means(units: Sequence[Hashable], shares: dict[str, Sequence[float]]) -> Tally:
-    """Scores that are the plain mean over units of a share between 0 and 1."""
+def tally_of_means(
+    groups: Mapping[Hashable, Sequence[Prediction]], shares: Mapping[str, Sequence[float]], of_rights: Collection[str]
+) -> Tally:
+    """Scores that are the plain mean over units of a share between 0 and 1; `of_rights` are those of 0 or 1 only."""
     columns = {key: np.array(values, dtype=float) for key, values in shares.items()}
 
     def score(weights: np.ndarray) -> DrawnScores:
         return {key: percent(weights @ column, weights.sum(axis=1)) for key, column in columns.items()}
 
-    return Tally(units, score)
+    kinds = {key: Share(columns[key], np.ones(len(groups))) for key in of_rights}
+    return Tally([*groups], score, clusters_of(groups), kinds)
 
 
 def percent(part: np.ndarray, whole: np.ndarray, undefined: float = np.nan) -> np.ndarray:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from glue_harness.core.errors import UsageError, unknown
 from glue_harness.core.plan import EARLIER, Plan
-from glue_harness.core.settings import PLUGINS, declared_constant, load_plugin, plugin_files
+from glue_harness.core.settings import PLUGINS, declared_constant, load_plugin, own_settings, plugin_files
 from glue_harness.core.task import Task
 
 if TYPE_CHECKING:
@@ -66,12 +66,20 @@ def millions_of(model: str, source: str) -> float | None:
         return next(family.millions[model] for family in families() if model in family.shapes)
     if not Path(source).is_dir():
         return None
-    total = 0
-    for file in Path(source).glob("*.safetensors"):
+    return sum(map(math.prod, shapes_in(Path(source)).values())) / 1e6
+
+
+def shapes_in(folder: Path) -> dict[str, tuple[int, ...]]:
+    """The shapes of a folder's weights by their names, from the heads of its files; files that have none are left out.
+
+    Head: 8 bytes that say how long the JSON behind them is.
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for file in folder.glob("*.safetensors"):
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError), open(file, "rb") as opened:
             head = json.loads(opened.read(min(LARGEST_HEAD, int.from_bytes(opened.read(8), "little"))))
-            total += sum(math.prod(facts["shape"]) for name, facts in head.items() if name != "__metadata__")
-    return total / 1e6
+            found |= {name: tuple(facts["shape"]) for name, facts in head.items() if name != "__metadata__"}
+    return found
 
 
 def check_model(model: str, tokenizer: str | None) -> None:
@@ -106,6 +114,12 @@ def load_model(plan: Plan, tasks: Sequence[Task], texts: Iterable[str]) -> Model
             types = ", ".join(name for family in known for name in family.types)
             raise UsageError(f"model {plan.model!r} is a {kind}: known families: {types}")
         family = found[0]
+    for name, value in plan.own.items():  # of another family: it would do nothing
+        kind, owner = own_settings()[name].owner if name in own_settings() else ("", "")
+        if kind == "family" and owner != family.name:
+            raise UsageError(
+                f"{name} is {value} but model {plan.model!r} is a {family.name}, not a {owner}: leave it out"
+            )
     return load_plugin("family", family.name).load(plan, source, tasks, texts)
 
 
@@ -124,6 +138,9 @@ def model_folder(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
+    endpoint = os.environ.get("HF_ENDPOINT", "")
+    if endpoint and not endpoint.startswith(("http://", "https://")):
+        raise UsageError(f"HF_ENDPOINT is {endpoint!r}: it must be an address such as https://huggingface.co")
     wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "*.model", "tokenizer*.json"]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted, etag_timeout=HUB_TIMEOUT))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from glue_harness.core.task import Example, SpanNoise, Task
-from glue_harness.models.packing import Grid
+from glue_harness.models.packing import Grid, Stream
 
 
 class Loss(NamedTuple):
@@ -38,9 +38,10 @@ class Encoded:
     Where a head gives it, `gold` is the label's number (or the number itself) and `head` the task it belongs to.
     """
 
-    streams: tuple[Sequence[int], ...]
+    streams: tuple[Stream, ...]
     gold: float | None = None
     head: str = ""
+    lost: int = 0  # tokens that were cut off, as the streams would have been longer than the plan allows
 
     @property
     def length(self) -> int:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+Stream = Sequence[int] | np.ndarray  # tokens: a list, or an array that looks into a cache
 Lengths = Sequence[int]  # of an example's streams: a T5's input and target, an encoder's only input
 PackedRow = list[int]  # the examples that stand in it, by number
 
@@ -97,7 +98,7 @@ class Laid(NamedTuple):
     segments: np.ndarray  # from 1; 0 is padding
 
 
-def lay_out(rows: Sequence[Sequence[Sequence[int]]], height: int, length: int, pad: int = 0) -> Laid:
+def lay_out(rows: Sequence[Sequence[Stream]], height: int, length: int, pad: int = 0) -> Laid:
     """Sequences one behind the other in rows, padded to `height` rows of `length`."""
     ids = np.full((height, length), pad, np.int64)
     positions, segments = np.zeros((2, height, length), np.int64)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import string
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -25,8 +24,8 @@ from glue_harness.models.feed_forward import replace_feed_forward
 from glue_harness.models.graphs import Forward, Graphs
 from glue_harness.models.interface import Answer, Encoded, Loss, Parts
 from glue_harness.models.packing import FINE, Grid
-from glue_harness.models.t5_weights import check_embeddings, distinct, head_scale
-from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Bytes, Tokenizer, cut, load_tokenizer, train_tokenizer
+from glue_harness.models.t5_weights import check_config, check_embeddings, distinct, head_scale
+from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Tokenizer, cut, excess, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
 from glue_harness.suite.spans import corrupt, draw_mask, longest
 
@@ -79,7 +78,7 @@ class T5:
     def inspected(self) -> str:
         pieces, embedded = self.tokenizer.size, self.module.shared.num_embeddings
         if not 0 < pieces <= embedded:
-            raise GlueError(f"its vocabulary has {pieces:,} pieces, its embeddings {embedded:,}")
+            raise UsageError(f"model {self.name!r}: its vocabulary has {pieces:,} pieces, its embeddings {embedded:,}")
         return f"{pieces:,} pieces, one embedding matrix for both stacks"
 
     def encode(self, task: Task, examples: Sequence[Example]) -> list[Encoded]:
@@ -88,7 +87,10 @@ class T5:
             return [Encoded((ids,)) for ids in inputs]
         targets = self.tokenizer.encode([example.target for example in examples])
         most_in, most_out = self.lengths
-        return [Encoded((cut(i, most_in), cut(t, most_out))) for i, t in zip(inputs, targets, strict=True)]
+        return [
+            Encoded((cut(i, most_in), cut(t, most_out)), lost=excess(i, most_in) + excess(t, most_out))
+            for i, t in zip(inputs, targets, strict=True)
+        ]
 
     @property
     def fingerprint(self) -> list[str]:
@@ -182,7 +184,8 @@ class T5:
                             scores[k][answer] = reached[k] * part
                     reached[k] *= share[winner]
                     nodes[k] = node.children[tokens[winner]].forced()
-        return [Answer(node.answer, found or {node.answer: 1.0}) for node, found in zip(nodes, scores, strict=True)]
+        chosen = [node.answer for node in nodes if node.answer is not None]  # all: they are leaves
+        return [Answer(answer, found or {answer: 1.0}) for answer, found in zip(chosen, scores, strict=True)]
 
     @torch.no_grad()
     def agrees(self, batch: Batch, texts: Sequence[str]) -> list[bool]:
@@ -194,7 +197,7 @@ class T5:
     def shares(self, batch: Batch, choices: Sequence[Sequence[str]]) -> list[dict[str, float]]:
         """One choice of every example at a time, so that the encoder's output is never copied."""
         width = max(map(len, choices))
-        filled = [[*own, *own[:1] * (width - len(own))] for own in choices]
+        filled = [[*own, *[own[0]] * (width - len(own))] for own in choices]
         logs = torch.stack([self._log_likelihood(batch, texts) for texts in zip(*filled, strict=True)], dim=1)
         return [
             dict(zip(own, row[: len(own)].softmax(-1).tolist(), strict=True))
@@ -310,20 +313,17 @@ def pretrained(plan: Plan, folder: Path) -> T5:
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    check_config(folder, plan.model)
     try:
         module, report = AutoModelForSeq2SeqLM.from_pretrained(
             folder, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
         )
-    except (OSError, ValueError, SafetensorError) as error:
-        raise UsageError(f"model {plan.model!r} cannot be loaded: {str(error).splitlines()[0]}") from None
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        raise UsageError(f"model {plan.model!r} cannot be loaded: {' '.join(str(error).split())}") from None
     if report["missing_keys"]:
         raise UsageError(f"model {plan.model!r} lacks weights: {', '.join(sorted(report['missing_keys'])[:3])}")
     check_embeddings(module, folder)
-    tokenizer = Bytes() if reads_bytes(folder) else load_tokenizer(folder)
-    return T5(module, tokenizer, {"kind": "pretrained", "vocabulary": tokenizer.fingerprint}, plan)
-
-
-def reads_bytes(folder: Path) -> bool:
-    """ByT5 says what it reads in its configuration only: there is no vocabulary file."""
-    file = folder / "tokenizer_config.json"
-    return file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("tokenizer_class") == "ByT5Tokenizer"
+    tokenizer = load_tokenizer(folder)
+    model = T5(module, tokenizer, {"kind": "pretrained", "vocabulary": tokenizer.fingerprint}, plan)
+    model.inspected()
+    return model

@@ -2,11 +2,52 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from torch import Tensor, nn
 
-from glue_harness.core.errors import GlueError
+from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.models.families import shapes_in
+
+LARGEST_SIZE = 2**24  # of a T5 in config.json: the largest published one has a vocabulary of 250,112
+SIZES = {  # in config.json -> a weight that has it, and at which place of its shape
+    "vocab_size": ("shared.weight", 0),
+    "d_model": ("shared.weight", 1),
+    "d_ff": ("encoder.block.0.layer.1.DenseReluDense.wo.weight", 1),
+    "d_kv": ("", 0),  # only with num_heads: it is their product that a weight shows
+    "num_heads": ("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", 1),
+    "num_layers": ("", 0),
+}
+
+
+def check_config(folder: Path, name: str) -> None:
+    """Sizes that no T5 has, or that are not those of the weights beside them, before anything is built of them."""
+    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    there = shapes_in(folder)
+
+    def refuse(size: str, value: object, wanted: str) -> UsageError:
+        return UsageError(f"model {name!r} cannot be loaded: its config.json says {size} {value!r}, {wanted}")
+
+    for size, (weight, place) in SIZES.items():
+        value = values.get(size)
+        if value is None:  # transformers has a default, which the weights may still contradict
+            continue
+        if type(value) is not int or not 0 < value <= LARGEST_SIZE:
+            raise refuse(size, value, f"which must be a whole number from 1 to {LARGEST_SIZE:,}")
+        if weight in there and there[weight][place] != value:
+            raise refuse(size, value, f"its weights {there[weight][place]:,}")
+    inner = there.get("encoder.block.0.layer.0.SelfAttention.q.weight")
+    if inner and {"d_kv", "num_heads"} <= values.keys() and values["d_kv"] * values["num_heads"] != inner[0]:
+        raise refuse("d_kv", values["d_kv"], f"its weights {inner[0] / values['num_heads']:g} for each of its heads")
+    for size, stack in (("num_layers", "encoder"), ("num_decoder_layers", "decoder")):
+        blocks = {int(weight.split(".")[2]) for weight in there if weight.startswith(f"{stack}.block.")}
+        value = values.get(size) or values.get("num_layers")
+        if blocks and value is not None and value != len(blocks):
+            raise refuse(size, value, f"its weights have {len(blocks)}")
+    start, vocabulary = values.get("decoder_start_token_id"), values.get("vocab_size")
+    if start is not None and vocabulary is not None and not (type(start) is int and 0 <= start < vocabulary):
+        raise refuse("decoder_start_token_id", start, f"which must be below its vocab_size of {vocabulary:,}")
 
 
 def head_scale(module: nn.Module) -> float:
@@ -22,8 +63,8 @@ def head_scale(module: nn.Module) -> float:
 
 def distinct(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Each tensor once, under its first name: T5's `shared.weight`, which every version of transformers ties from."""
-    seen: set[int] = set()
-    return {n: w.contiguous() for n, w in weights.items() if not (w.data_ptr() in seen or seen.add(w.data_ptr()))}
+    first = {w.data_ptr(): n for n, w in reversed(weights.items())}
+    return {n: w.contiguous() for n, w in weights.items() if first[w.data_ptr()] == n}
 
 
 def check_embeddings(module: nn.Module, folder: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Protocol
 
-from glue_harness.core.errors import UsageError
+from glue_harness.core.errors import DataError, UsageError
 
 PAD, EOS, UNK = 0, 1, 2
 SENTINELS = 100
@@ -37,6 +37,11 @@ class Tokenizer(Protocol):
 def cut(ids: Sequence[int], length: int) -> list[int]:
     """T5's trim: at most length - 1 tokens, and always one end of sequence."""
     return [*ids[: length - 1], EOS]
+
+
+def excess(ids: Sequence[int], length: int) -> int:
+    """How many tokens that trim takes away."""
+    return max(0, len(ids) - (length - 1))
 
 
 def until_end(ids: Iterable[int]) -> list[int]:
@@ -134,12 +139,32 @@ class Bytes:
 
 def load_tokenizer(folder: Path) -> Tokenizer:
     """The vocabulary in a model's folder."""
-    for name in SPIECE:
-        if (folder / name).is_file():
-            return SentencePiece((folder / name).read_bytes())
-    if (folder / "tokenizer.json").is_file():
-        return FastTokenizer((folder / "tokenizer.json").read_text(encoding="utf-8"))
-    raise UsageError(f"no vocabulary in {str(folder)!r}: it needs {SPIECE[0]} or tokenizer.json")
+    if reads_bytes(folder):
+        return Bytes()
+    file = next((folder / name for name in (*SPIECE, "tokenizer.json") if (folder / name).is_file()), None)
+    if file is None:
+        raise UsageError(f"no vocabulary in {str(folder)!r}: it needs {SPIECE[0]} or tokenizer.json")
+    try:
+        if file.name in SPIECE:
+            return SentencePiece(file.read_bytes())
+        return FastTokenizer(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"vocabulary {str(file)!r} cannot be read: {error.strerror}") from None
+    except UsageError:
+        raise
+    except Exception:  # the libraries raise what they like, down to Exception itself, and say nothing that helps
+        raise UsageError(
+            f"vocabulary {str(file)!r} is not complete, or none of SentencePiece: copy it again from where it came"
+        ) from None
+
+
+def reads_bytes(folder: Path) -> bool:
+    """ByT5 says what it reads in its configuration only: there is no vocabulary file."""
+    try:
+        configured = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # only a ByT5 needs it
+        return False
+    return isinstance(configured, dict) and configured.get("tokenizer_class") == "ByT5Tokenizer"
 
 
 def train_tokenizer(texts: Iterable[str], size: int, spells: str = "") -> SentencePiece:
@@ -150,6 +175,10 @@ def train_tokenizer(texts: Iterable[str], size: int, spells: str = "") -> Senten
     import sentencepiece
 
     sample = sampled(texts, SAMPLE)  # sentencepiece's own sample differs from process to process, whatever its seed
+    if not any(sample):
+        raise DataError(
+            "there is no text to learn a vocabulary from: no row became an example (see encode of its task)"
+        )
     sentencepiece.set_random_generator_seed(0)
     written = io.BytesIO()
     sentencepiece.SentencePieceTrainer.train(

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import replace
 
-from glue_harness.core.errors import unknown
-from glue_harness.core.plan import Plan
+from glue_harness.core.errors import UsageError, unknown
+from glue_harness.core.plan import Plan, default_of, is_demo
 from glue_harness.core.record import Record
-from glue_harness.report.experiments import Experiment, Stat, fingerprints, invalid_percent, label
+from glue_harness.core.task import Task
+from glue_harness.metrics.selection import averaged, members_of
+from glue_harness.report.experiments import (
+    Experiment,
+    Stat,
+    fingerprints,
+    identities,
+    impossible,
+    invalid_percent,
+    label,
+    limits_of,
+)
 from glue_harness.report.published import Published, load_published
+from glue_harness.report.rows import Board, BoardColumn, BoardRow, Candidate, Wanted, named
+from glue_harness.report.standing import ranked_rows
+from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
 HELD_OUT = "steps chosen on held-out train"
@@ -21,71 +33,51 @@ OPTIMISTIC = (
 )
 
 
-class BoardColumn(NamedTuple):
-    """One value of one task."""
-
-    task: str
-    key: str
-    group: str  # title of the task that trains for it: MNLI, for matched and mismatched
-    label: str  # heading that stands alone: MRPC F1, MNLI-m
-
-    @property
-    def name(self) -> str:
-        return f"{self.task}.{self.key}"
-
-
-@dataclass(frozen=True)
-class BoardRow:
-    """One experiment: a plan with all its seeds, or a published result."""
-
-    source: str  # run, or where it was published
-    model: str
-    method: str
-    average: Stat | None  # None unless every task of the suite's average has a score
-    values: Mapping[BoardColumn, Stat]
-    rank: int | None = None
-    mixing: str = ""
-    limit: float | None = None
-    temperature: float | None = None
-    steps: int | None = None
-    data: str = ""
-    select: str = ""  # what chose the steps
-    seeds: int = 1
-    invalid: float | None = None  # percent of the answers
-    examples: int = 0  # that each seed answered
-    scored_on: Mapping[str, object] = field(default_factory=dict)  # task -> fingerprint of the data that scored it
-    runs: tuple[str, ...] = ()
-    digest: str = ""
-    date: str = ""
-    commit: str = ""
-
-
-@dataclass(frozen=True)
-class Board:
-    name: str  # glue, glue-demo
-    suite: str
-    columns: tuple[BoardColumn, ...]
-    rows: tuple[BoardRow, ...]  # ranked, then those on other data, then those without an average, then published ones
-    left_out: tuple[tuple[str, str], ...]  # run id, why
-    notes: tuple[str, ...] = ()
-
-
 def make_boards(
-    records: Iterable[Record], registry: Registry, suite: str, with_published: bool = False
+    records: Iterable[Record],
+    registry: Registry,
+    suite: str,
+    with_published: bool = False,
+    *,
+    tasks: Sequence[str] = (),
+    store: Store | None = None,
+    every_pair: bool = False,
 ) -> tuple[Board, Board]:
-    """The suite's board of real data and that of demo data: the two never share one."""
+    """The suite's board of real data and that of demo data: the two never share one.
+
+    `tasks` are those of the suite to show and to average, all unless named. Kept answers are read from the `store`, of
+    small boards or on request (`every_pair`).
+    """
     columns = columns_of(registry, suite)
-    of_suite = {suite, *registry.suites[suite], *(column.task for column in columns)}
-    real, demo = [], []
+    members = averaged(registry, suite)
+    if tasks:
+        members = _chosen(tasks, columns, registry, suite)
+        shown = {scorer.name for task in members for scorer in registry.scorers(task)}
+        columns = tuple(column for column in columns if column.task in shown)
+    wanted = Wanted(suite, columns, members_of(registry, members), registry, store, every_pair)
+    of_suite = {column.task for column in columns}
+    of_suite |= {task.name for task in members} if tasks else {suite, *registry.suites[suite]}
+    real: list[Record] = []
+    demo: list[Record] = []
+    usual = default_of("data")
     for record in records:
-        run = Experiment(record.id, (record,))
-        asked = {registry.aliases.get(name, name) for name in run.plan.tasks}  # of a run that failed, no task is scored
-        if not of_suite.isdisjoint(asked | record.scores.keys()):
-            (demo if run.plan.is_demo else real).append(run)
-    board = _board(suite, suite, columns, real, registry)
+        asked = {registry.aliases.get(name, name) for name in record.plan["tasks"]}  # of a failed run, none is scored
+        if not of_suite.isdisjoint(asked) or not of_suite.isdisjoint(record.scores):
+            (demo if is_demo(record.plan.get("data", usual)) else real).append(record)
+    board = _board(suite, wanted, real)
     if with_published:
-        board = _with_published(board, load_published(), registry)
-    return board, _board(f"{suite}-demo", suite, columns, demo, registry)
+        board = _with_published(board, load_published(), registry, whole=not tasks)
+    return board, _board(f"{suite}-demo", wanted, demo)
+
+
+def _chosen(names: Sequence[str], columns: Sequence[BoardColumn], registry: Registry, suite: str) -> list[Task]:
+    """The tasks that an average is asked over."""
+    scored = {column.task for column in columns}
+    chosen = registry.select(names)
+    for task in chosen:
+        if not {scorer.name for scorer in registry.scorers(task)} <= scored:
+            raise UsageError(f"{task.name} is not scored in {suite}: its tasks are {', '.join(registry.suites[suite])}")
+    return chosen
 
 
 def columns_of(registry: Registry, suite: str) -> tuple[BoardColumn, ...]:
@@ -100,65 +92,50 @@ def columns_of(registry: Registry, suite: str) -> tuple[BoardColumn, ...]:
     return tuple(columns)
 
 
-def _board(
-    name: str, suite: str, columns: tuple[BoardColumn, ...], runs: Sequence[Experiment], registry: Registry
-) -> Board:
-    """A row for the runs of one plan on the same data, of which the latest counts for each seed."""
-    groups: dict[tuple[str, str], dict[int, Experiment]] = defaultdict(dict)
+def _board(name: str, wanted: Wanted, records: Sequence[Record]) -> Board:
+    """A row for the repeats of one experiment, of which the latest counts for each seed."""
+    by_age = sorted(records, key=lambda record: (record.started, record.id), reverse=True)
+    limits = limits_of(wanted.registry.tasks[column.task] for column in wanted.columns)
+    groups: dict[Hashable, dict[int, Record]] = defaultdict(dict)
     left_out = []
-    for run in sorted(runs, key=lambda run: (run.records[0].started, run.name), reverse=True):
-        (record,), seed = run.records, run.plan.seed
+    for record, identity in zip(by_age, identities(by_age), strict=True):
         if record.status != "finished":
             left_out.append((record.id, f"{record.status}: {record.error}" if record.error else record.status))
-            continue
-        content = {task: fingerprints(record, task) for task in record.data}
-        seeds = groups[record.digest, json.dumps(content, sort_keys=True)]
-        if seed in seeds:
-            left_out.append((record.id, f"repeats seed {seed} of the later run {seeds[seed].name}"))
+        elif reason := impossible(record, limits):
+            left_out.append((record.id, reason))
         else:
-            seeds[seed] = run
-    rows = [_row([group[seed] for seed in sorted(group)], columns, suite, registry) for group in groups.values()]
+            seeds, seed = groups[identity], record.plan.get("seed", 0)
+            if seed in seeds:
+                left_out.append((record.id, f"repeats seed {seed} of the later run {seeds[seed].id}"))
+            else:
+                seeds[seed] = record
+    candidates = [_candidate([group[seed] for seed in sorted(group)], wanted) for group in groups.values()]
+    with_names, common = named(candidates)
+    rows, how = ranked_rows(with_names, wanted)
+    why: dict[str, list[str]] = defaultdict(list)
+    for row in rows:
+        if row.missing:
+            why[row.missing].append(row.name)
+    missing = [f"No average for {_listed(names)}: {reason}" for reason, names in why.items()]
     notes = (OPTIMISTIC,) if any(row.select == "heldout" for row in rows) else ()
-    return Board(name, suite, columns, tuple(_ranked(rows)), tuple(left_out), notes)
+    return Board(name, wanted.suite, wanted.columns, tuple(rows), tuple(left_out), notes, common, how, tuple(missing))
 
 
-def _ranked(rows: Sequence[BoardRow]) -> list[BoardRow]:
-    """By average, on the data that most rows share. Other data follow without a rank, then runs that lack tasks."""
-    complete = sorted((row for row in rows if row.average), key=lambda row: -row.average.mean)
-    partial = sorted((row for row in rows if not row.average), key=lambda row: (-len(row.values), row.date))
-    if not complete:
-        return partial
-    kinds = Counter(frozenset(row.scored_on.items()) for row in complete)  # few, however many rows
-    shared = {kind: sum(n for other, n in kinds.items() if _same_data(dict(kind), dict(other))) for kind in kinds}
-    first = max(complete, key=lambda row: (shared[frozenset(row.scored_on.items())], row.examples))
-    ranked, others, places = [], [], {}
-    for row in complete:
-        if _same_data(first.scored_on, row.scored_on):
-            ranked.append(replace(row, rank=places.setdefault(row.average.mean, len(ranked) + 1)))
-        else:
-            others.append(row)
-    for row in (*others, *partial):
-        same = _same_data(first.scored_on, row.scored_on)
-        ranked.append(row if same else replace(row, data=f"{row.data}, other data"))
-    return ranked
+def _listed(names: Sequence[str]) -> str:
+    return "; ".join(names) if len(names) <= 3 else f"{len(names)} rows"
 
 
-def _same_data(data: Mapping[str, object], other: Mapping[str, object]) -> bool:
-    """Whether the tasks that both have were scored on the same data."""
-    return all(data[task] == other[task] for task in data.keys() & other.keys())
-
-
-def _row(runs: Sequence[Experiment], columns: Sequence[BoardColumn], suite: str, registry: Registry) -> BoardRow:
+def _candidate(records: Sequence[Record], wanted: Wanted) -> Candidate:
     """One plan's seeds."""
-    plan, records = runs[0].plan, [run.records[0] for run in runs]
-    seeds = Experiment(runs[0].name, tuple(records))
-    latest = max(records, key=lambda record: record.started)
-    values = {column: seeds.stat(column.task, column.key) for column in columns}
-    tasks = [task for task in dict.fromkeys(column.task for column in columns) if task in latest.scores]
+    seeds = Experiment("", tuple(records))
+    plan, latest = seeds.plan, max(records, key=lambda record: record.started)
+    values = {column: seeds.stat(column.task, column.key) for column in wanted.columns}
+    average, variance = seeds.average_over(wanted.members) or (None, None)
+    tasks = [task for task in dict.fromkeys(column.task for column in wanted.columns) if task in latest.scores]
     commit = (latest.environment.get("commit") or "")[:10]
-    return BoardRow(
+    row = BoardRow(
         source="run",
-        average=seeds.average(suite, registry),
+        average=average,
         values={column: found for column, found in values.items() if found},
         mixing=plan.mixing if len(latest.mix) > 1 else "",
         data=_data(plan, records),
@@ -166,17 +143,33 @@ def _row(runs: Sequence[Experiment], columns: Sequence[BoardColumn], suite: str,
         invalid=invalid_percent([record.scores[task] for record in records for task in tasks if task in record.scores]),
         examples=sum(latest.scores[task].n for task in tasks),
         scored_on={task: fingerprints(latest, task).get("validation") for task in tasks},
+        missing="" if average else _missing(records, values, wanted),
         runs=tuple(record.id for record in records),
         digest=latest.digest,
         date=latest.started[:10],
         commit=f"{commit} changed" if commit and latest.environment.get("dirty") else commit,
         **{name: getattr(plan, name) for name in ("model", "method", "limit", "temperature", "steps", "select")},
     )
+    return Candidate(row, records, variance)
+
+
+def _missing(records: Sequence[Record], values: Mapping[BoardColumn, Stat | None], wanted: Wanted) -> str:
+    """What an average lacks."""
+    if not wanted.members:
+        return f"{wanted.suite} has none"
+    needed = {value for member in wanted.members for value in member}
+    lacking = [column for column, found in values.items() if found is None and column[:2] in needed]
+    scored = [column for column in lacking if all(column.task in record.scores for record in records)]
+    absent = dict.fromkeys(column.group for column in lacking if column not in scored)
+    undefined = [column.label for column in scored]
+    parts = (f"{what}: {', '.join(of)}" for what, of in (("not scored", absent), ("undefined", undefined)) if of)
+    return "; ".join(parts)
 
 
 def _data(plan: Plan, records: Sequence[Record]) -> str:
     """Real or demo, and everything that makes a score not comparable to one on the whole data."""
-    splits = [facts for record in records for roles in record.data.values() for facts in roles.values()]
+    different = {id(record.data): record.data for record in records}.values()  # summaries share what is alike
+    splits = [facts for data in different for roles in data.values() for facts in roles.values()]
     is_subset = any(facts.get("rows", 0) < (facts.get("official") or 0) for facts in splits)
     marks = {
         plan.data if plan.is_demo else "real": True,
@@ -188,7 +181,7 @@ def _data(plan: Plan, records: Sequence[Record]) -> str:
     return ", ".join(mark for mark, holds in marks.items() if holds)
 
 
-def _with_published(board: Board, published: Published, registry: Registry) -> Board:
+def _with_published(board: Board, published: Published, registry: Registry, whole: bool) -> Board:
     """The board with the paper's rows below its own: they take no part in the ranking."""
     columns = {(column.task, column.key): column for column in board.columns}
     suite = board.suite.removesuffix("-all")  # what it adds is in no average
@@ -198,12 +191,13 @@ def _with_published(board: Board, published: Published, registry: Registry) -> B
         for (task, key), value in result.values.items():
             if column := columns.get((registry.aliases.get(task, task), key)):
                 values[column] = Stat(value, result.deviations.get((task, key)))
-        average = result.averages.get(suite)
+        average = result.averages.get(suite) if whole else None  # printed over all tasks
         if values:
             row = BoardRow(
                 source=f"published: {published.short}",
                 model=published.model,
                 method=result.configuration,
+                name=result.configuration,
                 average=None if average is None else Stat(average, result.average_deviations.get(suite)),
                 values=values,
                 data="real",

@@ -8,12 +8,39 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from glue_harness.core.errors import DataError
-from glue_harness.report.experiments import Experiment, Stat, differing, in_order, label, refuse_repeats, title_of
+from glue_harness.core.record import Record
+from glue_harness.metrics import power
+from glue_harness.metrics.power import EXAMPLES
+from glue_harness.report.experiments import (
+    Experiment,
+    Stat,
+    differing,
+    in_order,
+    label,
+    refuse_impossible,
+    refuse_repeats,
+    title_of,
+)
+from glue_harness.report.spread import known_spread, on_same_data, repeated
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
 SIGNIFICANT = 0.05  # what a corrected p value must be below
+MODELS_DIFFER = "these two models differ"
+MODELS_ALIKE = "no difference found between these two models; one seed cannot tell a recipe from luck"
+BETTER, WORSE, ALIKE = "better", "worse", "no difference found"
+TEST = "two-way t"
 TOLERANCE = 1e-6  # between a score that was recorded and the same score counted again
+
+
+@dataclass(frozen=True)
+class Luck:
+    """A difference of one seed each, judged as if both recipes' seeds lay as far apart as others' do."""
+
+    z: float
+    p: float  # not corrected
+    sd: float
+    source: str
 
 
 @dataclass(frozen=True)
@@ -27,6 +54,22 @@ class ScoreDifference:
     p_holm: float | None = None  # corrected for every test of the comparison
     test: str | None = None
     untested: str | None = None
+    over: str | None = None  # examples: of these models; seeds and examples: of their recipes
+    least: float | None = None  # a difference that this test would find with 80 %, were it the only one
+    luck: Luck | None = None  # one seed against one, where the luck of seeds is known from elsewhere
+
+    @property
+    def is_sure(self) -> bool:
+        return self.p_holm is not None and self.p_holm < SIGNIFICANT
+
+    @property
+    def verdict(self) -> str:
+        """What may be said; of recipes only where each side has two seeds or more."""
+        if self.p_holm is None:
+            return ""
+        if self.over == EXAMPLES:
+            return MODELS_DIFFER if self.is_sure else MODELS_ALIKE
+        return (BETTER if self.value > 0 else WORSE) if self.is_sure else ALIKE
 
 
 @dataclass(frozen=True)
@@ -47,13 +90,22 @@ class Comparison:
     settings: Mapping[str, list[Any]]  # of the plans, where they differ
     notes: tuple[str, ...]
 
+    @property
+    def tests(self) -> int:
+        """How many p values Holm's correction is over."""
+        return sum(found.p is not None for score in self.scores for found in score.differences if found)
 
-def compare(experiments: Sequence[Experiment], store: Store, registry: Registry) -> Comparison:
-    """Every other experiment against the first."""
+
+def compare(
+    experiments: Sequence[Experiment], store: Store, registry: Registry, among: Sequence[Record] = ()
+) -> Comparison:
+    """Every other experiment against the first; `among` are the runs that may tell how far seeds lie apart."""
     refuse_repeats([record for experiment in experiments for record in experiment.records])
+    refuse_impossible([record for experiment in experiments for record in experiment.records], registry)
     scored = {name for experiment in experiments for record in experiment.records for name in record.scores}
     tasks = in_order(scored, registry)
-    scores = [score for name in tasks for score in scores_of(name, experiments, store, registry)]
+    repeats = repeated(among)
+    scores = [score for name in tasks for score in scores_of(name, experiments, store, registry, repeats)]
     first, *others = experiments
     comparable = not any(other_data(name, first, other) for name in tasks for other in others)
     untested = [(None, "an average over tasks is not tested")] * len(others)
@@ -68,11 +120,11 @@ def compare(experiments: Sequence[Experiment], store: Store, registry: Registry)
 
 
 def scores_of(
-    name: str, experiments: Sequence[Experiment], store: Store, registry: Registry
+    name: str, experiments: Sequence[Experiment], store: Store, registry: Registry, repeats: Sequence[Experiment]
 ) -> Iterator[ComparedScore]:
-    """The values of one task."""
+    """The values of one task; `repeats` are the plans that tell how far seeds lie apart."""
     first, *others = experiments
-    tests = [_tests(name, first, other, store, registry) for other in others]
+    tests = [_tests(name, first, other, store, registry, repeats) for other in others]
     comparable = not any(other_data(name, first, other) for other in others)
     records = [record for experiment in experiments for record in experiment.records if name in record.scores]
     keys = list(dict.fromkeys(key for record in records for key in record.scores[name].metrics))
@@ -108,16 +160,14 @@ def _compared(
 
 
 def _tests(
-    name: str, first: Experiment, other: Experiment, store: Store, registry: Registry
+    name: str, first: Experiment, other: Experiment, store: Store, registry: Registry, repeats: Sequence[Experiment]
 ) -> tuple[dict[str, ScoreDifference], str]:
     """A paired test over the same examples of every value of a task, or the reason why one has none."""
     if name not in registry.tasks:
         return {}, "the task is not loaded: name its folder with --tasks"
     if reason := other_data(name, first, other):
         return {}, reason
-    from glue_harness import metrics
     from glue_harness.metrics import stats
-    from glue_harness.metrics.classification import is_right
 
     task = registry.tasks[name]
     found = {}
@@ -127,17 +177,25 @@ def _tests(
         if any(of_seed != targets[0] for of_seed in targets):
             raise DataError("they answered different examples")
         for metric in task.metrics:
-            tallies = [[metric.tally(predictions) for predictions in seeds] for seeds in pair]
-            for key, (value, low, high, p) in stats.compare_paired(*tallies).items():
+            of_first, of_other = ([metric.tally(predictions) for predictions in seeds] for seeds in pair)
+            for key, (value, low, high, p, se, df, over) in stats.compare_paired(of_first, of_other).items():
                 if not math.isnan(p):
-                    found[key] = ScoreDifference(value, low, high, p, test="paired bootstrap")
-        if metrics.accuracy in task.metrics and len(targets) == 2:
-            base, theirs = ({p.example.id: is_right(p) for p in seeds[0]} for seeds in pair)
-            p = stats.mcnemar(list(base.values()), [theirs[example] for example in base])
-            found["accuracy"] = replace(found["accuracy"], p=p, test="McNemar")
+                    least = power.factor(df) * se
+                    found[key] = ScoreDifference(value, low, high, p, test=TEST, over=over, least=least)
+                    if len(first.records) == len(other.records) == 1:
+                        own = on_same_data(repeats, name, first.contents(name, "validation"))
+                        spread = known_spread(name, key, own, registry, first.plan.is_demo)
+                        found[key] = replace(found[key], luck=spread and with_luck(value, se, spread))
     except DataError as error:
         return {}, str(error)
     return found, "the metric is undefined on these answers"
+
+
+def with_luck(difference: float, se: float, spread: power.Spread) -> Luck:
+    from glue_harness.metrics.student import two_sided
+
+    z, df = power.borrowed_luck(difference, se, spread)
+    return Luck(z, two_sided(z, df), spread.sd, spread.source)
 
 
 def other_data(name: str, first: Experiment, other: Experiment) -> str | None:

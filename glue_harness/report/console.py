@@ -36,17 +36,26 @@ def reader_has_gone() -> NoReturn:
 
 
 def say(text: str = "", style: str | None = None) -> None:
-    console().print(printable(text), style=style, soft_wrap=True)
+    prose(console(), text, style)
 
 
 def note(text: str, style: str | None = "dim") -> None:
     """A remark that is not a result: to stderr, so that piped output stays clean."""
-    console(stderr=True).print(printable(text), style=style, soft_wrap=True)
+    prose(console(stderr=True), text, style)
+
+
+def prose(to: Console, text: str, style: str | None = None) -> None:
+    """Broken between words at the edge of a terminal, which would break inside them; whole where programs read."""
+    to.print(printable(text), style=style, soft_wrap=not to.is_terminal)
+
+
+def screen_width() -> int:
+    return console().width
 
 
 def is_narrow() -> bool:
     """Whether there is less room than without a terminal: tables get narrow gaps, wide ones leave something out."""
-    return console().width < WIDTH_WITHOUT_TERMINAL
+    return screen_width() < WIDTH_WITHOUT_TERMINAL
 
 
 class TableColumn(NamedTuple):
@@ -114,4 +123,6 @@ def one_line(text: str) -> str:
 
 def printable(text: str) -> str:
     """Control characters made visible, so that no data can steer the terminal."""
+    if text.isprintable():
+        return text
     return "".join(c if c in "\n\t" or c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -45,9 +45,10 @@ def against_examples(experiments: Sequence[Experiment], registry: Registry, task
         records = experiment.records
         for task in wanted((name for record in records for name in record.scores), tasks, registry):
             trainer = registry.trainer(registry.tasks[task]).name if task in registry.tasks else task
-            sizes = [record.mix[trainer]["rows"] for record in records if trainer in record.mix]
-            values = [mean(record.scores[task].metrics) for record in records if task in record.scores]
-            values = [value for value in values if value is not None]
+            rows = [record.mix[trainer]["rows"] for record in records if trainer in record.mix]
+            sizes = [size for size in rows if size is not None]
+            means = [mean(record.scores[task].metrics) for record in records if task in record.scores]
+            values = [value for value in means if value is not None]
             if sizes and values:
                 curves[task, name].append(point(statistics.fmean(sizes), values))
     return charts(curves, registry, "training examples", "score", has_few_points=True)

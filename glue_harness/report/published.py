@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 FILE = Path(__file__).with_suffix(".json")
@@ -45,6 +46,7 @@ class Published:
         return next(result for result in self.results if result.configuration == configuration)
 
 
+@cache
 def load_published() -> Published:
     file = json.loads(FILE.read_text(encoding="utf-8"))
     keys = {"averages": file["suites"], "values": [(task, key) for task, key in file["columns"]]}

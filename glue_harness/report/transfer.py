@@ -9,8 +9,10 @@ from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan, plan_from
 from glue_harness.core.record import Record
 from glue_harness.data.mixing import realised
-from glue_harness.report.comparison import SIGNIFICANT, ScoreDifference, corrected, notes_on, scores_of
+from glue_harness.metrics.power import EXAMPLES
+from glue_harness.report.comparison import ScoreDifference, corrected, notes_on, scores_of
 from glue_harness.report.experiments import Experiment, Stat, differing, pick
+from glue_harness.report.spread import repeated
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
@@ -35,10 +37,12 @@ class Effect:
 
     @property
     def verdict(self) -> str:
-        """What is more than chance, of runs that differ in their mix only."""
+        """What is more than chance, of runs that differ in their mix only; of one seed what can be said of models."""
         if not self.alike:
             return OTHER
-        if self.difference.p_holm is None or self.difference.p_holm >= SIGNIFICANT:
+        if self.difference.over == EXAMPLES:
+            return self.difference.verdict
+        if not self.difference.is_sure:
             return ""
         return GAIN if self.difference.value > 0 else LOSS
 
@@ -98,13 +102,20 @@ def unlike(alone: Plan, together: Plan) -> list[str]:
     return [f"{name} {theirs} instead of {ours}" for name, (theirs, ours) in shown.items()]
 
 
-def transfer(together: Experiment, alone: dict[str, Experiment], store: Store, registry: Registry) -> Transfer:
-    """Gain or loss on every value of every task that also has a run of its own."""
+def transfer(
+    together: Experiment,
+    alone: dict[str, Experiment],
+    store: Store,
+    registry: Registry,
+    among: Sequence[Record] = (),
+) -> Transfer:
+    """Gain or loss on every value of every task that also has a run of its own; `among` as in `compare`."""
+    repeats = repeated(among)
     pairs = [
         (name, score)
         for name, experiment in alone.items()
         for scorer in scorers(name, registry)
-        for score in scores_of(scorer, (experiment, together), store, registry)
+        for score in scores_of(scorer, (experiment, together), store, registry, repeats)
         if all(score.stats)
     ]
     settings = {name: unlike(experiment.plan, together.plan) for name, experiment in alone.items()}
@@ -118,14 +129,15 @@ def transfer(together: Experiment, alone: dict[str, Experiment], store: Store, r
             name=score.name,
             label=score.label,
             run=alone[name].name,
-            alone=score.stats[0],
-            together=score.stats[1],
-            difference=score.differences[1],
+            alone=of_alone,
+            together=of_together,
+            difference=difference,
             epochs_alone=epochs(alone[name], name),
             epochs_together=epochs(together, name),
             alike=not settings[name],
         )
         for (name, _), score in zip(pairs, corrected([score for _, score in pairs]), strict=True)
+        if (of_alone := score.stats[0]) and (of_together := score.stats[1]) and (difference := score.differences[1])
     ]
     notes = []
     if missing := [name for name in tasks_of(together.records[0], registry) if name not in alone]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from glue_harness.models.families import is_from_scratch
 from glue_harness.report.console import one_line
-from glue_harness.report.experiments import LEAST_SEEDS
 from glue_harness.report.formats import csv, md
 from glue_harness.reproduce import CONFIGURATIONS, Configuration
 from glue_harness.reproduce.scale import Scale
-from glue_harness.reproduce.table import AVERAGE, Compared, ReproducedTable, same_order
+from glue_harness.reproduce.table import AVERAGE, Compared, ReproducedTable, neighbours, same_order
 
 SCALED = "A scaled run: it compares the order of the rows with the paper's, not the level of the scores."
 CELLS = "Each cell: ours, the paper's, and the difference with half its 95 % interval."
@@ -50,11 +50,11 @@ def head(scale: Scale, configurations: Sequence[Configuration], recipe: str, see
     if any(width and scale.width(width) != width for width in widths):
         said.append("Adapters are as wide in proportion to the model as in the paper.")
     over = (
-        f"the spread over {seeds} seeds"
-        if seeds >= LEAST_SEEDS
-        else "the bootstrap over evaluation examples, not over seeds"
+        f"both {seeds} seeds and the evaluation examples in it"
+        if seeds > 1
+        else "the evaluation examples in it, not the luck of its one seed"
     )
-    said.append(f"{CELLS} Ours has {over}; the paper's is that of its baseline over ten runs.")
+    said.append(f"{CELLS} Ours has {over}; the paper's has the seeds of its baseline's ten runs.")
     return tuple(said)
 
 
@@ -65,16 +65,21 @@ def last(place: str) -> str:
 
 def remarks(table: ReproducedTable) -> list[str]:
     """What stands below the table: whether the rows that both sides have an average of are in the same order."""
-    averages = [row.cells[0] for row in table.rows] if table.columns[0] == AVERAGE else []
-    order = same_order([cell for cell in averages if cell.difference is not None])
+    averages = [(row.configuration, row.cells[0]) for row in table.rows] if table.columns[0] == AVERAGE else []
+    averages = [(name, cell) for name, cell in averages if cell.difference is not None]
+    order = same_order([cell for _, cell in averages])
     if order is None:
         return list(table.notes)
     said = (
-        f"Order by average: Spearman's rank correlation with the paper is {order.rho:.2f} "
-        f"(95 % {order.low:.2f} to {order.high:.2f} under the noise of both), n = {order.n} rows, "
+        f"Order by average: Spearman's rank correlation with the paper is {order.rho:.2f}, n = {order.n} rows, "
         f"p = {order.p:.2g} if the order were chance."
     )
-    return [said, *table.notes]
+    pairs = "; ".join(
+        f"{pair.better} over {pair.worse} {'unknown' if math.isnan(pair.probability) else f'{pair.probability:.2f}'}"
+        + {True: "", False: " (the paper: under)", None: " (the paper: equal)"}[pair.is_theirs]
+        for pair in neighbours(averages)
+    )
+    return [said, f"How probable our order of neighbouring rows is: {pairs}.", *table.notes]
 
 
 def shown(cell: Compared) -> tuple[str, str, str]:

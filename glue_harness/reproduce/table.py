@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
+from itertools import pairwise
+from statistics import fmean, variance
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +14,13 @@ import numpy as np
 from glue_harness.core.record import Record, Score
 from glue_harness.lab.strategy import Brief, scores_of
 from glue_harness.metrics.correlation import rank_correlations
-from glue_harness.report.experiments import LEAST_SEEDS, label, stat
+from glue_harness.metrics.student import t_cdf, t_quantile
+from glue_harness.report.experiments import label
 from glue_harness.report.published import Published, TaskKey
 from glue_harness.reproduce import Configuration
 from glue_harness.suite.registry import Registry
 
-NORMAL_975 = 1.96
+NORMAL_975 = t_quantile(0.975, math.inf)
 REPORTED = {"cnn_dailymail": ("rouge2",), "squad": ("em",)}  # one value of several, where the paper's tables print one
 SHORT = {"glue": "GLUE", "superglue": "SGLUE", "cnn_dailymail": "CNNDM"}
 AVERAGE = "Average"
@@ -151,26 +153,37 @@ def compare(
     for column in columns:
         printed = result.averages.get(column.suite, column.value(values))
         deviation = baseline.average_deviations.get(column.suite, column.spread(deviations))
-        half = NORMAL_975 * deviation / math.sqrt(result.runs)
+        half = t_quantile(0.975, baseline.runs - 1) * deviation / math.sqrt(result.runs)
         cells.append(Compared(*our_value(column, of_seeds), printed, half))
     return tuple(cells)
 
 
+def half_of(low: float | None, high: float | None) -> float:
+    return math.nan if low is None or high is None else (high - low) / 2
+
+
 def our_value(column: PaperColumn, of_seeds: Sequence[Mapping[str, Score]]) -> tuple[float | None, float]:
-    """Mean and half interval: over three seeds or more, or over the examples of the first one."""
-    found = [
+    """Mean and half its 95 % interval, of V = s^2/k + e^2: over k seeds, and over examples.
+
+    All seeds answer the same examples, whose noise e^2 more seeds do not take away: it is the mean of each seed's own.
+    Student's t has Satterthwaite's degrees of freedom, V^2 / ((s^2/k)^2 / (k-1)). With one seed V is e^2.
+    """
+    values = [
         column.value({(task, key): v for task, s in scores.items() for key, v in s.metrics.items() if v is not None})
         for scores in of_seeds
     ]
-    if not found or None in found:
+    found = [value for value in values if value is not None]
+    if not found or len(found) < len(values):
         return None, math.nan
-    if len(found) >= LEAST_SEEDS:
-        over = stat(found)
-        return over.mean, (over.high - over.low) / 2
-    halves = {
-        (task, key): (high - low) / 2 for task, s in of_seeds[0].items() for key, (low, high) in s.intervals.items()
-    }
-    return fmean(found), column.spread(halves) / math.sqrt(len(found))
+    halves = []
+    for scores in of_seeds:
+        of_values = {(task, key): half_of(*bounds) for task, s in scores.items() for key, bounds in s.intervals.items()}
+        halves.append(column.spread(of_values))
+    of_examples, k = fmean((half / NORMAL_975) ** 2 for half in halves), len(found)
+    of_seeds_alone = variance(found) / k if k > 1 else 0.0
+    whole = of_examples + of_seeds_alone
+    df = whole**2 * (k - 1) / of_seeds_alone**2 if of_seeds_alone else math.inf
+    return fmean(found), t_quantile(0.975, df) * math.sqrt(whole)
 
 
 def average(cells: Sequence[Compared]) -> Compared:
@@ -181,11 +194,12 @@ def average(cells: Sequence[Compared]) -> Compared:
 
 
 class Order(NamedTuple):
-    """Whether rows stand in the published order: Spearman's rank correlation."""
+    """Whether rows stand in the published order: Spearman's rank correlation.
+
+    It has no interval: noise on ranks that are noisy already only ever takes from it.
+    """
 
     rho: float
-    low: float  # 95 % of what the noise of both sides makes of it
-    high: float
     p: float  # how often chance alone gives an order as like or as unlike
     n: int
 
@@ -193,17 +207,37 @@ class Order(NamedTuple):
 def same_order(cells: Sequence[Compared]) -> Order | None:
     """None below three rows, or where one side's rows are all equal."""
     n = len(cells)
-    ours, half, theirs, their_half = np.array(cells, dtype=float).reshape(n, 4).T
+    ours, _, theirs, _ = np.array(cells, dtype=float).reshape(n, 4).T
     if n < 3 or np.ptp(ours) == 0 or np.ptp(theirs) == 0:
         return None
     random = np.random.default_rng(0)
-
-    def noisy(values: np.ndarray, half: np.ndarray) -> np.ndarray:
-        return values + np.nan_to_num(half) / NORMAL_975 * random.standard_normal((DRAWS, n))
-
     rho = rank_correlations(ours[None], theirs[None])[0]
-    low, high = np.quantile(rank_correlations(noisy(ours, half), noisy(theirs, their_half)), [0.025, 0.975])
     shuffled = ours[np.stack([random.permutation(n) for _ in range(DRAWS)])]
     chance = rank_correlations(shuffled, np.broadcast_to(theirs, (DRAWS, n)))
     p = (1 + (np.abs(chance) >= abs(rho) - 1e-12).sum()) / (1 + DRAWS)
-    return Order(float(rho), float(low), float(high), float(p), n)
+    return Order(float(rho), float(p), n)
+
+
+class Neighbours(NamedTuple):
+    """Two rows that are next to each other by our averages."""
+
+    better: str
+    worse: str
+    probability: float  # that the better one truly is; NaN where the noise is not known
+    is_theirs: bool | None  # whether they stand in this order in the paper; None for equals
+
+
+def neighbours(rows: Sequence[tuple[str, Compared]]) -> list[Neighbours]:
+    """P = Phi((a - b) / sqrt(se_a^2 + se_b^2)), as if both rows' noise were independent.
+
+    Rows that answer the same examples share noise, which takes none of their order: P is rather too small.
+    """
+    known = [(c.ours, c.theirs, c.half, name) for name, c in rows if c.ours is not None and c.theirs is not None]
+    known.sort(key=lambda row: -row[0])
+    found = []
+    for (ours, theirs, half, better), (less, their_less, other_half, worse) in pairwise(known):
+        noise = math.hypot(half, other_half) / NORMAL_975
+        sure = 0.5 if ours == less else 1.0
+        probability = t_cdf((ours - less) / noise, math.inf) if noise else sure
+        found.append(Neighbours(better, worse, probability, None if theirs == their_less else theirs > their_less))
+    return found

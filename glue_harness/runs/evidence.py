@@ -18,7 +18,7 @@ from glue_harness import __version__
 from glue_harness.core.record import Score
 from glue_harness.core.task import Prediction, Tally, Task
 from glue_harness.metrics import values_of
-from glue_harness.metrics.stats import interval
+from glue_harness.metrics.intervals import interval
 
 COMMON = 5  # invalid answers listed in a record
 
@@ -40,14 +40,13 @@ def score(task: Task, predictions: Sequence[Prediction], step: int, tallies: Seq
 def with_intervals(scored: Score, tallies: Sequence[Tally]) -> Score:
     """The same score with an interval beside every value that is defined."""
     found = {key: bounds for tally in tallies for key, bounds in interval(tally).items()}
-    defined = {key: bounds for key, bounds in found.items() if scored.metrics[key] is not None}
-    return replace(scored, intervals=defined)
+    return replace(scored, intervals={key: found[key] for key in found if scored.metrics[key] is not None})
 
 
 def signatures(tasks: Sequence[Task]) -> dict[str, str]:
     """How metrics were computed, where they have a notation for it (sacrebleu's for BLEU)."""
-    signed = {metric for task in tasks for metric in task.metrics if metric.signature}
-    return {metric.keys[0]: metric.signature() for metric in signed}
+    used = {metric for task in tasks for metric in task.metrics}
+    return {metric.keys[0]: metric.signature() for metric in used if metric.signature}
 
 
 def environment() -> dict[str, Any]:

@@ -21,8 +21,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from safetensors import SafetensorError
-
 from glue_harness.core.errors import DataError, GlueError, UsageError
 from glue_harness.core.names import SAFE_NAMES, is_safe_name
 from glue_harness.core.plan import Plan, plan_from
@@ -165,7 +163,7 @@ class RunFolder:
 
     def newest_snapshot(self) -> tuple[Path | None, list[str]]:
         """The newest snapshot that is whole, with all weights it needs, and what is wrong with any newer one."""
-        damaged = []
+        damaged: list[str] = []
         for step, folder in self.snapshots():
             try:
                 prove(folder)
@@ -269,7 +267,11 @@ def _seal(target: Path, write: Callable[[Path], None]) -> None:
     """A disk that fails while something is saved is one line."""
     try:
         seal(target, write)
-    except (OSError, SafetensorError) as error:
+    except Exception as error:
+        from safetensors import SafetensorError  # only here: reading results needs no weights
+
+        if not isinstance(error, OSError | SafetensorError):
+            raise
         reason = getattr(error, "strerror", None) or error
         raise GlueError(f"cannot save checkpoint {str(target)!r}: {reason}; free some space") from None
 

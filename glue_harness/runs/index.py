@@ -127,8 +127,8 @@ def _read(file: Path) -> tuple[dict[str, Entry], int]:
     for line in lines:
         if line[:8] == b"%08x" % zlib.crc32(line[8:], VERSION):
             head, *texts = line[8:].split(b"\t")
-            path, stamp, *rest = json.loads(head)
-            known[path] = Entry(path, tuple(stamp), *rest, texts=tuple(texts))
+            path, stamp, broken, digest, seed, status, started = json.loads(head)
+            known[path] = Entry(path, tuple(stamp), broken, digest, seed, status, started, tuple(texts))
     return known, len(lines)
 
 

@@ -29,7 +29,7 @@ class Origin(NamedTuple):
     run: str | None = None
     step: int | None = None
 
-    def to_record(self) -> dict[str, str | int]:
+    def to_record(self) -> dict[str, str | int | None]:
         """The earlier run, for the record: a plan alone does not always tell it."""
         return {"run": self.run, "step": self.step} if self.run else {}
 

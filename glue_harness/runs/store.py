@@ -9,7 +9,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,18 @@ from glue_harness.runs.index import Entry, entries, record_files
 
 STAMP = "%Y%m%d-%H%M%S"  # at the start of an id
 SKEW = timedelta(minutes=1)  # between the clocks of machines that share a folder
+
+
+@contextlib.contextmanager
+def without_collector() -> Iterator[None]:
+    """To look for garbage among very many new objects takes longer than to make them."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
 
 
 class Store:
@@ -99,15 +111,11 @@ class Store:
 
     def summaries(self) -> tuple[list[Record], list[tuple[Path, str]]]:
         """The same by the index, however many there are: without `history` and `last`, and not to be changed."""
-        found, parsed = entries(self.folder), {}
-        broken = sorted((self.folder / entry.path, entry.broken) for entry in found if entry.broken is not None)
-        collects = gc.isenabled()
-        gc.disable()  # to look for garbage among so many new objects takes longer than to make them
-        try:
+        with without_collector():
+            found = entries(self.folder)
+            parsed: dict[bytes, Any] = {}
+            broken = sorted((self.folder / entry.path, entry.broken) for entry in found if entry.broken is not None)
             return sorted((entry.summary(parsed) for entry in found if entry.broken is None), key=_age), broken
-        finally:
-            if collects:
-                gc.enable()
 
     def find(self, name: str, among: Sequence[Record] | None = None) -> Record:
         """The run that a user means: its id, a part of it that only one run has, its folder, or `latest`.

@@ -14,14 +14,14 @@ from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from glue_harness.core.errors import DataError, UsageError, unknown
 from glue_harness.core.record import Record
-from glue_harness.core.task import Row, Task
+from glue_harness.core.task import Row, Submission, Task
 from glue_harness.core.writing import write_atomic
 from glue_harness.metrics.selection import answering_step
 from glue_harness.suite.registry import Registry
 from glue_harness.suite.superglue import value_at
 
 HEADER = "index\tprediction"
-STAMP = (1980, 1, 1, 0, 0, 0)  # of every file in a zip: the same answers make the same bytes
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # of every file in a zip: the same answers make the same bytes
 ServerAnswer = str | int | float  # an answer as the server reads it
 Numbers = tuple[int, ...]  # where an answer belongs: its index, after those of the records around it
 
@@ -49,6 +49,13 @@ def official_files(registry: Registry, suite: str | None = None) -> dict[str, di
     return {suite: suites[suite]} if suite else suites
 
 
+def official_form(task: Task) -> Submission:
+    """How the official server takes the answers of a task."""
+    if task.submission is None:
+        raise UsageError(f"no official server takes answers to {task.name}: give its task a submission")
+    return task.submission
+
+
 def suite_of(registry: Registry, records: Sequence[Record]) -> str:
     """The suite that the runs learned, if it is one only."""
     known = official_files(registry)
@@ -65,7 +72,7 @@ def assign(registry: Registry, suite: str, records: Sequence[Record]) -> list[As
     assigned = []
     for file, tasks in official_files(registry, suite)[suite].items():
         steps = ((task, record, answering_step(registry, record.scores, task)) for task in tasks for record in records)
-        able = (Assignment(file, *answers) for answers in steps if answers[-1] is not None)
+        able = (Assignment(file, task, record, step) for task, record, step in steps if step is not None)
         assigned.append(next(able, Assignment(file, tasks[0], records[0], 0)))
     return assigned
 
@@ -74,8 +81,8 @@ def server_answer(task: Task, label: Any) -> ServerAnswer | None:
     """What the server is told for a label; None if that is no answer."""
     if label in (None, "") or (isinstance(label, float) and math.isnan(label)):
         return None
-    if task.submission.words:
-        return task.submission.words[label]
+    if words := official_form(task).words:
+        return words[label]
     if task.kind == "regress":
         low, high = scale(task)
         return round(min(max(label, low), high), 3)
@@ -91,17 +98,20 @@ def scale(task: Task) -> tuple[float, float]:
 def majority(task: Task, rows: Iterable[Row]) -> ServerAnswer:
     """The most frequent right answer of labelled rows."""
     labels = ([row["label"]] if "label" in row else [text.target for text in task.encode(row)] for row in rows)
-    return server_answer(task, Counter(chain.from_iterable(labels)).most_common(1)[0][0])
+    said = server_answer(task, Counter(chain.from_iterable(labels)).most_common(1)[0][0])
+    if said is None:
+        raise DataError(f"{task.name}: most rows have no answer: give labelled ones with --data")
+    return said
 
 
 def numbers_of(task: Task, rows: Sequence[Row], official: int | None) -> list[Numbers]:
     """Where each row's answer belongs. Rows of an official split must be that split, none missing."""
-    levels = task.submission.levels
-    found = []
+    levels = official_form(task).levels
+    found: list[Numbers] = []
     for position, row in enumerate(rows):
         named = [value_at(row, "idx", name) for name in levels] if levels else [row.get("idx", position)]
-        numbers = tuple(whole(value) for value in named)
-        if None in numbers:
+        numbers = tuple(number for value in named if (number := whole(value)) is not None)
+        if len(numbers) < len(named):
             raise DataError(f"{task.name}: test row {position + 1} has idx {row['idx']!r}, which is not a number")
         found.append(numbers)
     if official and (faults := number_faults(sorted(found), official)):
@@ -142,9 +152,10 @@ def counted(what: str, found: Sequence[Any], remark: str = "") -> list[str]:
 def file_text(task: Task, answers: Iterable[tuple[Numbers, ServerAnswer]]) -> str:
     """The official file of a task, in the order of its numbers."""
     answers = sorted(answers, key=lambda answer: answer[0])
-    if task.submission.file.endswith(".tsv"):
+    form = official_form(task)
+    if form.file.endswith(".tsv"):
         return "".join(f"{line}\n" for line in (HEADER, *(f"{number}\t{said}" for (number,), said in answers)))
-    return "".join(f"{json.dumps(line)}\n" for line in nested(answers, [*task.submission.levels.values()][1:]))
+    return "".join(f"{json.dumps(line)}\n" for line in nested(answers, [*form.levels.values()][1:]))
 
 
 def nested(
@@ -166,7 +177,7 @@ def write_zip(path: Path, texts: Mapping[str, str]) -> None:
     buffer = io.BytesIO()
     with ZipFile(buffer, "w") as archive:
         for name, text in texts.items():
-            entry = ZipInfo(name, STAMP)
+            entry = ZipInfo(name, ZIP_DATE)
             entry.compress_type, entry.create_system, entry.external_attr = ZIP_DEFLATED, 3, 0o644 << 16
             archive.writestr(entry, text)
     write_atomic(path, buffer.getvalue())

@@ -13,7 +13,16 @@ from glue_harness.data import Rows
 from glue_harness.data.own import question
 from glue_harness.lab.predict import Trained, load
 from glue_harness.runs.store import Store
-from glue_harness.submit import Assignment, Numbers, ServerAnswer, majority, numbers_of, scale, server_answer
+from glue_harness.submit import (
+    Assignment,
+    Numbers,
+    ServerAnswer,
+    majority,
+    numbers_of,
+    official_form,
+    scale,
+    server_answer,
+)
 from glue_harness.suite.registry import Registry
 
 
@@ -89,10 +98,9 @@ def valid_answers(trained: Trained, task: Task, examples: Sequence[Example]) -> 
         low, high = scale(task)
         outside = sum(label is not None and not low <= label <= high for label in labels)
         notes += [f"{outside:,} numbers were not between {low:g} and {high:g}: moved there"] if outside else []
+    words = official_form(task).words
     if empty := answers.count(None):
-        if not task.submission.words:
+        if not words:
             raise GlueError(f"{task.name}: {empty:,} answers are empty, which the official server does not take")
-        named = task.submission.words[0]
-        answers = [named if said is None else said for said in answers]
-        notes.append(f"{empty:,} answers named nothing: counted as {named!r}")
-    return answers, notes
+        notes.append(f"{empty:,} answers named nothing: counted as {words[0]!r}")
+    return [words[0] if said is None else said for said in answers], notes

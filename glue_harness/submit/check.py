@@ -13,7 +13,7 @@ from zipfile import BadZipFile, ZipFile
 from glue_harness.core.errors import DataError, RowError, UsageError
 from glue_harness.core.task import Row, Task
 from glue_harness.data.lines import json_object
-from glue_harness.submit import HEADER, counted, number_faults, official_files, scale, whole
+from glue_harness.submit import HEADER, counted, number_faults, official_files, official_form, scale, whole
 from glue_harness.suite.build import parse_number
 from glue_harness.suite.registry import Registry
 from glue_harness.suite.superglue import value_at
@@ -23,7 +23,7 @@ MOST_LINES = 1_000_000
 MOST_FILES = 1000
 EITHER_CASE = ("true", "false")  # the benchmark's own tools wrote `true` for BoolQ and `True` for WSC
 LONGEST = 60  # characters shown of what is wrong
-Entry = tuple[int, tuple[Any, ...], Any]  # an answer as it stands in a file: line, numbers, label
+FileAnswer = tuple[int, tuple[Any, ...], Any]  # an answer as it stands in a file: line, numbers, label
 
 
 def check(path: Path, registry: Registry, suite: str | None = None) -> list[str]:
@@ -66,7 +66,7 @@ def zip_faults(archive: ZipFile, registry: Registry, suite: str | None) -> Itera
 def file_faults(archive: ZipFile, task: Task) -> list[str]:
     """The faults of one file: of its bytes, its lines, its numbers, its answers."""
     try:
-        with archive.open(task.submission.file) as packed:
+        with archive.open(official_form(task).file) as packed:
             content = packed.read(LARGEST + 1)
     except (BadZipFile, zlib.error, EOFError, OSError, RuntimeError, NotImplementedError) as error:
         return [f"cannot be unpacked: {error}"]
@@ -78,17 +78,17 @@ def file_faults(archive: ZipFile, task: Task) -> list[str]:
         text = content.decode()
     except UnicodeDecodeError as error:
         return [f"not UTF-8: byte {error.start}"]
-    entries, faults = (tsv_entries if task.submission.file.endswith(".tsv") else json_entries)(task, text)
-    numbered = [(line, tuple(map(whole, numbers))) for line, numbers, _ in entries]
+    entries, faults = (tsv_entries if official_form(task).file.endswith(".tsv") else json_entries)(task, text)
+    numbered = [(line, [whole(number) for number in numbers]) for line, numbers, _ in entries]
     unnumbered = [line for line, numbers in numbered if None in numbers]
     faults += counted("index is not a number, line", unnumbered)
     lost = set(unnumbered)
-    found = [numbers for line, numbers in numbered if line not in lost]
+    found = [tuple(n for n in numbers if n is not None) for line, numbers in numbered if line not in lost]
     official = task.source.rows.get(task.splits["test"])
     return faults + number_faults(found, official or len(found)) + label_faults(task, entries)
 
 
-def tsv_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
+def tsv_entries(task: Task, text: str) -> tuple[list[FileAnswer], list[str]]:
     lines = [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
     faults = [] if lines[0] == HEADER else [f"the header is {shortened(lines[0])}, not {HEADER!r}"]
     start = 0 if re.fullmatch(r"\d+\t[^\t]*", lines[0]) else 1  # an answer where the header belongs
@@ -97,8 +97,8 @@ def tsv_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
     return [(number, (columns[0],), columns[1]) for number, columns in cut if len(columns) == 2], faults
 
 
-def json_entries(task: Task, text: str) -> tuple[list[Entry], list[str]]:
-    ways = [*task.submission.levels.values()][1:]
+def json_entries(task: Task, text: str) -> tuple[list[FileAnswer], list[str]]:
+    ways = [*official_form(task).levels.values()][1:]
     entries, broken = [], []
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip():
@@ -124,10 +124,10 @@ def inside(record: Row, ways: Sequence[tuple[str, ...]], around: tuple[Any, ...]
         yield from inside(member, ways[1:], numbers)
 
 
-def label_faults(task: Task, entries: Sequence[Entry]) -> list[str]:
+def label_faults(task: Task, entries: Sequence[FileAnswer]) -> list[str]:
     """Answers that the server does not take."""
-    words = task.submission.words
-    in_table = task.submission.file.endswith(".tsv")
+    words = official_form(task).words
+    in_table = official_form(task).file.endswith(".tsv")
     low, high = scale(task) if task.kind == "regress" else (0, 0)
 
     def is_allowed(label: Any) -> bool:

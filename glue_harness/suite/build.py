@@ -6,6 +6,7 @@ What a builder does not name itself, such as `source`, `demo` or `place`, is a f
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from glue_harness.core.errors import RowError
@@ -38,6 +39,11 @@ def texts_of(row: Row, column: str) -> list[str]:
     return list(value)
 
 
+def key_of(text: str) -> str:
+    """A text in twelve characters, to be kept beside an answer: examples of the same text are one cluster."""
+    return sha256(text.encode()).hexdigest()[:12]
+
+
 def label_name(labels: Sequence[str], value: Any) -> str:
     """The word for a label id; -1 means that the label is not public."""
     if isinstance(value, bool) or not isinstance(value, int) or not -1 <= value < len(labels):
@@ -65,6 +71,7 @@ def classify(
     clean: Callable[[str], str] = lambda text: text,
     info: Callable[[Row], Mapping[str, Any]] = lambda row: {},
     group: Callable[[Mapping[str, Any]], Any] = lambda info: None,
+    cluster: Callable[[Mapping[str, Any]], Any] = lambda info: None,
     **details: Any,
 ) -> Task:
     """A task whose answer is one of a few words. T5 looks an answer up as it stands: no strip, no case folding."""
@@ -79,7 +86,7 @@ def classify(
         kind="classify",
         columns=columns,
         encode=encode,
-        gold=lambda target, info: Gold(label_id(labels, target), group(info)),
+        gold=lambda target, info: Gold(label_id(labels, target), group(info), cluster(info)),
         decode=lambda text, example: ids.get(text),
         metrics=tuple(metrics),
         labels=labels,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from glue_harness.core.task import File, Source, tsv
+from glue_harness.core.task import File, Source
 
 
 def source(
@@ -23,7 +23,7 @@ def source(
         labelled = columns or {}
         unlabelled = {name: there for name, there in labelled.items() if name != "label"}
         files = {
-            split: tsv(f"{split.replace('validation', 'dev')}.tsv", **(unlabelled if split in hidden else labelled))
+            split: File((f"{split.replace('validation', 'dev')}.tsv",), unlabelled if split in hidden else labelled)
             for split in rows
         }
     return Source(

@@ -6,8 +6,8 @@ import importlib.util
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from importlib.metadata import entry_points
+from functools import cached_property, partial
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
 
@@ -88,9 +88,9 @@ def load_tasks(folders: Sequence[str | os.PathLike[str]] = ()) -> Registry:
         if not folder.is_dir():
             raise UsageError(f"task folder {str(folder)!r} does not exist (--tasks or GLUE_TASKS)")
         for file in sorted(file for file in folder.glob("*.py") if not file.name.startswith("_")):
-            _add(tasks, broken, str(file), lambda file=file: _tasks_in(file))
+            _add(tasks, broken, str(file), partial(_tasks_in, file))
     for plugin in entry_points(group=PLUGINS):
-        _add(tasks, broken, plugin.value, lambda plugin=plugin: _tasks_of(plugin.load()))
+        _add(tasks, broken, plugin.value, partial(_tasks_from, plugin))
     while lacking := {name: reason for name, task in tasks.items() if (reason := checks.missing_tasks(task, tasks))}:
         for name, reason in lacking.items():  # without these, others may lack a task in turn
             _name(broken, str(tasks[name].file or name), tasks.pop(name), reason)
@@ -131,9 +131,15 @@ def _name(broken: dict[str, str], where: str, task: Task, reason: str) -> None:
 
 def _tasks_in(file: Path) -> list[Task]:
     spec = importlib.util.spec_from_file_location(f"glue_task_{file.stem}", file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{file.name} is no Python module")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return [replace(task, file=file) for task in _tasks_of(module)]
+
+
+def _tasks_from(plugin: EntryPoint) -> list[Task]:
+    return _tasks_of(plugin.load())
 
 
 def _tasks_of(module: ModuleType) -> list[Task]:

@@ -46,5 +46,5 @@ def decode_referent(text: str, example: Example) -> int | None:
 
 
 def gold_label(target: str, info: Mapping[str, Any]) -> Gold:
-    """`Task.gold`: the row's own label; the target string only names the candidate."""
-    return Gold(info["label"])
+    """`Task.gold`: the row's own label; the target string only names the candidate of a prompt that has several."""
+    return Gold(info["label"], cluster=info.get("prompt"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan
@@ -24,8 +24,12 @@ def answer(
     plan: Plan,
     machine: Machine,
     tokens: Sequence[Encoded] | None = None,
+    told: Callable[[int], None] | None = None,
 ) -> list[Prediction]:
-    """A prediction for every example, in order. `tokens` are the examples', where they are at hand."""
+    """A prediction for every example, in order. `tokens` are the examples', where they are at hand.
+
+    `told` hears after each batch how many examples it answered.
+    """
     model.module.eval()
     encoded = model.encode(task, examples) if tokens is None else [tokens[k] for k in range(len(examples))]
     answers: dict[int, Answer] = {}
@@ -36,6 +40,8 @@ def answer(
                 members = [rows[k] for k in batch]
                 found = _answered(model, [encoded[k] for k in members], [examples[k] for k in members], plan, machine)
                 answers.update(zip(members, found, strict=True))
+                if told:
+                    told(len(members))
     return [task.prediction(e, answers[k].text, answers[k].scores) for k, e in enumerate(examples)]
 
 

@@ -83,7 +83,7 @@ def in_buckets(most: int | None) -> Arrangement:
 def buckets(lengths: Sequence[int], most: int | None) -> list[list[int]]:
     ordered = sorted(range(len(lengths)), key=lambda k: lengths[k])
     sizes = {-(-len(ordered) // cuts) for cuts in CUTS}
-    allowed = [size for size in sizes if most is None or size <= most] or [most]
+    allowed = sizes if most is None else {size for size in sizes if size <= most} or {most}
     options = [[ordered[k : k + size] for k in range(0, len(ordered), size)] for size in sorted(allowed, reverse=True)]
     return min(options, key=lambda parts: sum(len(p) * lengths[p[-1]] + PASS_COST for p in parts))
 

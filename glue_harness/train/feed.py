@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -150,7 +150,7 @@ class PackedFeed(Feed):
         return [[drawn[k] for k in row] for row in rows]
 
 
-def ahead(make: Callable[[int], Any], steps: Iterable[int]) -> Iterator[tuple[int, Any]]:
+def ahead(make: Callable[[int], Any], steps: Iterable[int]) -> Generator[tuple[int, Any], None, None]:
     """Each step and what is made for it, while the next ones are made beside. Close it: its thread ends then.
 
     One thread: draws are looked up and copied without Python's lock for the most part, and stay in order.

@@ -65,19 +65,20 @@ def find_fit(model: Model, machine: Machine, learning: int) -> Fit:
     key = cache.key_of({**facts, "memory": memory_of(machine), "torch": torch.__version__})
     try:
         known = json.loads(remembered(key).read_text(encoding="utf-8"))
-        fit = Fit(int(known["most"]), bool(known["lean"]), key=key, tried=True)
+        most = int(known["most"])
+        fit = Fit(most, bool(known["lean"]), key=key, tried=True)
     except (OSError, ValueError, KeyError, TypeError):
-        return first_guess(model, machine, key)
-    if fit.lean or 2 * fit.most <= first_guess(model, machine).most:
+        return Fit(first_guess(model, machine), key=key)
+    if fit.lean or 2 * most <= first_guess(model, machine):
         file = remembered(key).name
-        fit.notes.append(f"passes of at most {fit.most:,} tokens, as an earlier run needed ({file} in the cache)")
+        fit.notes.append(f"passes of at most {most:,} tokens, as an earlier run needed ({file} in the cache)")
     return fit
 
 
-def first_guess(model: Model, machine: Machine, key: str | None = None) -> Fit:
-    """By counting what a token leaves behind in the layers."""
+def first_guess(model: Model, machine: Machine) -> int:
+    """The most tokens of a pass, by counting what a token leaves behind in the layers."""
     room = SHARE * torch.cuda.mem_get_info(machine.device)[0] if machine.on_gpu else ON_CPU
-    return Fit(max(LEAST, int(room / model.token_bytes)), key=key)
+    return max(LEAST, int(room / model.token_bytes))
 
 
 def memory_of(machine: Machine) -> int:

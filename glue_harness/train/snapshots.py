@@ -18,6 +18,7 @@ from torch import Tensor
 
 from glue_harness.core.errors import GlueError
 from glue_harness.core.record import Record, record_from
+from glue_harness.metrics.crossfit import Kept
 from glue_harness.runs.folder import PROGRESS, RunFolder
 from glue_harness.train.learner import Learner
 from glue_harness.train.loop import State
@@ -34,6 +35,7 @@ class Progress:
     evaluated: int = 0  # the last step at which the tasks were scored
     best: dict[str, int] = field(default_factory=dict)  # group -> its best step so far
     fit: Fit = field(default_factory=Fit)  # how its updates are cut decides the last bits of their sums
+    halves: dict[str, Kept] = field(default_factory=dict)  # group -> what half of the examples would have chosen
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,10 @@ def save(run: RunFolder, progress: Progress, record: Record, learner: Learner | 
 
 def read(folder: Path) -> Snapshot:
     values = json.loads((folder / PROGRESS).read_text(encoding="utf-8"))
-    state = {key: math.nan if value is None else value for key, value in values["state"].items()}
+    state: dict[str, Any] = {key: math.nan if value is None else value for key, value in values["state"].items()}
     state |= {"seen": Counter(state["seen"]), "task_losses": {}}
-    progress = Progress(State(**state), values["evaluated"], values["best"], Fit(**values["fit"]))
+    known = {"best": values["best"], "fit": Fit(**values["fit"]), "halves": values.get("halves", {})}
+    progress = Progress(State(**state), values["evaluated"], **known)
     return Snapshot(progress, record_from(values["record"]), (folder / OPTIMIZER).exists())
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple, overload
 
 import numpy as np
 import pyarrow as pa
@@ -21,12 +21,32 @@ from glue_harness.core.task import Example, Task
 from glue_harness.data import Rows
 from glue_harness.data.rows import examples
 from glue_harness.models.interface import Encoded, Model
+from glue_harness.models.packing import Stream
 from glue_harness.train import code
 
 CHUNK = 4096  # examples that are tokenised, written and looked up together
-STREAM, GOLD = "stream", "gold"  # columns
+STREAM, GOLD, LOST = "stream", "gold", "lost"  # columns
 SMALL = 5000  # rows that are tokenised again sooner than a file is written and found
 LIBRARIES = ("sentencepiece", "tokenizers", "pyarrow")  # what they make of a text may change with their version
+
+
+class Lengths(NamedTuple):
+    """How long examples are, all streams together, and what was cut off because they would have been longer."""
+
+    examples: int
+    tokens: int  # kept
+    cut: int  # examples that lost some
+    lost: int  # tokens
+
+    @property
+    def share(self) -> float:
+        """Of the examples, those that were cut."""
+        return self.cut / self.examples if self.examples else 0.0
+
+    @property
+    def share_lost(self) -> float:
+        """Of all tokens, those that were cut off."""
+        return self.lost / (self.tokens + self.lost) if self.lost else 0.0
 
 
 class Tokens(Sequence[Encoded]):
@@ -38,18 +58,35 @@ class Tokens(Sequence[Encoded]):
         names = [name for name in reader.schema.names if name.startswith(STREAM)]
         self.streams = [[offsets_and_values(part[name]) for part in self.parts] for name in names]
         self.golds = [part[GOLD] for part in self.parts] if GOLD in reader.schema.names else None
+        self.lost = [part[LOST] for part in self.parts]
         self.size = sum(part.num_rows for part in self.parts)
         self.head = head
 
     def __len__(self) -> int:
         return self.size
 
-    def __getitem__(self, row: int) -> Encoded:
+    @overload
+    def __getitem__(self, row: int) -> Encoded: ...
+    @overload
+    def __getitem__(self, row: slice) -> Subset: ...
+    def __getitem__(self, row: int | slice) -> Encoded | Subset:
+        if isinstance(row, slice):
+            return Subset(self, range(self.size)[row])
         part, place = divmod(row, CHUNK)
         streams = tuple(sequence(*of_parts[part], place) for of_parts in self.streams)
         if self.golds is None:
             return Encoded(streams)
         return Encoded(streams, self.golds[part][place].as_py(), self.head)
+
+    def lengths(self, rows: Sequence[int] | np.ndarray | None = None) -> Lengths:
+        """Of all examples, or those of some numbers."""
+        kept = np.zeros(self.size, int)
+        for parts in self.streams:
+            kept += np.concatenate([np.zeros(0, int), *(np.diff(offsets) for offsets, _ in parts)])
+        lost = np.concatenate([np.zeros(0, int), *(buffer_of(part, np.int32) for part in self.lost)])
+        if rows is not None:
+            kept, lost = kept[rows], lost[rows]
+        return Lengths(len(lost), int(kept.sum()), int((lost > 0).sum()), int(lost.sum()))
 
     def id(self, row: int) -> str:
         """The example's name: the number of its row, and which of the row's examples it is."""
@@ -60,17 +97,26 @@ class Tokens(Sequence[Encoded]):
 class Subset(Sequence[Encoded]):
     """Some of a split's examples, by their numbers."""
 
-    def __init__(self, tokens: Tokens, rows: Sequence[int]) -> None:
+    def __init__(self, tokens: Tokens, rows: Sequence[int] | np.ndarray) -> None:
         self.tokens, self.rows = tokens, rows
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __getitem__(self, row: int) -> Encoded:
+    @overload
+    def __getitem__(self, row: int) -> Encoded: ...
+    @overload
+    def __getitem__(self, row: slice) -> Subset: ...
+    def __getitem__(self, row: int | slice) -> Encoded | Subset:
+        if isinstance(row, slice):
+            return Subset(self.tokens, self.rows[row])
         return self.tokens[self.rows[row]]
 
     def id(self, row: int) -> str:
         return self.tokens.id(self.rows[row])
+
+    def lengths(self) -> Lengths:
+        return self.tokens.lengths(self.rows)
 
 
 def offsets_and_values(column: pa.ListArray) -> tuple[np.ndarray, np.ndarray]:
@@ -102,6 +148,7 @@ def tokens_of(
 
 def key(task: Task, rows: Rows, model: Model) -> str:
     """Names all that tokens depend on."""
+    assert task.file, "what has no file is not kept"
     return cache.key_of(
         {
             "task": task.name,
@@ -132,13 +179,15 @@ def write(file: IO[bytes], task: Task, examples: Iterator[Example], model: Model
     has_gold = bool(encoded) and encoded[0].gold is not None
     names = [f"{STREAM}{k}" for k in range(len(encoded[0].streams) if encoded else 1)]
     fields = {"id": pa.string(), **dict.fromkeys(names, pa.list_(token)), **({GOLD: pa.float64()} if has_gold else {})}
+    fields[LOST] = pa.int32()
     schema = pa.schema(fields)
     with nothing_old_collected(), pa.ipc.new_file(file, schema) as writer:
         while encoded:
             columns = [strings([example.id for example in first])]
             columns += [lists([e.streams[k] for e in encoded], token) for k in range(len(names))]
             if has_gold:
-                columns.append(numbers([e.gold for e in encoded]))
+                columns.append(numbers([e.gold for e in encoded], pa.float64()))
+            columns.append(numbers([e.lost for e in encoded], pa.int32()))
             writer.write_batch(pa.record_batch(columns, schema))
             first = list(islice(examples, CHUNK))
             encoded = model.encode(task, first)
@@ -154,7 +203,7 @@ def nothing_old_collected() -> Iterator[None]:
         gc.unfreeze()
 
 
-def lists(sequences: Sequence[Sequence[int]], token: pa.DataType) -> pa.Array:
+def lists(sequences: Sequence[Stream], token: pa.DataType) -> pa.Array:
     """Made of buffers, as `pa.array` would import pandas to ask whether these are its own."""
     offsets = offsets_of(sequences)
     values = np.fromiter(chain.from_iterable(sequences), token.to_pandas_dtype(), offsets[-1])
@@ -162,9 +211,14 @@ def lists(sequences: Sequence[Sequence[int]], token: pa.DataType) -> pa.Array:
     return pa.Array.from_buffers(pa.list_(token), len(sequences), [None, pa.py_buffer(offsets)], children=[inner])
 
 
-def numbers(values: Sequence[float]) -> pa.Array:
-    buffer = pa.py_buffer(np.asarray(values, np.float64))
-    return pa.Array.from_buffers(pa.float64(), len(values), [None, buffer])
+def numbers(values: Sequence[float | None], kind: pa.DataType) -> pa.Array:
+    buffer = pa.py_buffer(np.asarray(values, kind.to_pandas_dtype()))
+    return pa.Array.from_buffers(kind, len(values), [None, buffer])
+
+
+def buffer_of(column: pa.Array, kind: type) -> np.ndarray:
+    """A column of numbers as it lies in the file."""
+    return np.frombuffer(column.buffers()[1], kind, len(column)) if len(column) else np.empty(0, kind)
 
 
 def strings(texts: Sequence[str]) -> pa.Array:

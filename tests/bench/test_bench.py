@@ -13,9 +13,9 @@ from toys import CPU, toy_examples, toy_model, toy_task
 from transformers import T5Config, T5ForConditionalGeneration
 
 from glue_harness import bench
-from glue_harness.bench import PHASES, as_in_long_runs, contestants, prepared
+from glue_harness.bench import PARTS_OF_A_STEP, as_in_long_runs, contestants, prepared
 from glue_harness.bench.contestants import Collator, answering, ask, generated, slices
-from glue_harness.bench.measure import Contestant, PhaseClock, forward_flops, measure, peak_flops
+from glue_harness.bench.measure import Contestant, PartClock, forward_flops, measure, peak_flops
 from glue_harness.bench.synthetic import LENGTHS, SYNTHETIC, draw_length, without_data
 from glue_harness.cli import glue, main
 from glue_harness.core.errors import UsageError
@@ -96,7 +96,7 @@ def test_a_profile_accounts_for_the_whole_step():
     out = CliRunner().invoke(glue, [*SMALL, "--profile", "--json"])
     assert out.exit_code == 0, out.output
     profile = json.loads(out.stdout)["profile"]
-    assert set(profile["parts"]) == set(PHASES)
+    assert set(profile["parts"]) == set(PARTS_OF_A_STEP)
     assert isclose(sum(part["share"] for part in profile["parts"].values()), 1)
     assert all(profile["parts"][name]["seconds"] > 0 for name in ("data", "forward", "backward", "optimizer"))
 
@@ -104,7 +104,7 @@ def test_a_profile_accounts_for_the_whole_step():
 def test_a_clock_gives_time_to_the_innermost_part(monkeypatch):
     now = iter(range(100))
     monkeypatch.setattr("time.perf_counter", lambda: next(now))
-    clock = PhaseClock(torch.device("cpu"))
+    clock = PartClock(torch.device("cpu"))
     inner = clock.timed("sync", lambda: None)
     clock.timed("forward", inner)()
     assert clock.take() == {"other": 2, "forward": 2, "sync": 1}
@@ -126,7 +126,7 @@ def test_graphs_are_measured_where_long_runs_have_them(monkeypatch):
 def test_a_clock_leaves_out_what_another_thread_does(monkeypatch):
     now = iter(range(100))
     monkeypatch.setattr("time.perf_counter", lambda: next(now))
-    clock = PhaseClock(torch.device("cpu"))
+    clock = PartClock(torch.device("cpu"))
     beside = threading.Thread(target=clock.timed("data", lambda: None))
     beside.start()
     beside.join()

@@ -25,7 +25,7 @@ def test_the_board_is_shown_and_written(store, glue, tmp_path):
     finished(store, seed=1, shift=2)
     code, out, err = glue("board")
     assert code == 0
-    assert f"{AVERAGE + 1:.2f} ±1.41" in out
+    assert f"{AVERAGE + 1:.2f} σ1.41" in out
     assert "tiny, full, proportional K=2^19" in out
     assert "2 seeds, demo" in out
     assert max(map(len, out.splitlines())) <= 120
@@ -68,7 +68,7 @@ def test_without_a_finished_run_one_line_says_what_to_do(store, glue, tmp_path, 
 def test_published_rows_need_no_run_and_are_marked(glue, tmp_path):
     code, out, _ = glue("board", "--published")
     assert code == 0
-    assert "83.28 ±0.2" in out
+    assert "83.28 σ0.2" in out
     assert out.count("published, T5 baseline (220M)") == 20
     assert "Raffel et al." in out
     assert "misprint" in out
@@ -79,20 +79,101 @@ def test_published_rows_need_no_run_and_are_marked(glue, tmp_path):
 def test_superglue_fits_the_terminal(glue):
     _, out, _ = glue("board", "--suite", "superglue", "--published")
     assert max(len(line) for line in out.splitlines() if "T5 baseline" in line) <= 120
-    assert "71.36 ±0.4" in out
+    assert "71.36 σ0.4" in out
 
 
-def test_a_narrow_screen_says_below_the_values_what_a_row_is(store, glue, monkeypatch):
-    monkeypatch.setattr("glue_harness.report.console.console", narrow_screen)
+def test_one_table_at_every_width(store, glue, monkeypatch):
+    """How sure a value is stands beside it, on a narrow screen below it; what a row is has a line of its own."""
     runs = [finished(store, seed=seed, shift=seed) for seed in (0, 1, 2)]
+    _, wide, _ = glue("board", "--task", "rte,mrpc")
+    monkeypatch.setattr("glue_harness.report.console.console", narrow_screen)
+    _, narrow, _ = glue("board")
+    for out, expected in (
+        (wide, (["#", "average", "Acc", "RTE"], ["63.50", "±1.92", "81.00", "±1.86", "56.00", "±1.86"])),
+        (
+            narrow,
+            (
+                ["#", "average", "CoLA", "SST-2", "Acc", "Spearman", "Acc", "mm", "QNLI", "RTE"],
+                ["±2.24"] + ["±1.86"] * 8,
+            ),
+        ),
+    ):
+        lines = [line.split() for line in out.splitlines()]
+        assert all(line in lines for line in expected), out
+        assert [
+            "1",
+            "tiny,",
+            "full:",
+            "3",
+            "seeds,",
+            "demo,",
+            "plan",
+            f"{runs[0].digest},",
+            "0.0",
+            "%",
+            "invalid",
+        ] in lines
+        assert sum("─" in line for line in out.splitlines()) == 1
+        assert "± half of the 95 % interval, over examples (one seed)" in out
+    assert max(map(len, wide.splitlines())) <= 120
+    assert max(map(len, narrow.splitlines())) <= 80
+
+
+def test_tasks_that_do_not_fit_beside_each_other_become_the_rows(store, glue, monkeypatch):
+    monkeypatch.setattr("glue_harness.report.console.console", narrow_screen)
+    monkeypatch.setattr("glue_harness.report.screen.GAP", " " * 9)
+    finished(store)
     _, out, _ = glue("board")
     lines = [line.split() for line in out.splitlines()]
-    assert ["#", "average", "CoLA", "SST-2", "Acc", "Spearman", "Acc", "mm", "QNLI", "RTE"] in lines
-    values = ["11.00", "91.00", "81.00", "21.00", "51.00", "31.00", "56.00", "56.00"]
-    assert ["1", "51.00", "±1.00", *values] in lines
-    assert ["1", "51.00", "±1.00", "tiny,", "full,", "proportional", "K=2^19"] in lines
-    assert ["plan", f"{runs[0].digest},", "0.0", "%", "invalid"] in lines
+    assert all(
+        line in lines for line in (["#", "task", "score"], ["average", "50.00", "±0.34"], ["RTE", "55.00", "±1.00"])
+    )
     assert max(map(len, out.splitlines())) <= 80
+
+
+def test_rows_are_named_by_what_differs(store, glue, tmp_path):
+    finished(store, lr=1e-3, steps=30)
+    finished(store, lr=3e-4, steps=30, shift=-1)
+    finished(store, {"rte": GLUE["rte"]}, lr=3e-4, steps=30, tasks=("rte",), method="adapter")
+    _, out, _ = glue("board", "--format", "csv", "--format", "md", "--format", "latex", "--format", "html")
+    assert out.startswith("glue-demo: tiny, proportional K=2^19, 30 steps\n")
+    names = ["glue, full, lr 0.001", "glue, full, lr 0.0003", "rte, adapter, lr 0.0003"]
+    assert [name for name in names if f" {name}: 1 seed, demo" in out] == names
+    assert "No average for rte, adapter, lr 0.0003: not scored: CoLA, SST-2, MRPC, STS-B, QQP, MNLI, QNLI" in out
+    for suffix, text in (
+        ("csv", '"glue, full, lr 0.0003"'),
+        ("md", "| glue, lr 0.0003 |"),
+        ("html", "<td>glue, lr 0.0003</td>"),
+        ("latex", "& glue, lr 0.0003 &"),
+    ):
+        assert text in (tmp_path / "leaderboards" / f"glue-demo.{suffix}").read_text(), suffix
+
+
+def test_an_average_over_the_tasks_that_were_asked_for(store, glue, tmp_path):
+    finished(store, {"rte": GLUE["rte"], "cola": GLUE["cola"]}, tasks=("rte", "cola"))
+    code, out, _ = glue("board", "--task", "cola", "--task", "rte", "--format", "csv", "--format", "latex")
+    assert code == 0
+    assert "32.50 ±0.71" in out  # (10 + 55) / 2, half of sqrt(1 + 1)
+    head = (tmp_path / "leaderboards" / "glue-demo.csv").read_text().splitlines()[0]
+    assert {name for name in head.split(",") if name.endswith(("accuracy", "corrcoef"))} == {
+        "rte.accuracy",
+        "cola.matthews_corrcoef",
+    }
+    assert glue("board", "--task", "boolq") == (
+        2,
+        "",
+        "glue: boolq is not scored in glue: its tasks are cola, sst2, mrpc, stsb, qqp, mnli, qnli, rte\n",
+    )
+
+
+def test_no_more_rows_than_anyone_reads(store, glue, tmp_path, monkeypatch):
+    monkeypatch.setattr("glue_harness.report.screen.MOST_ROWS", 2)
+    for steps in (10, 20, 30):
+        finished(store, steps=steps)
+    _, out, _ = glue("board")
+    assert out.count("plan ") == 2
+    assert "1 more row: in the files" in out
+    assert len((tmp_path / "leaderboards" / "glue-demo.csv").read_text().splitlines()) == 4
 
 
 def test_broken_records_are_named_and_the_board_goes_on(store, glue):

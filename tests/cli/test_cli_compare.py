@@ -1,13 +1,14 @@
 """`glue compare` as a user sees it, and what may be believed of it."""
 
 import json
+import statistics
 
 import pytest
 from records import GLUE, finished, runner, scores
 
 from glue_harness.core.task import Text
 from glue_harness.metrics import measure
-from glue_harness.metrics.stats import compare_paired, holm, mcnemar
+from glue_harness.metrics.stats import compare_paired, holm
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import load_tasks
 
@@ -58,7 +59,7 @@ def line_of(comparison, name):
 def test_a_difference_comes_with_interval_and_corrected_p(store, glue):
     (first, base), (second, other) = answered(store, rarely, "mrpc"), answered(store, mostly, "mrpc", steps=7)
     comparison = compared(glue, first.id, second.id)
-    assert comparison.keys() == {"runs", "settings", "scores", "notes", "transfer"}
+    assert comparison.keys() == {"runs", "settings", "scores", "tests", "notes", "transfer"}
     assert comparison["transfer"] == []
     task = REGISTRY.tasks["mrpc"]
     expected = {}
@@ -68,12 +69,12 @@ def test_a_difference_comes_with_interval_and_corrected_p(store, glue):
     assert ours.keys() == {"mrpc.f1", "mrpc.accuracy"}
     assert ours["mrpc.f1"]["value"] == pytest.approx(expected["f1"].difference)
     assert (ours["mrpc.f1"]["low"], ours["mrpc.f1"]["high"]) == (expected["f1"].low, expected["f1"].high)
-    exact = mcnemar([rarely(k) for k in range(N)], [mostly(k) for k in range(N)])
-    assert ours["mrpc.accuracy"]["p"] == exact
-    assert (ours["mrpc.f1"]["test"], ours["mrpc.accuracy"]["test"]) == ("paired bootstrap", "McNemar")
-    assert {name: found["p_holm"] for name, found in ours.items()} == holm(
-        {"mrpc.f1": expected["f1"].p, "mrpc.accuracy": exact}
-    )
+    assert {found["test"] for found in ours.values()} == {"two-way t"}
+    assert {found["over"] for found in ours.values()} == {"examples"}
+    assert ours["mrpc.accuracy"]["least"] == pytest.approx((1.96 + 0.84) * expected["accuracy"].se, rel=0.02)
+    p_values = {f"mrpc.{key}": found.p for key, found in expected.items()}
+    assert {name: found["p_holm"] for name, found in ours.items()} == holm(p_values)
+    assert comparison["tests"] == 2
     assert [line["best"] for line in comparison["scores"]] == [[1], [1]]
     assert [line["differences"][0] for line in comparison["scores"]] == [None, None]
 
@@ -119,8 +120,64 @@ def test_seeds_count_as_one_with_their_mean(store, glue):
     mean = sum(run.scores["rte"].metrics["accuracy"] for run in seeds) / 3
     assert line["values"][1]["mean"] == pytest.approx(mean)
     assert line["values"][1]["deviation"] > 0
-    assert line["differences"][1]["test"] == "paired bootstrap"
+    assert line["differences"][1]["over"] == "examples"  # one side has a single seed
     assert line["differences"][1]["p_holm"] < 0.05
+    assert line["differences"][1]["verdict"] == "these two models differ"
+
+
+ALIKE = "no difference found between these two models; one seed cannot tell a recipe from luck"
+
+
+def test_one_seed_says_something_of_two_models_only(store, glue):
+    first, second, third = (
+        answered(store, right, steps=steps)[0].id
+        for steps, right in enumerate((rarely, mostly, lambda k: k % 9 != 0), 5)
+    )
+    verdicts = [
+        line_of(compared(glue, *pair), "rte.accuracy")["differences"][1]["verdict"]
+        for pair in ((first, second), (second, third))
+    ]
+    assert verdicts == ["these two models differ", ALIKE]
+    _, out, _ = glue("compare", second, third)
+    assert f"{ALIKE[0].upper()}{ALIKE[1:]}: RTE (B), where " in out
+    assert " would be found with 80 %\n" in out
+    assert "p after Holm's correction over 1 test\n" in out
+
+
+def test_recipes_are_judged_by_two_seeds_a_side_or_more(store, glue):
+    def plan(steps, right):
+        return [answered(store, lambda k, s=s: right(k, s), seed=s, steps=steps)[0] for s in range(3)][-1].digest
+
+    apart = plan(1, lambda k, s: k % (8 + s) != 0), plan(2, lambda k, s: k % (2 + s) != 0)
+    found = line_of(compared(glue, *apart), "rte.accuracy")["differences"][1]
+    assert (found["over"], found["verdict"]) == ("seeds and examples", "no difference found")  # seeds lie far apart
+    assert found["luck"] is None
+    clear = plan(3, lambda k, s: (k + s) % 2 != 0), plan(4, lambda k, s: (k + s) % 12 != 0)
+    found = line_of(compared(glue, *clear), "rte.accuracy")["differences"][1]
+    assert (found["value"], found["verdict"]) == (pytest.approx(125 / 3), "better")
+
+
+def test_luck_is_borrowed_of_own_plans_with_three_seeds(store, glue):
+    (first, _), (second, _) = answered(store, rarely), answered(store, mostly, steps=7)
+    assert line_of(compared(glue, first.id, second.id), "rte.accuracy")["differences"][1]["luck"] is None  # demo data
+    seeds = [answered(store, lambda k, s=s: k % (2 + s) != 0, seed=s, steps=9)[0] for s in range(3)]
+    values = [run.scores["rte"].metrics["accuracy"] for run in seeds]
+    found = line_of(compared(glue, first.id, second.id), "rte.accuracy")["differences"][1]
+    assert found["luck"]["sd"] == pytest.approx(statistics.stdev(values))
+    assert found["luck"]["source"] == "1 plan of 3 runs here"
+    assert found["luck"]["p"] > found["p"]
+    assert (
+        "With borrowed luck, the spread of 1 plan of 3 runs here, p not corrected: RTE (B) z="
+        in glue("compare", first.id, second.id)[1]
+    )
+
+
+def test_luck_is_else_that_of_t5(store, glue):
+    (first, _), (second, _) = (
+        answered(store, right, data="hub", steps=steps) for steps, right in ((1, rarely), (2, mostly))
+    )
+    found = line_of(compared(glue, first.id, second.id), "rte.accuracy")["differences"][1]
+    assert (found["luck"]["sd"], found["luck"]["source"]) == (1.393, "Raffel et al. 2020, Table 16")
 
 
 def test_runs_of_different_plans_are_no_seeds_of_one(store, glue):

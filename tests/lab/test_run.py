@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 from glue_harness import Plan, load_tasks, run
 from glue_harness.core.errors import DataError, GlueError, UsageError
 from glue_harness.core.plan import plan_from, read_plan
-from glue_harness.core.record import Record
+from glue_harness.core.record import Record, record_from
 from glue_harness.lab.assemble import assemble
 from glue_harness.lab.request import make_request
 from glue_harness.metrics import measure
@@ -62,6 +62,22 @@ def test_intervals_surround_the_score(multi):
         for key, (low, high) in score.intervals.items():
             assert score.metrics[key] is None or low <= score.metrics[key] <= high
     assert multi.scores["mnli_matched"].intervals.keys() == {"accuracy"}
+
+
+def test_beside_a_score_stands_what_it_is_without_the_luck_of_choosing(multi, results):
+    for name, score in multi.scores.items():
+        assert score.without_luck.keys() == score.metrics.keys(), name
+        for key, value in score.without_luck.items():
+            assert score.metrics[key] is None or abs(value - score.metrics[key]) < 15
+    stored = json.loads((results / multi.id / "record.json").read_text())
+    assert stored["scores"]["cola"].pop("without_luck") == multi.scores["cola"].without_luck
+    assert record_from(stored).scores["cola"].without_luck == {}  # as older versions wrote it: not known
+
+
+@pytest.mark.parametrize("changes", [{"eval_every": 12}, {"select": "heldout", "train_limit": 200}])
+def test_where_nothing_was_chosen_on_the_scored_rows_there_is_no_luck(tmp_path, changes):
+    score = run(tiny("rte", **changes), results=tmp_path).scores["rte"]
+    assert score.without_luck == score.metrics
 
 
 def test_both_mnli_sets_share_one_best_step(multi):
@@ -117,6 +133,15 @@ def test_limited_evaluation_is_made_up_for_at_the_end(tmp_path):
     record = run(tiny("rte", eval_limit=10), results=tmp_path)
     assert record.last["rte"].n == 10
     assert record.scores["rte"].n == 200
+
+
+def test_the_rows_that_chose_nothing_are_without_luck(tmp_path):
+    record = run(tiny("rte", eval_limit=10), results=tmp_path)
+    found = RunFolder(tmp_path / record.id).read_predictions(load_tasks().task("rte"))
+    rest = len(found) - 10
+    right = record.scores["rte"].without_luck["accuracy"] * rest / 100  # of the 190 that were not asked before
+    assert right == pytest.approx(round(right))
+    assert 0 <= sum(p.label == p.example.label for p in found) - round(right) <= 10
 
 
 def test_strict_answers_may_be_invalid_and_are_counted(tmp_path):

@@ -94,3 +94,8 @@ def test_it_stands_on_a_board(finished, results):
 def test_what_it_cannot_learn_is_refused_by_name(tmp_path):
     with pytest.raises(UsageError, match=r"model 'bag' cannot write texts, which squad needs: use a T5"):
         run(plan("squad"), results=tmp_path)
+
+
+def test_a_setting_of_another_family_is_refused_rather_than_ignored(tmp_path):
+    with pytest.raises(UsageError, match=r"z_loss is 0.1 but model 'bag' is a bag, not a t5: leave it out"):
+        run(plan("rte", z_loss=0.1), results=tmp_path)

@@ -220,7 +220,7 @@ def test_weights_equal_scoring_the_resampled_list(name, grouped):
     make: Callable = MAKERS.get(name, binary)
     groups = [k // 2 for k in range(12)] if grouped else None
     made = predictions([make(random) for _ in range(12)], groups)
-    units, score = ALL[name].tally(made)
+    units, score, *_ = ALL[name].tally(made)
     weights = random.multinomial(len(units), [1 / len(units)] * len(units), size=30)
     weights[0] = 0
     weights[0, 3] = len(units)  # one unit only: every correlation is undefined

@@ -96,7 +96,8 @@ def test_eight_writers_and_two_boards_at_once_lose_and_mix_nothing(tmp_path):
         lines = (store.run_folder(record.id) / "train.jsonl").read_text().splitlines()
         assert [json.loads(line) for line in lines] == [{"step": step, "writer": me} for step in range(3)]
     (board,) = (board for board in make_boards(records, REGISTRY, "glue") if board.rows)
-    assert [(row.seeds, row.rank) for row in board.rows] == [(RUNS, k + 1) for k in range(WRITERS)]
+    assert [(row.seeds, row.steps) for row in board.rows] == [(RUNS, 1000 + k) for k in reversed(range(WRITERS))]
+    assert {row.rank for row in board.rows} == {1}  # they are 0.01 apart
     assert not [file for file in tmp_path.rglob("*") if file.name.endswith(".tmp")]
 
 

@@ -59,7 +59,7 @@ def test_runs_are_ranked_by_the_average_over_tasks(store):
 
 
 def test_a_run_with_missing_tasks_shows_them_and_no_average(store):
-    finished(store, shift=-40)
+    finished(store, shift=-5)
     finished(store, {"rte": {"accuracy": 99.0}}, steps=10)
     two = finished(store, {name: GLUE[name] for name in ("cola", "rte")}, steps=20)
     whole, more, less = demo_rows(store)
@@ -84,26 +84,36 @@ def test_seeds_of_a_plan_are_one_row(store):
     assert row.average.mean == pytest.approx(AVERAGE + 1)
     assert row.average.deviation == pytest.approx(statistics.stdev([-1, 0, 4]))
     cola = next(value for column, value in row.values.items() if column.label == "CoLA")
-    half = student.ppf(0.975, 2) * statistics.stdev([-1, 0, 4]) / 3**0.5
-    assert cola == pytest.approx(Stat(11, statistics.stdev([-1, 0, 4]), 11 - half, 11 + half), rel=1e-3)
+    # the variance of the mean over 3 seeds, and that of one seed's examples: each interval is +-1
+    of_seeds, of_examples = statistics.variance([-1, 0, 4]) / 3, (1 / 1.96) ** 2
+    freedom = (of_seeds + of_examples) ** 2 / (of_seeds**2 / 2)
+    half = student.ppf(0.975, freedom) * (of_seeds + of_examples) ** 0.5
+    assert cola[:2] == (11, pytest.approx(statistics.stdev([-1, 0, 4])))
+    assert cola[2:4] == pytest.approx((11 - half, 11 + half), rel=5e-3)
+    assert cola.over == "seeds and examples"
 
 
 def test_one_seed_shows_the_interval_over_its_examples(store):
     finished(store)
     (row,) = demo_rows(store)
-    assert row.average == Stat(AVERAGE)
-    assert {value for column, value in row.values.items() if column.label == "RTE"} == {Stat(55.0, None, 54.0, 56.0)}
+    assert {value for column, value in row.values.items() if column.label == "RTE"} == {
+        Stat(55.0, None, 54.0, 56.0, "examples")
+    }
+    # of eight members seven have the error of one task, MNLI that of two halves; values of one task move together
+    half = (7 + 2 * 0.5**2) ** 0.5 / 8
+    assert row.average == Stat(AVERAGE, None, pytest.approx(AVERAGE - half), pytest.approx(AVERAGE + half), "examples")
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 31])
 def test_the_interval_across_seeds_is_students(seeds):
     values = [float(k % 3) for k in range(seeds)]
     low, high = student.interval(0.95, seeds - 1, statistics.fmean(values), statistics.stdev(values) / seeds**0.5)
-    assert stat(values)[2:] == pytest.approx((low, high), rel=1e-3)
+    assert stat(values)[2:4] == pytest.approx((low, high), rel=1e-3)
+    assert stat(values).over == "seeds"
 
 
 def test_two_seeds_have_a_deviation_and_no_interval():
-    assert stat([50.0, 60.0], (49.0, 51.0)) == Stat(55.0, pytest.approx(50**0.5), None, None)
+    assert stat([50.0, 60.0], [(49.0, 51.0), (59.0, 61.0)]) == Stat(55.0, pytest.approx(50**0.5), None, None)
 
 
 def test_a_seed_counts_once(store):
@@ -148,7 +158,7 @@ def test_only_rows_on_the_data_that_most_share_are_ranked(store):
 
 
 def test_a_better_score_on_fewer_examples_is_not_ranked_above(store):
-    whole, part = finished(store, data="hub"), finished(store, shift=20, data="somewhere")
+    whole, part = finished(store, data="hub"), finished(store, shift=8, data="somewhere")
     part.scores = {task: replace(score, n=10) for task, score in part.scores.items()}
     store.save(part)
     assert [(row.runs[0], row.rank) for row in boards(store)[0].rows] == [(whole.id, 1), (part.id, None)]
@@ -212,7 +222,7 @@ def test_an_unknown_suite_gets_a_suggestion():
 
 def test_published_rows_stand_below_without_rank_and_never_beside_demo_runs(store):
     finished(store)
-    finished(store, data="hub", shift=-45)
+    finished(store, data="hub", shift=-25)
     real, demo = boards(store, with_published=True)
     ours, *theirs = real.rows
     assert (ours.source, ours.rank) == ("run", 1)
@@ -269,23 +279,23 @@ def test_formats_are_found_by_their_files():
 def test_pandas_reads_the_csv_without_help(store):
     finished(store, seed=0)
     finished(store, shift=2, seed=1)
-    finished(store, {"rte": {"accuracy": -5.0}}, steps=9)
+    finished(store, {"cola": {"matthews_corrcoef": -5.0}}, steps=9)
     table = pandas.read_csv(io.StringIO(text_of(store, "csv")))
     assert list(table["rank"].fillna(0)) == [1, 0]
     assert table["average"][0] == pytest.approx(AVERAGE + 1)
     assert table["average_deviation"][0] == pytest.approx(2**0.5)
-    assert list(table["rte.accuracy"]) == [56.0, -5.0]
+    assert list(table["cola.matthews_corrcoef"]) == [11.0, -5.0]
     assert list(table["seeds"]) == [2, 1]
     assert list(table["source"]) == ["run", "run"]
 
 
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
 def test_no_cell_of_the_csv_is_a_formula(store, start):
-    finished(store, {"rte": {"accuracy": -5.0}}, model=f'{start}cmd|"/c calc"!A1')
+    finished(store, {"cola": {"matthews_corrcoef": -5.0}}, model=f'{start}cmd|"/c calc"!A1')
     (row,) = csv.DictReader(io.StringIO(text_of(store, "csv"), newline=""))
     mark = f"'{start}" if start.strip() else ""
     assert row["model"] == f'{mark}cmd|"/c calc"!A1'
-    assert row["rte.accuracy"] == "-5.0"
+    assert row["cola.matthews_corrcoef"] == "-5.0"
 
 
 def test_markdown_shows_text_as_it_is(store):
@@ -311,9 +321,11 @@ def test_json_keeps_every_value_with_its_interval(store):
     run = finished(store)
     failed = finished(store, status="failed")
     board = json.loads(text_of(store, "json"))
-    assert board.keys() == {"name", "suite", "columns", "rows", "left_out", "notes"}
+    facts = {"name", "suite", "columns", "rows", "left_out", "notes", "common", "ranking", "legend"}
+    assert board.keys() == facts
     (row,) = board["rows"]
     assert row["runs"] == [run.id]
-    assert row["average"] == {"mean": AVERAGE, "deviation": None, "low": None, "high": None}
-    assert row["values"]["rte.accuracy"] == {"mean": 55.0, "deviation": None, "low": 54.0, "high": 56.0}
+    assert (row["average"]["mean"], row["average"]["over"]) == (AVERAGE, "examples")
+    interval = {"low": 54.0, "high": 56.0, "over": "examples"}
+    assert row["values"]["rte.accuracy"] == {"mean": 55.0, "deviation": None, **interval}
     assert board["left_out"] == [{"run": failed.id, "reason": "failed"}]

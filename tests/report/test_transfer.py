@@ -8,7 +8,7 @@ from records import finished, runner
 from glue_harness.core.task import Text
 from glue_harness.data.mixing import realised
 from glue_harness.metrics import measure
-from glue_harness.metrics.stats import holm, mcnemar
+from glue_harness.metrics.stats import holm
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import load_tasks
 
@@ -51,10 +51,16 @@ def effects(glue, *arguments):
     return {effect["name"]: effect for effect in json.loads(out)["transfer"]}
 
 
+def seeds_of(store, right, n=3, **plan):
+    """Runs of one plan, each of which errs elsewhere; their digest."""
+    moved = [{name: lambda k, s=s, of=of: of(k + s) for name, of in right.items()} for s in range(n)]
+    return [trained(store, of_seed, seed=s, **plan) for s, of_seed in enumerate(moved)][-1].digest
+
+
 def test_gain_and_loss_have_a_sign_an_interval_and_a_corrected_p(store, glue):
-    multi = trained(store, {"rte": POOR, "sst2": GOOD, "qnli": FAIR})
-    alone = [trained(store, {name: FAIR}) for name in ("rte", "sst2", "qnli")]
-    found = effects(glue, multi.id, *(record.id for record in alone))
+    multi = seeds_of(store, {"rte": POOR, "sst2": GOOD, "qnli": FAIR})
+    alone = [seeds_of(store, {name: FAIR}) for name in ("rte", "sst2", "qnli")]
+    found = effects(glue, multi, *alone)
     assert {name: effect["verdict"] for name, effect in found.items()} == {
         "rte.accuracy": "negative transfer",
         "sst2.accuracy": "gain",
@@ -62,14 +68,29 @@ def test_gain_and_loss_have_a_sign_an_interval_and_a_corrected_p(store, glue):
     }
     loss = found["rte.accuracy"]["difference"]
     assert loss["value"] == pytest.approx(-25)
+    assert loss["over"] == "seeds and examples"
     assert loss["low"] < -25 < loss["high"] < 0
-    exact = {
-        name: mcnemar([FAIR(k) for k in range(N)], [right(k) for k in range(N)])
-        for name, right in {"rte.accuracy": POOR, "sst2.accuracy": GOOD, "qnli.accuracy": FAIR}.items()
-    }
-    assert {name: effect["difference"]["p_holm"] for name, effect in found.items()} == holm(exact)
-    assert (found["rte.accuracy"]["epochs_alone"], found["rte.accuracy"]["run"]) == (2, alone[0].id)
+    p_values = {name: effect["difference"]["p"] for name, effect in found.items()}
+    assert {name: effect["difference"]["p_holm"] for name, effect in found.items()} == holm(p_values)
+    assert (found["rte.accuracy"]["epochs_alone"], found["rte.accuracy"]["run"]) == (2, f"plan {alone[0]}")
     assert found["rte.accuracy"]["epochs_together"] == pytest.approx(2 / 3, abs=0.01)
+
+
+def test_one_seed_is_never_a_gain_nor_a_loss(store, glue):
+    multi = trained(store, {"rte": POOR, "qnli": FAIR})
+    alone = [trained(store, {name: FAIR}) for name in ("rte", "qnli")]
+    found = effects(glue, multi.id, *(record.id for record in alone))
+    alike = "no difference found between these two models; one seed cannot tell a recipe from luck"
+    assert {name: effect["verdict"] for name, effect in found.items()} == {
+        "rte.accuracy": "these two models differ",
+        "qnli.accuracy": alike,
+    }
+    out = glue("compare", multi.id, *(record.id for record in alone))[1]
+    assert (
+        "0 gained, 0 lost, 0 without a difference beyond chance, 2 of one seed, which tells nothing of transfer" in out
+    )
+    assert "These two models differ: RTE" in out
+    assert "negative transfer" not in out
 
 
 def test_the_order_of_runs_does_not_matter(store, glue):
@@ -87,16 +108,17 @@ def test_nothing_is_said_of_runs_that_differ_in_more_than_the_mix(store, glue):
 
 
 def test_the_table_names_losses_runs_and_what_is_missing(store, glue):
-    multi, alone = trained(store, {"rte": POOR, "sst2": GOOD}), trained(store, {"rte": FAIR})
-    code, out, err = glue("compare", multi.id, alone.id)
+    multi, alone = seeds_of(store, {"rte": POOR, "sst2": GOOD}), seeds_of(store, {"rte": FAIR})
+    code, out, err = glue("compare", multi, alone)
     assert (code, err) == (0, "")
     row = next(line for line in out.splitlines() if "RTE" in line)
-    assert row.split()[:4] == ["RTE", "75.00", "50.00", "-25.00"]
-    assert row.endswith("p=0.002   2.0 > 1.0   negative transfer ")
+    assert [word for word in row.split() if "±" not in word][:4] == ["RTE", "75.00", "50.00", "-25.00"]
+    assert row.endswith("p<0.001   2.0 > 1.0   negative transfer ")
     for text in (
         "0 gained, 1 lost, 0 without a difference beyond chance",
-        f"together: {multi.id}",
-        f"alone: {alone.id} (RTE)",
+        "p after Holm's correction over 1 test; epochs alone > together",
+        f"together: plan {multi}",
+        f"alone: plan {alone} (RTE)",
         "Note: no run alone to compare with: sst2",
     ):
         assert text in out
@@ -104,10 +126,11 @@ def test_the_table_names_losses_runs_and_what_is_missing(store, glue):
 
 def test_runs_of_the_same_plan_are_found(store, glue):
     multi = trained(store, {"rte": POOR, "sst2": GOOD}, mixing="equal")
+    trained(store, {"rte": POOR, "sst2": GOOD}, mixing="equal", seed=1)
     trained(store, {"rte": POOR}, lr=0.5)
     seeds = [trained(store, {"rte": FAIR}, seed=seed, day=2) for seed in (0, 1)]
     trained(store, {"qnli": GOOD})
-    found = effects(glue, "--transfer", multi.id)
+    found = effects(glue, "--transfer", multi.digest)
     assert {effect["run"] for effect in found.values()} == {f"plan {seeds[0].digest}"}
     assert found["rte.accuracy"]["verdict"] == "negative transfer"
 

@@ -5,6 +5,7 @@ import math
 from dataclasses import replace
 
 import pytest
+import scipy.stats
 from records import finished, runner
 
 from glue_harness import Plan, load_tasks
@@ -17,10 +18,19 @@ from glue_harness.report.published import load_published
 from glue_harness.reproduce import CONFIGURATIONS, configurations_of
 from glue_harness.reproduce.report import head, markdown, remarks
 from glue_harness.reproduce.scale import PRETRAIN_STEPS, Scale, scale_of
-from glue_harness.reproduce.table import Compared, ReproducedTable, TableRow, columns_of, compare, same_order
+from glue_harness.reproduce.table import (
+    Compared,
+    ReproducedTable,
+    TableRow,
+    columns_of,
+    compare,
+    neighbours,
+    same_order,
+)
 from glue_harness.runs.folder import RunFolder
 from glue_harness.runs.store import Store
 
+T_9 = 2.262  # Student's t, 97.5 %, for the paper's ten runs
 REGISTRY, PUBLISHED = load_tasks(), load_published()
 SMALL = {"tasks": ("rte", "cola"), "data": "demo:200", "model": "tiny", "steps": 2, "batch_size": 8, "device": "cpu"}
 SMALL |= {"answers": "closed"}
@@ -131,7 +141,7 @@ def test_a_suites_column_is_its_printed_average():
     (glue, squad) = columns("glue", "squad")
     cells = compare("Adapter d=2048", (), (glue, squad), PUBLISHED, REGISTRY)
     assert [cell.theirs for cell in cells] == [82.62, 79.40]
-    assert cells[0].their_half == pytest.approx(1.96 * 0.235)
+    assert cells[0].their_half == pytest.approx(T_9 * 0.235, rel=1e-3)
     assert cells[0].difference is None
 
 
@@ -141,18 +151,25 @@ def test_the_baselines_mean_over_ten_runs_is_surer():
         compare(name, [{"rte": score(accuracy=60.0)}], (rte,), PUBLISHED, REGISTRY)[0]
         for name in ("Baseline", "Adapter d=32")
     )
-    assert adapter.their_half == pytest.approx(1.96 * 1.393)
-    assert baseline.their_half == pytest.approx(1.96 * 1.393 / math.sqrt(10))
+    assert adapter.their_half == pytest.approx(T_9 * 1.393, rel=1e-3)
+    assert baseline.their_half == pytest.approx(T_9 * 1.393 / math.sqrt(10), rel=1e-3)
     assert baseline.difference == pytest.approx(60 - 76.28)
     assert baseline.difference_half == pytest.approx(math.hypot(2, baseline.their_half))
 
 
-def test_three_seeds_give_the_interval_and_one_gives_that_over_examples():
+def test_the_interval_is_over_seeds_and_examples_and_that_of_one_seed_over_examples():
     (rte,) = columns("rte")
     seeds = [{"rte": score(accuracy=value)} for value in (50.0, 60.0, 70.0)]
     three = compare("Baseline", seeds, (rte,), PUBLISHED, REGISTRY)[0]
-    assert (three.ours, three.half) == (60, pytest.approx(4.303 * 10 / math.sqrt(3)))
-    assert compare("Baseline", seeds[:1], (rte,), PUBLISHED, REGISTRY)[0].half == 2
+    of_seeds, of_examples = 100 / 3, (2 / 1.959964) ** 2
+    variance = of_seeds + of_examples
+    df = variance**2 / (of_seeds**2 / 2)
+    assert (three.ours, three.half) == (60, pytest.approx(scipy.stats.t.ppf(0.975, df) * math.sqrt(variance)))
+    assert compare("Baseline", seeds[:1], (rte,), PUBLISHED, REGISTRY)[0].half == pytest.approx(2)
+    alike = compare("Baseline", [seeds[0]] * 9, (rte,), PUBLISHED, REGISTRY)[0]
+    assert alike.half == pytest.approx(2)  # more seeds on the same examples do not make these more
+    without = {"rte": replace(seeds[0]["rte"], intervals={"accuracy": (None, None)})}
+    assert math.isnan(compare("Baseline", [without], (rte,), PUBLISHED, REGISTRY)[0].half)
 
 
 def test_a_task_without_a_value_leaves_its_cell_open():
@@ -191,25 +208,44 @@ def test_rank_correlation_is_that_of_the_text_books():
     assert rank_correlations(a, b) == pytest.approx([spearmanr(x, y).statistic for x, y in zip(a, b, strict=True)])
 
 
-def test_an_order_is_as_sure_as_the_noise_lets_it_be():
+def test_an_order_has_the_p_value_of_permutations_and_no_interval():
     def order(ours, half, theirs):
         return same_order([Compared(a, half, b, 0.01) for a, b in zip(ours, theirs, strict=True)])
 
     theirs = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0]
     sure = order(theirs, 0.01, theirs)
-    assert (sure.rho, sure.low, sure.n) == (1, 1, 8)
+    assert (sure.rho, sure.n) == (1, 8)
     assert sure.p < 0.01
-    unsure = order(theirs, 20.0, theirs)
-    assert unsure.low < 0 < unsure.high
+    assert order(theirs, 20.0, theirs) == sure  # noise that ranks have already is not added again
+    assert order(theirs[::-1], 1.0, theirs)._replace(rho=1) == sure
+    assert order([3.0, 1.0, 2.0], 0, [1.0, 2.0, 3.0]).p == pytest.approx(1, abs=0.02)  # 4 of 6 are as far, 2 further
     assert order([1.0, 2.0], 0, [1.0, 2.0]) is None
     assert order([1.0] * 3, 0, [1.0, 2.0, 3.0]) is None
+
+
+def test_neighbouring_rows_have_the_probability_of_their_order():
+    half = 1.959964
+    rows = [
+        ("a", Compared(1.0, half, 3.0, 1.0)),
+        ("b", Compared(2.0, half, 2.0, 1.0)),
+        ("c", Compared(0.0, math.nan, 1.0, 1.0)),
+    ]
+    first, second = neighbours(rows)
+    assert (first.better, first.worse, first.is_theirs) == ("b", "a", False)
+    assert first.probability == pytest.approx(scipy.stats.norm.cdf(1 / math.sqrt(2)))
+    assert (second.better, second.worse, second.is_theirs) == ("a", "c", True)
+    assert math.isnan(second.probability)  # noise that is not known is not none
+    equal = [("a", Compared(1.0, 0.0, 1.0, 0.0)), ("b", Compared(1.0, 0.0, 1.0, 0.0))]
+    assert neighbours(equal)[0][2:] == (0.5, None)
 
 
 def test_a_table_says_whether_the_order_is_the_papers():
     cells = [(Compared(float(k), 0.1, float(-k), 0.1),) for k in range(4)]
     rows = tuple(TableRow(f"*{k}*", "single", 1, ("run",), cell) for k, cell in enumerate(cells))
     table = ReproducedTable("t", "T", ("A scaled run",), ("Average",), rows, ("note",))
-    assert "Spearman's rank correlation with the paper is -1.00" in remarks(table)[0]
+    assert "Spearman's rank correlation with the paper is -1.00, n = 4 rows, p = " in remarks(table)[0]
+    assert "95 %" not in remarks(table)[0]
+    assert "*3* over *2* 1.00 (the paper: under); *2* over *1* 1.00 (the paper: under)" in remarks(table)[1]
     text = markdown(table)
     assert text.index("A scaled run") < text.index("\\*0\\*") < text.index("note")
 

@@ -152,6 +152,8 @@ def test_the_majority_is_that_of_the_training_rows():
     record = REGISTRY.tasks["record"]
     rows = [{**row, "answers": ["Bea"]} for row in record.demo(Random(0), 2)] + record.demo(Random(1), 1)
     assert majority(record, rows) == "Bea"
+    with pytest.raises(DataError, match="record: most rows have no answer"):
+        majority(record, [{**rows[0], "answers": [""]}])
 
 
 class Says:

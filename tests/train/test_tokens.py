@@ -265,6 +265,8 @@ def test_a_subset_is_its_examples():
     subset = Subset(found, np.array([7, 2]))
     assert plain(subset) == plain([found[7], found[2]])
     assert [subset.id(k) for k in range(len(subset))] == ["7", "2"]
+    assert plain(subset[1:]) == plain([found[2]])
+    assert plain(found[8:]) == plain([found[8], found[9]])
 
 
 def test_an_example_is_named_by_its_row_and_its_place_there():

@@ -148,6 +148,28 @@ def test_adafactor_keeps_full_moments_of_small_matrices():
     assert optimizer.state[parameter]["moment"].shape == parameter.shape
 
 
+def test_adafactor_of_stacked_parameters_makes_the_same_sums():
+    """Also where some of a shape have taken fewer steps, as in gradual unfreezing."""
+    torch.manual_seed(0)
+    shapes = [(128, 130)] * 4 + [(130, 128)] + [(64,)] * 3 + [(32, 8)] * 2
+    plain = torch.nn.ParameterList([torch.nn.Parameter(torch.randn(s, dtype=torch.float64)) for s in shapes])
+    stacked = copy.deepcopy(plain)
+    optimizers = Adafactor(plain, lr=1e-2, stacked=False), Adafactor(stacked, lr=1e-2, stacked=True)
+    for step in range(6):
+        for number, (one, other) in enumerate(zip(plain, stacked, strict=True)):
+            learns = number % 2 == 0 or step >= 3
+            one.grad = torch.randn_like(one) if learns else None
+            other.grad = one.grad.clone() if learns else None
+        for optimizer in optimizers:
+            optimizer.step()
+    assert len(optimizers[1]._together(list(stacked))) == 7 < len(shapes)
+    for one, other in zip(plain, stacked, strict=True):
+        torch.testing.assert_close(other, one, rtol=0, atol=1e-12)
+        mine, others = (optimizer.state[p] for optimizer, p in zip(optimizers, (one, other), strict=True))
+        assert mine["step"] == others["step"]
+        assert all(torch.allclose(mine[k], others[k], rtol=0, atol=1e-12) for k in mine if k != "step")
+
+
 def test_batches_are_functions_of_seed_and_step():
     model = toy_model()
     forward, backward = toy_feed(model), toy_feed(model)

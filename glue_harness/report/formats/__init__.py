@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from importlib import import_module
 from pkgutil import iter_modules
 
 from glue_harness.core.errors import unknown
-from glue_harness.report.board import Board, BoardRow
 from glue_harness.report.console import one_line
 from glue_harness.report.experiments import Stat
+from glue_harness.report.rows import Board, BoardRow, mixing
 
 COLUMNS: dict[str, Callable[[BoardRow], object]] = {  # of the tables that people read
     "Rank": lambda row: "" if row.rank is None else row.rank,
+    "P(best)": lambda row: share(row.best),
     "Source": lambda row: row.source,
     "Model": lambda row: row.model,
     "Method": lambda row: row.method,
-    "Average": lambda row: written(row.average),
+    "Settings": lambda row: row.settings,
+    "Average": lambda row: with_spread(row.average),
     "Mixing": lambda row: mixing(row),
     "Steps": lambda row: "" if row.steps is None else row.steps,
     "Seeds": lambda row: row.seeds,
@@ -26,6 +27,11 @@ COLUMNS: dict[str, Callable[[BoardRow], object]] = {  # of the tables that peopl
     "Runs": lambda row: " ".join(row.runs),
     "Date": lambda row: row.date,
     "Commit": lambda row: row.commit,
+}
+SIGNS = {  # what a sign in a table means; the values it stands behind say which are needed
+    "±": "± half of the 95 % interval, over examples (one seed) or over seeds and examples (three and more)",
+    "σ": "σ standard deviation over seeds (two of ours, or as published); no interval",
+    "P(best)": "P(best) the probability that a row's true average is the highest of the ranked ones",
 }
 
 
@@ -50,28 +56,49 @@ def table(board: Board, columns: Iterable[str] = COLUMNS) -> list[list[str]]:
         of_tasks = board.columns if name == "Average" else ()
         lines[0] += [name, *(column.label for column in of_tasks)]
         for line, row in zip(lines[1:], board.rows, strict=True):
-            line += [COLUMNS[name](row), *(written(row.values.get(column)) for column in of_tasks)]
+            line += [COLUMNS[name](row), *(with_spread(row.values.get(column)) for column in of_tasks)]
     return [[one_line(str(cell)) for cell in line] for line in lines]
 
 
 def remarks(board: Board) -> list[str]:
     """What stands below the table."""
-    return [one_line(text) for text in (*(f"Left out: {run}: {why}" for run, why in board.left_out), *board.notes)]
+    left_out = (f"Left out: {run}: {why}" for run, why in board.left_out)
+    return [one_line(text) for text in (*board.ranking, *legend(board), *board.missing, *left_out, *board.notes)]
+
+
+def legend(board: Board) -> list[str]:
+    """What the signs of its table mean."""
+    stats = [stat for row in board.rows for stat in (row.average, *row.values.values())]
+    used = {sign for sign in map(sign_of, stats) if sign} | {"P(best)" for row in board.rows if row.best is not None}
+    return [text for sign, text in SIGNS.items() if sign in used]
+
+
+def sign_of(stat: Stat | None) -> str:
+    """± before half of an interval, σ before a deviation over seeds that has none."""
+    return "" if stat is None else "±" if stat.low is not None else "σ" if stat.deviation is not None else ""
+
+
+def spread(stat: Stat | None) -> str:
+    """How sure a value is, behind the sign that says in which way."""
+    if stat is None or not (sign := sign_of(stat)):
+        return ""
+    return f"{sign}{stat.half_width if sign == '±' else stat.deviation:.2f}"
+
+
+def with_spread(stat: Stat | None) -> str:
+    """Two decimals as in the literature, and how sure they are."""
+    return "" if stat is None else f"{stat.mean:.2f} {spread(stat)}".rstrip()
+
+
+def share(probability: float | None) -> str:
+    """Two decimals; nothing is called impossible or sure."""
+    if probability is None:
+        return ""
+    return "<0.01" if probability < 0.005 else ">0.99" if probability >= 0.995 else f"{probability:.2f}"
 
 
 def written(stat: Stat | None) -> str:
-    """Two decimals as in the literature, with the deviation over seeds where there is one."""
+    """Two decimals, with the deviation over seeds where there is one."""
     if stat is None:
         return ""
-    return f"{stat.mean:.2f}" + ("" if stat.deviation is None else f" ±{stat.deviation:.2f}")
-
-
-def mixing(row: BoardRow) -> str:
-    """How tasks were mixed, with the settings that this way of mixing heeds."""
-    if row.mixing not in ("proportional", "temperature"):
-        return row.mixing
-    text = row.mixing + (f" T={row.temperature:g}" if row.mixing == "temperature" else "")
-    if row.limit is None:
-        return text
-    fraction, exponent = math.frexp(row.limit)  # limits are mostly powers of two, and are written so
-    return f"{text} K={f'2^{exponent - 1}' if fraction == 0.5 else f'{row.limit:.0f}'}"
+    return f"{stat.mean:.2f}" + ("" if stat.deviation is None else f" σ{stat.deviation:.2f}")

@@ -7,11 +7,11 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from glue_harness.report.board import Board, BoardRow
 from glue_harness.report.console import one_line
+from glue_harness.report.rows import Board, BoardRow
 
 EXECUTED = tuple("=+-@＝＋－＠")  # a spreadsheet runs text that starts so; the wide ones are East Asian
-SPREAD = ("deviation", "low", "high")
+SPREAD = ("deviation", "low", "high", "over")
 
 
 def render(board: Board) -> str:
@@ -31,11 +31,12 @@ def _fields(board: Board, row: BoardRow) -> dict[str, Any]:
     """First what is compared, then how sure it is, then where it comes from."""
     stats = {"average": row.average, **{column.name: row.values.get(column) for column in board.columns}}
     return {
-        **{name: getattr(row, name) for name in ("rank", "source", "model", "method")},
+        **{name: getattr(row, name) for name in ("rank", "best", "tested", "name", "source", "model", "method")},
         **{name: stat and stat.mean for name, stat in stats.items()},
         **{name: getattr(row, name) for name in ("mixing", "limit", "temperature", "steps", "seeds", "data", "select")},
         "invalid_percent": row.invalid,
         **{f"{name}_{part}": stat and getattr(stat, part) for name, stat in stats.items() for part in SPREAD},
+        "missing": row.missing,
         "runs": " ".join(row.runs),
         "plan": row.digest,
         "date": row.date,

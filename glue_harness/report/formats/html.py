@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
-from glue_harness.report.board import Board
 from glue_harness.report.formats import remarks, table
+from glue_harness.report.rows import Board
 
 
 def render(board: Board) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from glue_harness.core.writing import json_text
-from glue_harness.report.board import Board
+from glue_harness.report.formats import legend
+from glue_harness.report.rows import Board
 
 
 def render(board: Board) -> str:
@@ -18,5 +19,8 @@ def render(board: Board) -> str:
         "rows": rows,
         "left_out": [{"run": run, "reason": reason} for run, reason in board.left_out],
         "notes": board.notes,
+        "common": board.common,
+        "ranking": board.ranking,
+        "legend": legend(board),
     }
     return json_text(facts, indent=1)

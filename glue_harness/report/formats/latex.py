@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from glue_harness.report.board import Board
 from glue_harness.report.console import one_line
 from glue_harness.report.formats import remarks, table
+from glue_harness.report.rows import Board
 
 SPECIAL = {
     **{char: f"\\{char}" for char in "{}$&#%_"},
@@ -23,16 +23,17 @@ SPECIAL = {
     "[": "{[}",  # at the start of a row these two would belong to the line end before it
     "*": "{*}",
     "±": r"$\pm$",
+    "σ": r"$\sigma$",
 }
 ESCAPES = str.maketrans(SPECIAL)
 
 
 def render(board: Board) -> str:
-    columns = ("Model", "Method", "Mixing", "Data", "Seeds", "Average")
+    columns = ("Model", "Method", "Mixing", "Settings", "Data", "Seeds", "Rank", "P(best)", "Average")
     head, *rows = (" & ".join(map(escaped, row)) + r" \\" for row in table(board, columns))
     lines = [
         "% needs \\usepackage{booktabs,textcomp} and \\usepackage[T1]{fontenc}",
-        f"\\begin{{tabular}}{{llll{'r' * (len(board.columns) + 2)}}}",
+        f"\\begin{{tabular}}{{lllll{'r' * (len(board.columns) + 4)}}}",
         "\\toprule",
         head,
         "\\midrule",

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from glue_harness.report.board import Board
 from glue_harness.report.formats import remarks, table
+from glue_harness.report.rows import Board
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$])")
 LIST = re.compile(r"^(\d*)([-=.)])")  # what makes a list or a heading of a line

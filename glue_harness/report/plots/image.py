@@ -66,9 +66,9 @@ def draw(panel: Axes, chart: Chart) -> None:
         xs, ys = [p.x for p in curve.points], [p.y for p in curve.points]
         marker = "o" if len(xs) <= FEW else None
         panel.plot(xs, ys, color=color, linewidth=1.8, marker=marker, markersize=4, clip_on=False)
-        if spread := [p for p in curve.points if p.deviation is not None]:
-            lows, highs = [p.y - p.deviation for p in spread], [p.y + p.deviation for p in spread]
-            panel.fill_between([p.x for p in spread], lows, highs, color=color, alpha=0.18, linewidth=0)
+        if spread := [(p.x, p.y, p.deviation) for p in curve.points if p.deviation is not None]:
+            lows, highs = [y - deviation for _, y, deviation in spread], [y + deviation for _, y, deviation in spread]
+            panel.fill_between([x for x, _, _ in spread], lows, highs, color=color, alpha=0.18, linewidth=0)
         panel.annotate(  # the name at the curve's end, where the eye is: no legend to look up
             curve.label,
             (1, place),

@@ -1,0 +1,127 @@
+"""What runs on CUDA, without a GPU: steps, answers, checkpoints and graphs on a device that is not there.
+
+Each scene of fake_cuda_scenes.py says what it saw (fake_cuda.py says how). A wait is a place where the host stands still until
+the device has caught up: a training step has none but for the loss of the first and of the last one.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import fake_cuda
+import pytest
+import torch
+from conftest import ROOT
+
+TABLE = "_to_copy in stacks._buckets"  # of positions, made once a run
+FIRST = LAST = {"synchronize in loop.settle": 1}
+LAUNCHES = {  # of a step of `tiny` at 8 examples: figures that may only fall
+    "adapter adamw": 690,
+    "frozen adamw": 364,
+    "full adamw": 637,
+    "lora adamw": 656,
+    "prompt adamw": 496,
+    "unfreeze adamw": 706,
+    "full adafactor": 778,
+    "adapter adafactor": 700,
+    "accumulation": 1306,
+    "tokens": 605,
+    "z_loss": 653,
+    "lean": 819,
+    "out of memory": 1306,
+}
+SLACK = 1.02  # a figure that is this much too high is lowered
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory) -> dict:
+    if shutil.which("g++") is None:
+        pytest.skip("needs g++, to build what makes torch believe in a device")
+    if not torch.__version__.startswith(fake_cuda.KNOWN) or torch.cuda.is_available():
+        known = ", ".join(fake_cuda.KNOWN)
+        pytest.skip(f"takes hold of private parts of torch {known} without a GPU; this is {torch.__version__}")
+    folder = tmp_path_factory.mktemp("fake")
+    library = fake_cuda.build(folder)
+    (folder / "vocabulary").mkdir()
+    own = {"GLUE_CACHE": str(folder / "cache"), "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    command = [sys.executable, str(ROOT / "tests" / "reliability" / "fake_cuda_scenes.py"), str(library), str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **own}, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout)
+
+
+def test_every_method_has_a_figure():
+    from glue_harness.core.settings import plugin_files
+
+    assert {f"{method} adamw" for method in plugin_files("method")} <= LAUNCHES.keys()
+
+
+@pytest.mark.parametrize("scene", LAUNCHES)
+def test_a_step_waits_for_nothing_and_computes_in_bf16_on_the_device(told, scene):
+    found = told[scene]
+    first, *between, last = found["waits"]
+    first.pop(TABLE, None)
+    assert first == FIRST
+    assert not any(between)
+    assert last == {key: count * min(2, len(between) + 1) for key, count in LAST.items()}
+    assert found["wrong_types"] == {}
+    assert found["devices"] == ["cuda"]
+
+
+@pytest.mark.parametrize("scene", LAUNCHES)
+def test_launches_of_a_step_only_become_fewer(told, scene):
+    assert told[scene]["launches"] <= LAUNCHES[scene] <= SLACK * told[scene]["launches"]
+
+
+def test_memory_that_ends_makes_passes_smaller_and_nothing_wait(told):
+    (note,) = told["out of memory"]["notes"]
+    assert note.startswith("out of memory: passes of at most")
+
+
+def test_the_largest_pass_is_tried_out_without_a_wait(told):
+    found = told["probe"]
+    assert found["tried"]
+    # the weights, once
+    assert {place.partition(" in ")[2] for place in found["waits"] if place != TABLE} == {"assemble.assemble"}
+    assert found["wrong_types"] == {}
+
+
+ANSWERS = {  # waits of one batch
+    "closed": {"_to_copy in t5.choose": 5, "tolist in t5.choose": 2},
+    "strict": {
+        "_to_copy in t5.choose": 5,
+        "tolist in t5.choose": 2,
+        "_to_copy in t5._forced": 2,
+        "tolist in t5.agrees": 1,
+    },
+    "free": {"bool in t5.generate": 4, "_to_copy in t5.generate": 8, "tolist in t5.generate": 1},
+}
+
+
+@pytest.mark.parametrize("scene", ANSWERS)
+def test_answers_wait_only_for_what_they_must_know(told, scene):
+    found = told[scene]
+    assert found["answers"] == 40
+    found["waits"].pop(TABLE, None)
+    assert found["waits"] == ANSWERS[scene]
+    assert found["wrong_types"] == {}
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
+def test_a_run_that_goes_on_from_a_checkpoint_is_back_on_the_device(told, optimizer):
+    found = told[f"resume {optimizer}"]
+    assert found == {"status": "finished", "resumed": [2], "devices": ["cuda"], "wrong_types": {}}
+
+
+def test_a_graph_is_made_once_for_each_shape(told):
+    assert told["graphs"]["graphs"] == [1, 2, 2]
+
+
+def test_planted_faults_are_seen(told):
+    copied, read = told["planted: a copy that is not pinned"], told["planted: a value read"]
+    assert copied["waits"][0]["_to_copy in batch.<genexpr>"] == 6
+    assert read["waits"][0]["item in t5._losses"] == 1
+    assert "Expected all tensors to be on the same device" in told["planted: a bias on the CPU"]["error"]
+    assert any("mm of torch.float32" in place for place in told["planted: a product in fp32"]["wrong_types"])
