@@ -145,7 +145,7 @@ def test_every_verb_that_loads_tasks_names_the_broken_ones(capsys, plugins, argu
             "glue: --data 'nowhere' is not a folder: use hub, demo, demo:ROWS or an existing folder",
         ),
         (["--data", ""], "glue: --data '' is not a folder: use hub, demo, demo:ROWS or an existing folder"),
-        (["--tasks", "nowhere"], "glue: task folder 'nowhere' does not exist (--tasks or GLUE_TASKS)"),
+        (["--tasks", "nowhere"], "glue: --tasks 'nowhere' cannot be read: No such file or directory"),
     ],
 )
 def test_wrong_requests_are_one_line(capsys, arguments, message):
