@@ -1,7 +1,7 @@
 """How often the test of a difference errs where there is none, and finds one that there is.
 
 python tests/simulations/differences.py            the tables of docs/statistics.md, about eight minutes
-    python tests/simulations/differences.py single     one of them: equal, single, differing
+python tests/simulations/differences.py single     one of them: equal, single, differing
 """
 
 from __future__ import annotations
