@@ -15,7 +15,7 @@ from glue_harness.metrics.power import BOTH, EXAMPLES
 from glue_harness.metrics.student import t_quantile, two_sided
 from glue_harness.metrics.units import DrawnScores
 
-LEAST_SEEDS = 2  # a side, to judge recipes: one seed cannot tell them from luck
+FEWEST_SEEDS = 2  # a side, to judge recipes: one seed cannot tell them from luck
 Test = TypeVar("Test", bound=Hashable)
 
 
@@ -50,7 +50,7 @@ def compare_paired(
     """
     places, scores = cluster_places(base[0]), stacked([*base, *other])
     n, clusters, seeds = len(base[0].units), int(places.max()) + 1, (len(base), len(other))
-    over = BOTH if min(seeds) >= LEAST_SEEDS else EXAMPLES
+    over = BOTH if min(seeds) >= FEWEST_SEEDS else EXAMPLES
 
     def parts(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return values[: seeds[0]], values[seeds[0] :]

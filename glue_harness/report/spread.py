@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from glue_harness.core.errors import DataError
 from glue_harness.core.record import Record
 from glue_harness.metrics.power import Spread, least_between_models, least_between_recipes
-from glue_harness.report.experiments import LEAST_SEEDS, Experiment, in_order, label, title_of
+from glue_harness.report.experiments import Experiment, in_order, label, title_of
 from glue_harness.report.published import load_published
 from glue_harness.runs.index import plan_of
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
 SEEDS = range(2, 11)
+KNOWN_FROM = 3  # seeds of a plan, to say how far they lie apart
 
 
 def known_spread(task: str, key: str, own: Sequence[Experiment], registry: Registry, is_demo: bool) -> Spread | None:
@@ -25,7 +26,7 @@ def known_spread(task: str, key: str, own: Sequence[Experiment], registry: Regis
     for experiment in own:
         scores = [record.scores[task].metrics.get(key) for record in experiment.records if task in record.scores]
         defined = [value for value in scores if value is not None]
-        if len(defined) == len(scores) >= LEAST_SEEDS:
+        if len(defined) == len(scores) >= KNOWN_FROM:
             found.append((len(defined) - 1, statistics.variance(defined)))
     if found:
         df = sum(freedom for freedom, _ in found)
@@ -53,7 +54,7 @@ def repeated(records: Iterable[Record]) -> list[Experiment]:
     return [
         Experiment(f"plan {digest}", tuple(found[seed] for seed in sorted(found)))
         for digest, found in by_digest.items()
-        if len(found) >= LEAST_SEEDS
+        if len(found) >= KNOWN_FROM
     ]
 
 
@@ -70,7 +71,7 @@ def with_churn(
     found = []
     for experiment in own:
         records = [record for record in experiment.records if task in record.scores]
-        if len(records) < LEAST_SEEDS:
+        if len(records) < KNOWN_FROM:
             continue
         try:
             answers = [store.read_predictions(record.id, registry.tasks[task]) for record in records]
