@@ -57,7 +57,7 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
     if not least <= len(runs) <= len(ascii_uppercase):
         raise UsageError(f"compare takes {least} to {len(ascii_uppercase)} runs, not {len(runs)}: glue compare RUN RUN")
     registry, store = open_registry(task_folders), Store(results)
-    records, _ = store.summaries()
+    records = store.summaries()[0] if transfer else store.by_age()
     experiments = [pick(store, run, records) for run in runs]
     if all_pairs and transfer:
         raise UsageError("--all-pairs and --transfer are two questions: ask one at a time")

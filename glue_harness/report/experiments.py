@@ -16,7 +16,7 @@ from glue_harness.core.record import Record, Score
 from glue_harness.core.task import Task
 from glue_harness.metrics.selection import Members, average_of, averaged, members_of
 from glue_harness.metrics.student import Z_975, Variance, total
-from glue_harness.runs.index import plan_of
+from glue_harness.runs.index import Entry, plan_of
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
@@ -227,9 +227,13 @@ def invalid_percent(scores: Sequence[Score]) -> float:
     return 100 * sum(score.invalid for score in scores) / max(1, sum(score.n for score in scores))
 
 
-def pick(store: Store, name: str, among: Sequence[Record]) -> Experiment:
-    """The experiment a user means: a run, several with commas between, or all finished runs of a plan's digest."""
-    repeats = [record for record in among if record.digest == name and record.status == "finished"]
+def pick(store: Store, name: str, among: Sequence[Record | Entry]) -> Experiment:
+    """The experiment a user means: a run, several with commas between, or all finished runs of a plan's digest.
+
+    `among` are summaries of all runs, or what the index knows of them: then only those that are meant are read.
+    """
+    found = [known for known in among if known.digest == name and known.status == "finished"]
+    repeats = [known if isinstance(known, Record) else store.find(known.id) for known in found]
     records = repeats or [store.find(part.strip(), among) for part in name.split(",")]
     first = records[0]
     refuse_repeats(records)
