@@ -195,7 +195,7 @@ def refuse_impossible(records: Iterable[Record], registry: Registry) -> None:
             raise DataError(f"run {record.id}: {reason}")
 
 
-def identities(records: Iterable[Record]) -> list[Hashable]:
+def identities(records: Sequence[Record]) -> list[Hashable]:
     """What repeats of an experiment share: the plan without seed and folder, and the content of the data.
 
     A plan's digest names the folder of its data, so this is not the digest. Where a fingerprint is missing, the folder
@@ -204,13 +204,16 @@ def identities(records: Iterable[Record]) -> list[Hashable]:
     contents: dict[int, tuple[Hashable, bool]] = {}  # by the place in memory of a record's data
     plans: dict[tuple[str, str | None], str] = {}
     found: list[Hashable] = []
+    one_folder = len({record.plan.get("data") for record in records}) == 1
     for record in records:
         if id(record.data) not in contents:
             content = tuple((task, *sorted(fingerprints(record, task).items())) for task in sorted(record.data))
             contents[id(record.data)] = content, bool(content) and all(f for _, *roles in content for _, f in roles)
         content, is_known = contents[id(record.data)]
         named = (record.digest, record.plan.get("data"))
-        if is_known and named not in plans:
+        if one_folder:
+            plans[named] = record.digest
+        elif is_known and named not in plans:
             plan = plan_of(record)
             is_own = plan.digest == record.digest
             plans[named] = plan.replace(data=default_of("data")).digest if is_own else record.digest
