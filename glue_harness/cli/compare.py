@@ -58,8 +58,8 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
     if not least <= len(runs) <= len(ascii_uppercase):
         raise UsageError(f"compare takes {least} to {len(ascii_uppercase)} runs, not {len(runs)}: glue compare RUN RUN")
     registry, store = open_registry(task_folders), Store(results)
-    records, _ = store.summaries()
-    experiments = [pick(store, run, records) for run in runs]
+    known = store.by_age()
+    experiments = [pick(store, run, known) for run in runs]
     if all_pairs and transfer:
         raise UsageError("--all-pairs and --transfer are two questions: ask one at a time")
     if all_pairs:
@@ -67,6 +67,9 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
         found_pairs = pairs.all_pairs(experiments, store, registry)
         emit(as_json, pairs.facts(found_pairs), pairs.drawn(found_pairs), indent=1)
         return
+    # of other runs it matters only how far seeds lie apart, where a side has one
+    has_one_seed = any(len(experiment.records) == 1 for experiment in experiments)
+    records = store.summaries()[0] if transfer or has_one_seed else []
     if transfer and len(experiments) == 1:
         experiments += together.find_alone(experiments[0], store, records, registry)
     found = together.arranged(experiments, registry)

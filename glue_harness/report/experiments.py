@@ -16,7 +16,7 @@ from glue_harness.core.record import Record, Score
 from glue_harness.core.task import Task
 from glue_harness.metrics.selection import Members, average_of, averaged, members_of
 from glue_harness.metrics.student import Z_975, Variance, total
-from glue_harness.runs.index import plan_of
+from glue_harness.runs.index import Entry, plan_of
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
@@ -198,7 +198,7 @@ def refuse_impossible(records: Iterable[Record], registry: Registry) -> None:
             raise DataError(f"run {record.id}: {reason}")
 
 
-def identities(records: Iterable[Record]) -> list[Hashable]:
+def identities(records: Sequence[Record]) -> list[Hashable]:
     """What repeats of an experiment share: the plan without seed and folder, and the content of the data.
 
     A plan's digest names the folder of its data, so this is not the digest. Where a fingerprint is missing, the folder
@@ -207,6 +207,7 @@ def identities(records: Iterable[Record]) -> list[Hashable]:
     contents: dict[int, tuple[Hashable, bool]] = {}  # by the place in memory of a record's data
     plans: dict[tuple[str, str | None], str] = {}
     found: list[Hashable] = []
+    one_folder = len({record.plan.get("data") for record in records}) == 1
     for record in records:
         if id(record.data) not in contents:
             known = {task: sorted(fingerprints(record, task).items()) for task in sorted(record.data)}
@@ -214,7 +215,9 @@ def identities(records: Iterable[Record]) -> list[Hashable]:
             contents[id(record.data)] = tuple((task, *roles) for task, roles in known.items()), has_all
         content, is_known = contents[id(record.data)]
         named = (record.digest, record.plan.get("data"))
-        if is_known and named not in plans:
+        if one_folder:
+            plans[named] = record.digest
+        elif is_known and named not in plans:
             plan = plan_of(record)
             is_own = plan.digest == record.digest
             plans[named] = plan.replace(data=default_of("data")).digest if is_own else record.digest
@@ -231,9 +234,13 @@ def invalid_percent(scores: Sequence[Score]) -> float:
     return 100 * sum(score.invalid for score in scores) / max(1, sum(score.n for score in scores))
 
 
-def pick(store: Store, name: str, among: Sequence[Record]) -> Experiment:
-    """The experiment a user means: a run, several with commas between, or all finished runs of a plan's digest."""
-    repeats = [record for record in among if record.digest == name and record.status == "finished"]
+def pick(store: Store, name: str, among: Sequence[Record | Entry]) -> Experiment:
+    """The experiment a user means: a run, several with commas between, or all finished runs of a plan's digest.
+
+    `among` are summaries of all runs, or what the index knows of them: then only those that are meant are read.
+    """
+    found = [known for known in among if known.digest == name and known.status == "finished"]
+    repeats = [known if isinstance(known, Record) else store.find(known.id) for known in found]
     records = repeats or [store.find(part.strip(), among) for part in name.split(",")]
     first = records[0]
     refuse_repeats(records)

@@ -14,6 +14,7 @@ from glue_harness.report.experiments import Experiment, Stat, settings_apart, wo
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
+MIX = ("mixing", "limit", "temperature", "rates")
 SPOKEN = ("model", "method", "mixing")  # settings that tables have columns of
 
 
@@ -99,6 +100,9 @@ def named(candidates: Sequence[Candidate]) -> tuple[list[Candidate], str]:
         return [], ""
     rows, plans = [c.row for c in candidates], [Experiment("", tuple(c.records)).plan for c in candidates]
     apart = settings_apart(plans)
+    for row, words in zip(rows, apart, strict=True):
+        for name in MIX if not row.mixing else ():  # a single task is not mixed, whatever its plan says
+            words.pop(name, None)
     names = [", ".join(words.values()) for words in apart]
     if len(rows) == 1:
         names = [f"{rows[0].model}, {rows[0].method}"]

@@ -22,10 +22,11 @@ class Column(NamedTuple):
 
     heading: list[str]
     cells: list[list[str]]
+    width: int
 
-    @property
-    def width(self) -> int:
-        return max(map(len, [*self.heading, *(line for cell in self.cells for line in cell)]), default=0)
+
+def column_of(heading: list[str], cells: list[list[str]]) -> Column:
+    return Column(heading, cells, max(map(len, [*heading, *(line for cell in cells for line in cell)]), default=0))
 
 
 def drawn(board: Board, width: int) -> Iterator[Styled]:
@@ -57,14 +58,14 @@ def _columns(board: Board, rows: Sequence[BoardRow], beside: bool) -> list[Colum
     groups: dict[str, list[BoardColumn]] = defaultdict(list)
     for column in board.columns:
         groups[column.group].append(column)
-    found = [Column(["#"], [["-" if row.rank is None else str(row.rank)] for row in rows])]
+    found = [column_of(["#"], [["-" if row.rank is None else str(row.rank)] for row in rows])]
     if any(row.best is not None for row in rows):
-        found.append(Column(["P(best)"], [[share(row.best)] for row in rows]))
-    found.append(Column(["average"], [cell(row.average) for row in rows]))
+        found.append(column_of(["P(best)"], [[share(row.best)] for row in rows]))
+    found.append(column_of(["average"], [cell(row.average) for row in rows]))
     for group, columns in groups.items():
         heading = [group, *(column.label.removeprefix(group).strip(" -") for column in columns)]
         cells = [[line for column in columns for line in cell(row.values.get(column))] for row in rows]
-        found.append(Column([one_line(line) for line in heading if line], cells))
+        found.append(column_of([one_line(line) for line in heading if line], cells))
     return found
 
 

@@ -117,16 +117,16 @@ class Store:
             broken = sorted((self.folder / entry.path, entry.broken) for entry in found if entry.broken is not None)
             return sorted((entry.summary(parsed) for entry in found if entry.broken is None), key=_age), broken
 
-    def find(self, name: str, among: Sequence[Record] | None = None) -> Record:
+    def find(self, name: str, among: Sequence[Record | Entry] | None = None) -> Record:
         """The run that a user means: its id, a part of it that only one run has, its folder, or `latest`.
 
-        `among` are the readable records or their summaries, oldest first, where the caller has them already.
+        `among` are the readable records, their summaries or their entries, oldest first, where the caller has them.
         """
         if "/" in name or os.sep in name:
             name = self._id_at(name)
         if is_safe_name(name) and (self.folder / name / RECORD).exists():
             return self._read(name)
-        ids = [entry.id for entry in self._by_age()] if among is None else [record.id for record in among]
+        ids = [entry.id for entry in self.by_age()] if among is None else [record.id for record in among]
         if not ids:
             raise UsageError(f"no run in {str(self.folder)!r}: make one with glue run, or name a folder with --results")
         if not name:
@@ -136,12 +136,13 @@ class Store:
             raise UsageError(f"run {name!r} matches {len(found)} runs, write more of it: {', '.join(found[-5:])}")
         if not found:
             raise unknown("run", name, [LATEST, *difflib.get_close_matches(name, ids, n=5, cutoff=0)])
-        return self._read(found[0]) if among is None else among[ids.index(found[0])]
+        known = None if among is None else among[ids.index(found[0])]
+        return known if isinstance(known, Record) else self._read(found[0])
 
     def of_plan(self, digest: str, seed: int) -> list[Record]:
         """Every run of a plan with one seed, oldest first."""
         found = []
-        for entry in self._by_age():
+        for entry in self.by_age():
             if (entry.digest, entry.seed or 0) == (digest, seed):
                 with contextlib.suppress(DataError):  # another process has just removed it
                     found.append(self._read(entry.id))
@@ -151,7 +152,7 @@ class Store:
         """The last run of a plan with one seed that came to its end."""
         return next((record for record in reversed(self.of_plan(digest, seed)) if record.status == "finished"), None)
 
-    def _by_age(self) -> list[Entry]:
+    def by_age(self) -> list[Entry]:
         """What the index knows of the readable records, oldest first."""
         found = (entry for entry in entries(self.folder) if entry.broken is None)
         return sorted(found, key=lambda entry: (entry.started, entry.id))
