@@ -146,7 +146,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         raise UsageError(f"no vocabulary in {str(folder)!r}: it needs {SPIECE[0]} or tokenizer.json")
     try:
         if file.name in SPIECE:
-            return SentencePiece(file.read_bytes())
+            found = SentencePiece(file.read_bytes())
+            found.encode(["a"])  # of an empty file the library says only then that it is none
+            return found
         return FastTokenizer(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"vocabulary {str(file)!r} cannot be read: {error.strerror}") from None
