@@ -12,6 +12,7 @@ from random import Random
 from typing import Protocol
 
 from glue_harness.core.errors import DataError, UsageError
+from glue_harness.models.fast_vocabulary import save_fast
 
 PAD, EOS, UNK = 0, 1, 2
 SENTINELS = 100
@@ -75,6 +76,7 @@ class SentencePiece:
 
     def save(self, folder: Path) -> None:
         (folder / SPIECE[0]).write_bytes(self.model)
+        save_fast(self.model, SENTINELS, folder)
 
     @property
     def fingerprint(self) -> str:
