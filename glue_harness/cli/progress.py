@@ -6,10 +6,11 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glue_harness.report.console import console, lasting, note, or_dash, say, show, table
+from glue_harness.report.console import TableColumn, console, lasting, note, or_dash, say, show, table, table_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -205,8 +206,12 @@ def score_table(scores: Mapping[str, Score], registry: Registry, title: str = ""
             baseline = or_dash(score.baseline.get(key), ".2f")
             named = registry.task(name).title or name
             rows.append((named, key, shown, between, baseline, score.n, score.step, _invalid(score)))
-    columns = ("task", "metric", "score", "95 % interval", "baseline", "examples", "best step", "invalid")
-    return table(columns, rows, title=title, right=columns[2:])
+    headings = ("task", "metric", "score", "95 % interval", "baseline", "examples", "best step", "invalid")
+    columns = [
+        TableColumn(name, itemgetter(k), right=k >= 2, whole=k >= 1, wide=name == "best step")
+        for k, name in enumerate(headings)
+    ]
+    return table_of(rows, columns, title)
 
 
 def show_seeds(of_seeds: Sequence[Mapping[str, Score]], registry: Registry) -> None:
