@@ -81,7 +81,11 @@ def command(
     from glue_harness.lab.predict import load  # brings torch with it: names and rows were checked before
 
     trained = load(record, store.run_folder(record.id), step)
-    facts = facts_of(trained.answers(task, examples), trained.shares(task, examples))
+    lost = trained.cut(task, examples)
+    facts = facts_of(trained.answers(task, examples), trained.shares(task, examples), lost)
+    if shortened := [count for count in lost if count]:
+        what = f"{len(shortened):,} of {len(lost):,} rows are longer than max_input {trained.plan.max_input:,}"
+        note(f"{what}: the model did not see their last {sum(shortened):,} tokens", style="yellow")
     emit(as_json, facts, drawn(task, facts), by_line=True)
 
 
@@ -102,7 +106,9 @@ def read_questions(task: Task, file: str | None, texts: dict[str, str]) -> list[
         raise UsageError(str(error)) from None
 
 
-def facts_of(answers: Sequence[Prediction], shares: Sequence[dict[str, float]]) -> list[dict[str, Any]]:
+def facts_of(
+    answers: Sequence[Prediction], shares: Sequence[dict[str, float]], lost: Sequence[int]
+) -> list[dict[str, Any]]:
     return [
         {
             "answer": answer.text,
@@ -110,8 +116,9 @@ def facts_of(answers: Sequence[Prediction], shares: Sequence[dict[str, float]]) 
             "valid": answer.label is not None,
             "shares": share,
             "most_probable": max(share, key=share.__getitem__) if share else None,
+            "lost_tokens": count,
         }
-        for answer, share in zip(answers, shares, strict=True)
+        for answer, share, count in zip(answers, shares, lost, strict=True)
     ]
 
 

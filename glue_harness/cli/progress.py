@@ -6,10 +6,11 @@ import math
 import os
 import time
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glue_harness.report.console import console, lasting, note, or_dash, say, show, table
+from glue_harness.report.console import TableColumn, console, lasting, note, or_dash, say, show, table, table_of
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -214,23 +215,17 @@ def score_table(scores: Mapping[str, Score], registry: Registry, title: str = ""
         for key, value in score.metrics.items():
             low, high = score.intervals.get(key) or (None, None)
             between = f"{low:.2f} to {high:.2f}" if low is not None else "-"
-            shown, honest, baseline = (
-                or_dash(v, ".2f") for v in (value, score.without_luck.get(key), score.baseline.get(key))
-            )
+            numbers = (value, score.without_luck.get(key), score.baseline.get(key))
+            shown, honest, baseline = (or_dash(number, ".2f") for number in numbers)
             of_score = (registry.task(name).title or name, key, shown, between, honest, baseline)
             rows.append((*of_score, score.n, score.step, _invalid(score)))
-    columns = (
-        "task",
-        "metric",
-        "score",
-        "95 % interval",
-        "without luck",
-        "baseline",
-        "examples",
-        "best step",
-        "invalid",
-    )
-    return table(columns, rows, title=title, right=columns[2:])
+    headings: tuple[str, ...] = ("task", "metric", "score", "95 % interval", "without luck", "baseline")
+    headings += ("examples", "best step", "invalid")
+    columns = [
+        TableColumn(name, itemgetter(k), right=k >= 2, whole=k >= 1, wide=name in ("examples", "best step"))
+        for k, name in enumerate(headings)
+    ]
+    return table_of(rows, columns, title)
 
 
 def show_seeds(of_seeds: Sequence[Mapping[str, Score]], registry: Registry) -> None:

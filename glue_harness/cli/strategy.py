@@ -76,9 +76,8 @@ def show_stages(stages: Sequence[Stage], request: Request, seeds: int, results: 
     for stage in stages:
         done = {seed: found.id for seed in wanted if (found := store.finished(stage.plan.digest, seed))}
         training = evaluation = 0.0
-        if left := seeds - len(
-            done
-        ):  # timed on the model that the first stage starts from: a stage that follows has one of its size
+        left = seeds - len(done)
+        if left:  # timed on the model that the first stage starts from: a stage that follows has one of its size
             timed = stage.plan.replace(model=base.model, tokenizer=base.tokenizer)
             cost = estimate(assemble(make_request(timed, request.registry, store)))
             training, evaluation = left * cost["training_seconds"], left * cost["evaluation_seconds"]

@@ -31,6 +31,10 @@ class Trained:
         plan = self.plan.replace(answers=how or self.plan.answers)
         return answer(self.model, task, examples, plan, self.machine)
 
+    def cut(self, task: Task, examples: Sequence[Example]) -> list[int]:
+        """How many tokens of each example the model does not see, because it is longer than the plan allows."""
+        return [encoded.lost for encoded in self.model.encode(task, examples)]
+
     def shares(self, task: Task, examples: Sequence[Example]) -> list[dict[str, float]]:
         """The exact share of probability of every choice, for examples that have choices."""
         self.model.module.eval()

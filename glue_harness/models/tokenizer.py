@@ -12,6 +12,7 @@ from random import Random
 from typing import Protocol
 
 from glue_harness.core.errors import DataError, UsageError
+from glue_harness.models.fast_vocabulary import save_fast
 
 PAD, EOS, UNK = 0, 1, 2
 SENTINELS = 100
@@ -75,6 +76,7 @@ class SentencePiece:
 
     def save(self, folder: Path) -> None:
         (folder / SPIECE[0]).write_bytes(self.model)
+        save_fast(self.model, SENTINELS, folder)
 
     @property
     def fingerprint(self) -> str:
@@ -146,7 +148,9 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         raise UsageError(f"no vocabulary in {str(folder)!r}: it needs {SPIECE[0]} or tokenizer.json")
     try:
         if file.name in SPIECE:
-            return SentencePiece(file.read_bytes())
+            found = SentencePiece(file.read_bytes())
+            found.encode(["a"])  # of an empty file the library says only then that it is none
+            return found
         return FastTokenizer(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"vocabulary {str(file)!r} cannot be read: {error.strerror}") from None

@@ -49,6 +49,7 @@ MISTAKES = [  # arguments, exit code, the line
     (["run", "--task", "rte", "--set", "zzzz=1"], 2, "unknown setting 'zzzz': glue run --help lists them"),
     (["run", "--task", "rte", "--batch-size", "8", "--batch-tokens", "512"], 2, "an update has one size"),
     (["run", "--task", "rte", "--set", "steps=many"], 2, "--set: steps must be int, not 'many'"),
+    (["run", "--task", "rte", "--max-input", "32"], 2, "No such option '--max-input': write --set max_input=VALUE"),
     (["run", "--task", "rte", "--stepz", "3"], 2, "No such option '--stepz'"),
     (["run", "--task", "rte", "--plan", "nowhere.toml"], 2, "cannot read plan 'nowhere.toml'"),
     (["run", "--task", "mnli_matched", "--demo"], 2, "mnli_matched has no train split; train it with --task mnli"),

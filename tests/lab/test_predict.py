@@ -90,7 +90,7 @@ def test_fields_are_options(glue):
     code, out, err = glue("--task", "rte", "--sentence1", PAIR["sentence1"], "--sentence2", PAIR["sentence2"], "--json")
     assert (code, err) == (0, "")
     said = json.loads(out)
-    assert said.keys() == {"answer", "label", "valid", "shares", "most_probable"}
+    assert said.keys() == {"answer", "label", "valid", "shares", "most_probable", "lost_tokens"}
     assert said["shares"][said["most_probable"]] == max(said["shares"].values())
     assert said["shares"].keys() == set(RTE.labels)
     assert said["label"] == RTE.labels.index(said["answer"])
@@ -243,3 +243,12 @@ def test_names_are_checked_before_torch_is_imported(results, record, given):
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert out.stdout.splitlines()[-1] == "LOADED []"
+
+
+def test_what_is_not_read_of_a_long_text_is_told(glue):
+    long = " ".join(["word"] * 600)
+    code, out, err = glue("--task", "rte", "--sentence1", long, "--sentence2", PAIR["sentence2"], "--json")
+    assert code == 0
+    lost = json.loads(out)["lost_tokens"]
+    assert lost > 80
+    assert err == f"1 of 1 rows are longer than max_input 512: the model did not see their last {lost:,} tokens\n"

@@ -233,12 +233,13 @@ def test_an_interrupted_strategy_says_how_to_go_on(tmp_path, glue, monkeypatch):
 def test_a_dry_run_counts_every_stage(tmp_path, glue, monkeypatch):
     monkeypatch.setattr("glue_harness.lab.assemble.assemble", lambda request: request)
     monkeypatch.setattr(
-        "glue_harness.lab.estimate.estimate", lambda request: {"training_seconds": 60.0 * request.plan.steps}
+        "glue_harness.lab.estimate.estimate",
+        lambda request: {"training_seconds": 60.0 * request.plan.steps, "evaluation_seconds": 180.0},
     )
     command = ("run", "--task", "rte,cola", *OPTIONS, "--strategy", "multitask-finetune", "--dry-run")
     code, out, _ = glue(*command, "--results", tmp_path)
     assert code == 0
-    assert "about 16.0 minutes of training" in out
+    assert "about 16.0 minutes of training and 9.0 minutes of evaluation" in out
     assert "nothing was trained" in out
     assert not list(tmp_path.iterdir())
 

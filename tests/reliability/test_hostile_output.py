@@ -183,7 +183,10 @@ def test_answers_are_shown_as_text(evil, tmp_path):
 def test_predictions_are_shown_as_text(text, capsys):
     example = Example("0", text, text, {}, 0)
     answer = Prediction(example, text, None)
-    for facts in (facts_of([answer], [{text: 0.5, "b": 0.5}]), facts_of([answer, answer], [{text: 0.5}, {}])):
+    for facts in (
+        facts_of([answer], [{text: 0.5, "b": 0.5}], [0]),
+        facts_of([answer, answer], [{text: 0.5}, {}], [0, 0]),
+    ):
         emit(False, facts, drawn(REGISTRY.task("rte"), facts))
     captured = capsys.readouterr()
     assert is_inert(captured.out + captured.err)

@@ -1,0 +1,134 @@
+"""What a run tells beside its scores: what was cut off, a yardstick, how far an evaluation is, that it is stopping."""
+
+import json
+import os
+import signal
+
+import pytest
+from records import runner
+
+import glue_harness
+from glue_harness import Plan
+from glue_harness.core.errors import Stopped, UsageError
+from glue_harness.lab.signals import listening
+
+OPTIONS = ("--task", "rte", "--data", "demo:60", "--model", "tiny", "--steps", "2", "--batch-size", "8")
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory):
+    """A run whose inputs are cut, and how far its evaluations were, as it was told."""
+    results = tmp_path_factory.mktemp("results")
+
+    class Watcher:
+        heard: tuple = ()
+
+        def assembled(self, *_): ...
+        def stepped(self, *_): ...
+        def scored(self, *_): ...
+        def stopping(self, *_): ...
+        def answered(self, done, asked):
+            self.heard = (*self.heard, (done, asked))
+
+    watcher = Watcher()
+    plan = Plan("rte", data="demo:60", model="tiny", steps=2, batch_size=8, eval_every=2, max_input=24)
+    return results, glue_harness.run(plan, results=results, watcher=watcher), watcher.heard
+
+
+def test_what_was_cut_off_is_recorded_and_told(done):
+    _, record, _ = done
+    validation = record.data["rte"]["validation"]
+    assert (validation["rows"], validation["examples"]) == (200, 200)
+    assert 2 < validation["cut"] < 200
+    assert validation["lost"] >= validation["cut"]
+    share, lost = validation["cut"] / 200, validation["lost"] / (validation["tokens"] + validation["lost"])
+    told = f"rte validation: {share:.1%} of 200 examples are cut off at max_input or max_target, {lost:.1%}"
+    assert any(note.startswith(told) for note in record.notes)
+
+
+def test_each_score_has_its_yardstick(done):
+    results, record, _ = done
+    assert record.scores["rte"].baseline == {"accuracy": 50.0}
+    (kept,) = glue_harness.load_results(results)
+    assert kept.scores["rte"].baseline == record.scores["rte"].baseline
+
+
+def test_an_evaluation_tells_how_far_it_is(done):
+    assert done[2][-1] == (200, 200)
+    assert list(done[2]) == sorted(done[2])
+
+
+def test_results_are_read_from_python(done):
+    results, record, _ = done
+    assert [row.runs for row in glue_harness.board("glue", results, demo=True).rows] == [(record.id,)]
+    assert glue_harness.board("glue", results).rows == ()
+    with pytest.raises(UsageError, match="no folder of runs at 'nowhere'"):
+        glue_harness.load_results("nowhere")
+    assert Plan("rte").tasks == ("rte",)
+    assert Plan("rte", data=results).data == str(results)
+
+
+def test_kept_weights_have_the_mode_that_the_umask_says(done):
+    results, record, _ = done
+    files = [*(results / record.id / "checkpoints").rglob("*.*")]
+    assert {file.stat().st_mode & 0o777 for file in files if file.is_file()} == {0o666 & ~umask()}
+
+
+def umask() -> int:
+    os.umask(found := os.umask(0))
+    return found
+
+
+def test_seeds_go_on_where_they_stopped(tmp_path, capsys):
+    glue, seeds = runner(capsys), ("--eval-every", "2", "--quiet", "--results", tmp_path)
+    assert glue("run", *OPTIONS, *seeds)[0] == 0
+    (first,) = tmp_path.glob("*/record.json")
+    code, _, err = glue("run", *OPTIONS, *seeds, "--seeds", "2")
+    assert code == 0
+    assert f"seed 0 is finished, {first.parent.name}" in err
+    records = [json.loads(file.read_text()) for file in sorted(tmp_path.glob("*/record.json"))]
+    assert sorted(record["plan"]["seed"] for record in records) == [0, 1]
+    assert f"next: glue compare {records[0]['digest']} OTHER" in err
+    second = next(file for file in tmp_path.glob("*/record.json") if file != first)
+    second.write_text(json.dumps({**json.loads(second.read_text()), "status": "interrupted"}))
+    code, _, err = glue("run", *OPTIONS, *seeds, "--seeds", "2")
+    assert code == 0
+    assert f"seed 1 goes on, {second.parent.name}" in err
+    assert len([*tmp_path.glob("*/record.json")]) == 2
+
+
+def test_the_first_signal_is_answered_at_once():
+    told = []
+    with listening(told.append) as stop, stop.later():
+        signal.raise_signal(signal.SIGTERM)
+        assert told == ["stopping after this step (again to stop now)"]
+        with pytest.raises(Stopped):
+            signal.raise_signal(signal.SIGTERM)
+    assert len(told) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (("board", "--results", "/nonexistent"), "--results '/nonexistent': there is no such folder, and so no run"),
+        (("compare", "a", "b", "--results", "/nonexistent"), "--results '/nonexistent': there is no such folder"),
+        (("board", "--results", ""), "--results '': name a folder, or leave it out for results"),
+        (("run", *OPTIONS, "--results", ""), "--results '': name a folder, or leave it out for results"),
+        (("tasks", "--tasks", "/nonexistent"), "--tasks '/nonexistent' cannot be read: No such file or directory"),
+        (("run", *OPTIONS, "--data", "demo:99999999999"), "--data 'demo:99999999999': 1,000,000 rows at most"),
+        (("run", *OPTIONS, "--batch-tokens", "100000000"), "an update has one size"),
+    ],
+)
+def test_a_folder_or_a_number_that_cannot_be_meant(arguments, line, capsys):
+    code, out, err = runner(capsys)(*arguments)
+    assert (code, out) == (2, "")
+    assert line in err
+
+
+def test_a_folder_of_tasks_that_cannot_be_read(tmp_path, capsys, monkeypatch):
+    def refused(folder):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("glue_harness.cli.options.os.listdir", refused)
+    code, _, err = runner(capsys)("tasks", "--tasks", tmp_path)
+    assert (code, err) == (2, f"glue: --tasks '{tmp_path}' cannot be read: Permission denied\n")
