@@ -68,6 +68,8 @@ def train(
     """Runs the plan's steps, or those after `state`, and calls each hook when it is due."""
     plan, model, optimizer = learner.plan, learner.model, learner.optimizer
     state, rate, fit = state or State(), learning_rate(plan), fit or Fit()
+    if machine.compiled:  # here, so that neither a probe nor an estimate makes graphs
+        model.compile()
     pending: deque[Measurement] = deque()
     steps = range(state.step, plan.steps)
     # updates are made beside a GPU's work; on a CPU another thread would only take from the one that computes
