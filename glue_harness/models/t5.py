@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import string
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -18,14 +17,15 @@ from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.core.task import Example, SpanNoise, Task
 from glue_harness.models import stacks
-from glue_harness.models.batch import IGNORED, Batch, lay, moved, padded
+from glue_harness.models.batch import IGNORED, Batch, lay, moved, numbers, padded
 from glue_harness.models.dropout import replace_dropout
 from glue_harness.models.families import Family
 from glue_harness.models.feed_forward import replace_feed_forward
 from glue_harness.models.graphs import compiled
 from glue_harness.models.interface import Answer, Encoded, Loss, Parts
+from glue_harness.models.norm import replace_norms
 from glue_harness.models.packing import FINE, Grid
-from glue_harness.models.t5_weights import check_embeddings, distinct, head_scale
+from glue_harness.models.t5_weights import check_embeddings, distinct, head_scale, reads_bytes
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Bytes, Tokenizer, cut, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
 from glue_harness.suite.spans import corrupt, draw_mask, longest
@@ -67,6 +67,7 @@ class T5:
         self.prompt_length = 0  # every input begins with ids -1, -2, ...: a method says what they are
         replace_dropout(module)
         replace_feed_forward(module)
+        replace_norms(module)
         self._graphs: tuple[stacks.Block | None, stacks.Block | None] = (None, None)
         self._tries: dict[tuple[str, ...], Node] = {}
 
@@ -160,28 +161,22 @@ class T5:
     @torch.no_grad()
     def choose(self, batch: Batch, choices: Sequence[Sequence[str]]) -> list[Answer]:
         """Branch-node greedy: the decoder runs only where the candidates differ, the head only on their tokens."""
-
-        def numbers(values: Sequence[int]) -> Tensor:
-            return moved(torch.tensor(values), batch.inputs.device)
-
-        memory = self._memory(batch)
+        memory, device = self._memory(batch), batch.inputs.device
         nodes = [self._trie(tuple(c)).forced() for c in choices]
         scores: list[dict[str, float]] = [{} for _ in choices]
         reached = [1.0] * len(nodes)
         while open_ := [k for k, node in enumerate(nodes) if node.children]:
-            rows = numbers(open_)
-            prefixes = moved(padded([[self.start, *nodes[k].prefix] for k in open_], PAD), rows.device)
-            last = numbers([len(nodes[k].prefix) for k in open_])
+            rows = numbers(open_, device)
+            prefixes = moved(padded([[self.start, *nodes[k].prefix] for k in open_], PAD), device)
+            last = numbers([len(nodes[k].prefix) for k in open_], device)
             everyone = len(open_) == len(nodes)  # then nothing need be copied
-            hidden = self._decoder(
-                prefixes, *((memory, batch.segments) if everyone else (memory[rows], batch.segments[rows]))
-            )
-            hidden = hidden[torch.arange(len(open_), device=rows.device), last]
+            read = (memory, batch.segments) if everyone else (memory[rows], batch.segments[rows])
+            hidden = self._decoder(prefixes, *read)[torch.arange(len(open_), device=device), last]
             level = []
             for node in {id(nodes[k]): nodes[k] for k in open_}.values():
-                at = [j for j, k in enumerate(open_) if nodes[k] is node]
-                tokens = list(node.children)
-                logits = functional.linear(hidden[numbers(at)], self.module.lm_head.weight[numbers(tokens)]).float()
+                at, tokens = [j for j, k in enumerate(open_) if nodes[k] is node], list(node.children)
+                weights = self.module.lm_head.weight[numbers(tokens, device)]
+                logits = functional.linear(hidden[numbers(at, device)], weights).float()
                 level.append((node, at, tokens, logits.argmax(-1, keepdim=True), logits.softmax(-1)))
             told = torch.cat([part.double().flatten() for *_, best, shares in level for part in (best, shares)])
             values = iter(told.tolist())  # all of a level at once: each reading waits for a GPU
@@ -333,9 +328,3 @@ def pretrained(plan: Plan, folder: Path) -> T5:
     check_embeddings(module, folder)
     tokenizer = Bytes() if reads_bytes(folder) else load_tokenizer(folder)
     return T5(module, tokenizer, {"kind": "pretrained", "vocabulary": tokenizer.fingerprint}, plan)
-
-
-def reads_bytes(folder: Path) -> bool:
-    """ByT5 says what it reads in its configuration only: there is no vocabulary file."""
-    file = folder / "tokenizer_config.json"
-    return file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("tokenizer_class") == "ByT5Tokenizer"

@@ -70,5 +70,8 @@ def set_up(plan: Plan) -> Machine:
     on_gpu = device.type == "cuda"
     if on_gpu:
         torch.set_float32_matmul_precision("high")
+        # cuDNN's attention gave NaN gradients at some lengths (pytorch #196678) and, before pytorch #174245, rounded
+        # dropout's scale; where a bias learns it is refused anyway, so that answers would use another kernel
+        torch.backends.cuda.enable_cudnn_sdp(False)
     compiled = (on_gpu and plan.steps >= COMPILE_PAYS_FROM) if plan.compile == "auto" else plan.compile == "on"
     return Machine(device, settled(plan, None).precision, compiled)

@@ -80,7 +80,8 @@ def train(
                 learner.method.on_step(model, plan, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate(step)
-            model.module.train()
+            if not model.module.training:  # it goes through every module
+                model.module.train()
             sums = fitting(model, update, machine, fit, hash_seed(plan.seed, step))
             norm = clip(learner.parameters, plan.clip)
             pending.append(measured(step, update, sums, norm))

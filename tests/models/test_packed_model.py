@@ -15,6 +15,7 @@ from glue_harness.data.sampler import Sampler
 from glue_harness.models import graphs, stacks
 from glue_harness.models.batch import IGNORED
 from glue_harness.models.dropout import Dropout, dropped, replace_dropout
+from glue_harness.models.norm import Norm
 from glue_harness.models.packing import FINE, pack
 from glue_harness.train.answers import answer
 from glue_harness.train.arrangement import COARSE, as_passes, in_buckets, packed
@@ -188,6 +189,24 @@ def test_dropout_is_replaced_with_its_rate_and_back():
     assert (module[1][0].p, module[1][0].training) == (0.3, False)
     replace_dropout(module, nn.Dropout)
     assert repr(module) == repr(plain)
+
+
+def test_the_norm_of_a_gpu_is_that_of_transformers():
+    """In value and gradient; on a CPU to the last bit."""
+    from transformers.models.t5.modeling_t5 import T5LayerNorm
+
+    theirs = T5LayerNorm(32)
+    nn.init.normal_(theirs.weight)
+    ours, x = Norm(theirs), 3 * torch.randn(4, 7, 32)
+    x.requires_grad_()
+    expected = theirs(x)
+    assert torch.equal(ours(x), expected)
+    torch.testing.assert_close(ours.fused(x), expected)
+    wanted = torch.autograd.grad(expected.square().sum(), [x, theirs.weight])
+    for found, gradient in zip(
+        torch.autograd.grad(ours.fused(x).square().sum(), [x, ours.weight]), wanted, strict=True
+    ):
+        torch.testing.assert_close(found, gradient, rtol=1e-4, atol=1e-4)
 
 
 def counted(made: list):

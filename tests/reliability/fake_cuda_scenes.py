@@ -98,7 +98,12 @@ def step_out_of_memory(watch: Watch) -> dict[str, Any]:
 def probed(watch: Watch) -> dict[str, Any]:
     """The whole assembly, which tries the largest pass out."""
     setup = assemble(make_request(plan_of(), REGISTRY, Store(FOLDER / "results")))
-    return {"waits": dict(watch.waits), "tried": setup.fit.tried, "wrong_types": dict(watch.wrong_types)}
+    return {
+        "waits": dict(watch.waits),
+        "tried": setup.fit.tried,
+        "cudnn": torch.backends.cuda.cudnn_sdp_enabled(),
+        "wrong_types": dict(watch.wrong_types),
+    }
 
 
 def answered(kind: str, task: str = "rte") -> Callable[[Watch], dict[str, Any]]:
