@@ -105,8 +105,6 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     fit = find_fit(model, machine, learn_at_first)
     if machine.on_gpu and not fit.tried:  # elsewhere nothing fails for want of memory, or all does
         probe(model, machine, fit, feed, plan.max_input)
-    if machine.compiled:  # not for the probe, whose shape does not come again
-        model.compile()
     return Setup(request, data, learner, machine, feed, fit)
 
 

@@ -69,7 +69,8 @@ def state_bytes(setup: Setup) -> int:
 
 
 def seconds_per_update(setup: Setup) -> float:
-    """Median over a few forward and backward passes, each done before for its graph; gradients are thrown away."""
+    """Median over a few forward and backward passes, each done once before, without graphs: making them takes longer
+    than an estimate may. Gradients are thrown away."""
     learner, steps = setup.learner, setup.request.plan.steps
     module = learner.model.module.train()
     if hasattr(learner.method, "on_step"):

@@ -60,6 +60,10 @@ def moved(tensor: Tensor, device: torch.device) -> Tensor:
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
+def numbers(values: Sequence[int], device: torch.device) -> Tensor:
+    return moved(torch.tensor(values), device)
+
+
 def padded(sequences: Sequence[Sequence[int]], value: int) -> Tensor:
     """One sequence a row, all as long as the longest."""
     filled = np.full((len(sequences), max(map(len, sequences))), value, np.int64)

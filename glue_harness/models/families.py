@@ -140,7 +140,7 @@ def model_folder(name: str) -> Path:
 
     endpoint = os.environ.get("HF_ENDPOINT", "")
     if endpoint and not endpoint.startswith(("http://", "https://")):
-        raise UsageError(f"HF_ENDPOINT is {endpoint!r}: it must be an address such as https://huggingface.co")
+        raise UsageError(f"HF_ENDPOINT is {endpoint!r}: it must be an address that begins with https://")
     wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "*.model", "tokenizer*.json"]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted, etag_timeout=HUB_TIMEOUT))

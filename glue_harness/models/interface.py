@@ -42,15 +42,16 @@ class Encoded:
     gold: float | None = None
     head: str = ""
     lost: int = 0  # tokens that were cut off, as the streams would have been longer than the plan allows
+    prompt: int = 0  # vectors that a method puts in front of the first stream: they take room too
 
     @property
     def length(self) -> int:
         """Of the stream that decides how much room an example takes."""
-        return len(self.streams[0])
+        return self.prompt + len(self.streams[0])
 
     @property
     def sizes(self) -> tuple[int, ...]:
-        return tuple(map(len, self.streams))
+        return (self.length, *map(len, self.streams[1:]))
 
     @property
     def terms(self) -> int:
@@ -102,7 +103,7 @@ class Model(Protocol):
         """Summed over the terms of the batch; `lean` saves memory and costs time."""
 
     def compile(self) -> None:
-        """Has torch make one graph of the loss for each shape of a batch."""
+        """Has torch make graphs of what training computes; asked again, it does nothing more."""
 
     def answer(self, batch: Any, choices: Sequence[Sequence[str]], strict: bool, length: int) -> list[Answer]:
         """The best of each example's choices; a free text of at most `length` tokens where it has none.

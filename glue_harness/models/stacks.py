@@ -19,24 +19,35 @@ from torch.utils.checkpoint import checkpoint
 from glue_harness.models.dropout import dropped
 from glue_harness.models.packing import multiple
 
+Block = Callable[..., Tensor]
+
 TABLE = 128  # tables of distances are made in multiples of it, not for each length
 
 
-def encode(module: nn.Module, ids: Tensor, segments: Tensor, lean: bool = False) -> Tensor:
-    """The encoder's states. `lean` keeps no activations inside a block and computes them again instead."""
+def encode(module: nn.Module, ids: Tensor, segments: Tensor, lean: bool = False, called: Block | None = None) -> Tensor:
+    """The encoder's states. `called`: `encoder_block` or a graph of it.
+
+    `lean` keeps no activations inside a block and computes them again instead.
+    """
     stack = module.encoder
     seen = segments[:, None, :, None] == segments[:, None, None, :]
     states, bias = stack.dropout(stack.embed_tokens(ids)), None
     for block in stack.block:
         bias = _position_bias(block, seen, causal=False, last=bias)
-        states = _called(_encoder_block, lean, block, states, bias)
+        states = _called(called or encoder_block, lean, block, states, bias)
     return stack.dropout(stack.final_layer_norm(states))
 
 
 def decode(
-    module: nn.Module, ids: Tensor, segments: Tensor, memory: Tensor, memory_segments: Tensor, lean: bool = False
+    module: nn.Module,
+    ids: Tensor,
+    segments: Tensor,
+    memory: Tensor,
+    memory_segments: Tensor,
+    lean: bool = False,
+    called: Block | None = None,
 ) -> Tensor:
-    """The decoder's last states, not yet scaled for the head."""
+    """The decoder's last states, not yet scaled for the head. `called`: `decoder_block` or a graph of it."""
     stack, length = module.decoder, ids.shape[1]
     seen = segments[:, None, :, None] == segments[:, None, None, :]
     seen = seen & torch.ones(length, length, dtype=torch.bool, device=ids.device).tril()
@@ -44,15 +55,15 @@ def decode(
     across = _mask(segments[:, None, :, None] == memory_segments[:, None, None, :], states.new_zeros(()))
     for block in stack.block:
         bias = _position_bias(block, seen, causal=True, last=bias)
-        states = _called(_decoder_block, lean, block, states, bias, memory, across)
+        states = _called(called or decoder_block, lean, block, states, bias, memory, across)
     return stack.dropout(stack.final_layer_norm(states))
 
 
-def _encoder_block(block: nn.Module, states: Tensor, bias: Tensor) -> Tensor:
+def encoder_block(block: nn.Module, states: Tensor, bias: Tensor) -> Tensor:
     return block.layer[-1](_self_attention(block.layer[0], states, bias))
 
 
-def _decoder_block(block: nn.Module, states: Tensor, bias: Tensor, memory: Tensor, across: Tensor) -> Tensor:
+def decoder_block(block: nn.Module, states: Tensor, bias: Tensor, memory: Tensor, across: Tensor) -> Tensor:
     states = _self_attention(block.layer[0], states, bias)
     layer = block.layer[1]
     read = _attend(layer.EncDecAttention, _lowered(layer.layer_norm(states)), memory, across, _rate(layer))
@@ -119,7 +130,7 @@ def _lowered(x: Tensor) -> Tensor:
     return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
 
 
-def _called(function: Callable[..., Tensor], lean: bool, *arguments: Tensor | nn.Module) -> Tensor:
+def _called(function: Block, lean: bool, *arguments: Tensor | nn.Module) -> Tensor:
     return checkpoint(function, *arguments, use_reentrant=False) if lean else function(*arguments)
 
 
@@ -136,13 +147,8 @@ def _position_bias(block: nn.Module, seen: Tensor, *, causal: bool, last: Tensor
         return last
     length = seen.shape[-1]
     number, farthest = attention.relative_attention_num_buckets, attention.relative_attention_max_distance
-    buckets = _table(multiple(length, TABLE), causal, number, farthest, seen.device)[:length, :length]
+    buckets = _buckets(multiple(length, TABLE), causal, number, farthest, seen.device)[:length, :length]
     return _mask(seen, attention.relative_attention_bias(buckets).permute(2, 0, 1))
-
-
-@torch.compiler.assume_constant_result  # compiled, it would be copied from the CPU in every step
-def _table(length: int, causal: bool, number: int, farthest: int, device: torch.device) -> Tensor:
-    return _buckets(length, causal, number, farthest, device)
 
 
 @lru_cache(maxsize=8)

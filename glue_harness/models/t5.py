@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,14 +17,15 @@ from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.core.task import Example, SpanNoise, Task
 from glue_harness.models import stacks
-from glue_harness.models.batch import IGNORED, Batch, lay, padded
+from glue_harness.models.batch import IGNORED, Batch, lay, moved, numbers, padded
 from glue_harness.models.dropout import replace_dropout
 from glue_harness.models.families import Family
 from glue_harness.models.feed_forward import replace_feed_forward
-from glue_harness.models.graphs import Forward, Graphs
+from glue_harness.models.graphs import compiled
 from glue_harness.models.interface import Answer, Encoded, Loss, Parts
+from glue_harness.models.norm import replace_norms
 from glue_harness.models.packing import FINE, Grid
-from glue_harness.models.t5_weights import check_config, check_embeddings, distinct, head_scale
+from glue_harness.models.t5_weights import distinct, head_scale, read_module
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Tokenizer, cut, excess, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
 from glue_harness.suite.spans import corrupt, draw_mask, longest
@@ -66,7 +67,8 @@ class T5:
         self.prompt_length = 0  # every input begins with ids -1, -2, ...: a method says what they are
         replace_dropout(module)
         replace_feed_forward(module)
-        self._forward: Forward = self._losses
+        replace_norms(module)
+        self._graphs: tuple[stacks.Block | None, stacks.Block | None] = (None, None)
         self._tries: dict[tuple[str, ...], Node] = {}
 
     def check(self, tasks: Sequence[Task]) -> None:
@@ -118,7 +120,7 @@ class T5:
         return Encoded(([*inputs, EOS], [*targets, EOS]))
 
     def filler(self, length: int) -> Encoded:
-        return Encoded(([EOS] * length, [EOS]))
+        return Encoded(([EOS] * length, [EOS]), prompt=self.prompt_length)
 
     def lay(self, rows: Sequence[Sequence[Encoded]], device: torch.device, grid: Grid = FINE) -> Batch:
         if prompt := range(-1, -1 - self.prompt_length, -1):
@@ -126,15 +128,18 @@ class T5:
         return lay(rows, device, self.start, grid)
 
     def loss(self, batch: Batch, lean: bool = False) -> Loss:
-        return Loss(*self._forward(batch, lean))
+        return Loss(*self._losses(batch, lean))
 
-    def compile(self, backend: str = "inductor") -> None:
-        """Each shape of a batch becomes a graph of its own, made when it is first met, and kept in the cache."""
-        self._forward = Graphs(self._losses, self.module, backend)
+    def compile(self, backend: str | Callable = "inductor") -> None:
+        """The blocks of each stack become a graph, made when training first meets them, and kept in the cache."""
+        if self._graphs == (None, None):
+            self._graphs = compiled(stacks.encoder_block, backend), compiled(stacks.decoder_block, backend)
 
     def _losses(self, batch: Batch, lean: bool) -> tuple[Tensor, Tensor]:
-        memory = stacks.encode(self.module, batch.inputs, batch.segments, lean)
-        states = stacks.decode(self.module, batch.given, batch.given_segments, memory, batch.segments, lean)
+        plain = lean or not self.module.training  # looks at single examples come in ever other shapes
+        encoder, decoder = (None, None) if plain else self._graphs
+        memory = stacks.encode(self.module, batch.inputs, batch.segments, lean, encoder)
+        states = stacks.decode(self.module, batch.given, batch.given_segments, memory, batch.segments, lean, decoder)
         wanted = states.flatten(0, 1)[batch.places] * self.scale  # the head runs on label positions only
         logits = functional.linear(wanted, self.module.lm_head.weight)
         exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -159,26 +164,29 @@ class T5:
     @torch.no_grad()
     def choose(self, batch: Batch, choices: Sequence[Sequence[str]]) -> list[Answer]:
         """Branch-node greedy: the decoder runs only where the candidates differ, the head only on their tokens."""
-        memory = self._memory(batch)
+        memory, device = self._memory(batch), batch.inputs.device
         nodes = [self._trie(tuple(c)).forced() for c in choices]
         scores: list[dict[str, float]] = [{} for _ in choices]
         reached = [1.0] * len(nodes)
         while open_ := [k for k, node in enumerate(nodes) if node.children]:
-            rows = torch.tensor(open_, device=batch.inputs.device)
-            prefixes = padded([[self.start, *nodes[k].prefix] for k in open_], PAD).to(rows.device)
-            last = torch.tensor([len(nodes[k].prefix) for k in open_], device=rows.device)
+            rows = numbers(open_, device)
+            prefixes = moved(padded([[self.start, *nodes[k].prefix] for k in open_], PAD), device)
+            last = numbers([len(nodes[k].prefix) for k in open_], device)
             everyone = len(open_) == len(nodes)  # then nothing need be copied
-            hidden = self._decoder(
-                prefixes, *((memory, batch.segments) if everyone else (memory[rows], batch.segments[rows]))
-            )
-            hidden = hidden[torch.arange(len(open_), device=rows.device), last]
+            read = (memory, batch.segments) if everyone else (memory[rows], batch.segments[rows])
+            hidden = self._decoder(prefixes, *read)[torch.arange(len(open_), device=device), last]
+            level = []
             for node in {id(nodes[k]): nodes[k] for k in open_}.values():
-                at = [j for j, k in enumerate(open_) if nodes[k] is node]
-                tokens = list(node.children)
-                logits = functional.linear(hidden[at], self.module.lm_head.weight[tokens]).float()
-                best, shares = logits.argmax(-1).tolist(), logits.softmax(-1).tolist()
-                for j, winner, share in zip(at, best, shares, strict=True):
-                    k = open_[j]
+                at, tokens = [j for j, k in enumerate(open_) if nodes[k] is node], list(node.children)
+                weights = self.module.lm_head.weight[numbers(tokens, device)]
+                logits = functional.linear(hidden[numbers(at, device)], weights).float()
+                level.append((node, at, tokens, logits.argmax(-1, keepdim=True), logits.softmax(-1)))
+            told = torch.cat([part.double().flatten() for *_, best, shares in level for part in (best, shares)])
+            values = iter(told.tolist())  # all of a level at once: each reading waits for a GPU
+            for node, at, tokens, *_ in level:
+                best = [int(next(values)) for _ in at]
+                for j, winner in zip(at, best, strict=True):
+                    k, share = open_[j], [next(values) for _ in tokens]
                     for token, part in zip(tokens, share, strict=True):
                         if (answer := node.children[token].only_answer) is not None:
                             scores[k][answer] = reached[k] * part
@@ -262,8 +270,8 @@ class T5:
     def _forced(self, batch: Batch, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """The head's output at every token of given answers, and these tokens; -100 where an answer has ended."""
         sequences = [[*ids, EOS] for ids in self.tokenizer.encode(texts)]
-        wanted = padded(sequences, IGNORED).to(batch.inputs.device)
-        given = padded([[self.start, *s[:-1]] for s in sequences], PAD).to(wanted.device)
+        wanted = moved(padded(sequences, IGNORED), batch.inputs.device)
+        given = moved(padded([[self.start, *s[:-1]] for s in sequences], PAD), wanted.device)
         hidden = self._decoder(given, self._memory(batch), batch.segments)
         return functional.linear(hidden, self.module.lm_head.weight), wanted
 
@@ -307,23 +315,7 @@ def from_scratch(model: str, vocabulary: int) -> nn.Module:
 
 def pretrained(plan: Plan, folder: Path) -> T5:
     """A model of the family; its embeddings are checked after loading."""
-    from safetensors import SafetensorError
-    from transformers import AutoModelForSeq2SeqLM
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
-    check_config(folder, plan.model)
-    try:
-        module, report = AutoModelForSeq2SeqLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
-        )
-    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
-        raise UsageError(f"model {plan.model!r} cannot be loaded: {' '.join(str(error).split())}") from None
-    if report["missing_keys"]:
-        raise UsageError(f"model {plan.model!r} lacks weights: {', '.join(sorted(report['missing_keys'])[:3])}")
-    check_embeddings(module, folder)
-    tokenizer = load_tokenizer(folder)
+    module, tokenizer = read_module(folder, plan.model), load_tokenizer(folder)
     model = T5(module, tokenizer, {"kind": "pretrained", "vocabulary": tokenizer.fingerprint}, plan)
     model.inspected()
     return model

@@ -1,4 +1,4 @@
-"""What is special about the weights of the T5 family: which are one matrix, and how the head is scaled."""
+"""What is special about weights of the T5 family: which are one matrix, how the head is scaled, whose are of bytes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,28 @@ SIZES = {  # in config.json -> a weight that has it, and at which place of its s
     "num_heads": ("encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", 1),
     "num_layers": ("", 0),
 }
+
+
+def read_module(folder: Path, name: str) -> nn.Module:
+    """The transformers module in a folder, under the name that the plan has for it."""
+    import torch
+    from safetensors import SafetensorError
+    from transformers import AutoModelForSeq2SeqLM
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+    check_config(folder, name)
+    try:
+        module, report = AutoModelForSeq2SeqLM.from_pretrained(
+            folder, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
+        )
+    except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
+        raise UsageError(f"model {name!r} cannot be loaded: {' '.join(str(error).split())}") from None
+    if report["missing_keys"]:
+        raise UsageError(f"model {name!r} lacks weights: {', '.join(sorted(report['missing_keys'])[:3])}")
+    check_embeddings(module, folder)
+    return module
 
 
 def check_config(folder: Path, name: str) -> None:
@@ -73,3 +95,9 @@ def check_embeddings(module: nn.Module, folder: Path) -> None:
     for stack in (module.encoder, module.decoder):
         if stack.embed_tokens.weight.data_ptr() != shared.data_ptr():
             raise GlueError(f"model in {str(folder)!r}: its stacks do not share one embedding matrix")
+
+
+def reads_bytes(folder: Path) -> bool:
+    """ByT5 says what it reads in its configuration only: there is no vocabulary file."""
+    file = folder / "tokenizer_config.json"
+    return file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("tokenizer_class") == "ByT5Tokenizer"

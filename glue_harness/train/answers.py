@@ -8,12 +8,13 @@ from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan
 from glue_harness.core.task import Example, Prediction, Task
 from glue_harness.models.interface import Answer, Encoded, Model
-from glue_harness.models.packing import FINE
+from glue_harness.models.packing import FINE, Grid
 from glue_harness.train.device import Machine
-from glue_harness.train.feed import by_length
+from glue_harness.train.feed import by_length, with_prompt
 from glue_harness.train.memory import is_out_of_memory
 
 EVAL_TOKENS = {"cpu": 2048, "cuda": 16_384}  # of a batch
+GRID = Grid(width=64)  # on a GPU: few shapes, and memory that is used again
 BATCH_COST = {"cpu": 128, "cuda": 4096}  # tokens that a batch costs by itself, whatever is in it
 
 
@@ -32,6 +33,7 @@ def answer(
     """
     model.module.eval()
     encoded = model.encode(task, examples) if tokens is None else [tokens[k] for k in range(len(examples))]
+    encoded = [with_prompt(e, model) for e in encoded]
     answers: dict[int, Answer] = {}
     with machine.autocast():  # around all batches: weights are cast once
         for closed in (True, False):  # a row without choices in a task of choices is answered freely
@@ -74,5 +76,5 @@ def _answered(
 def _answer_batch(
     model: Model, encoded: Sequence[Encoded], examples: Sequence[Example], plan: Plan, machine: Machine
 ) -> list[Answer]:
-    batch = model.lay([[e] for e in encoded], machine.device, FINE)
+    batch = model.lay([[e] for e in encoded], machine.device, GRID if machine.on_gpu else FINE)
     return model.answer(batch, [e.choices for e in examples], plan.answers == "strict", plan.max_answer)

@@ -6,10 +6,11 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import count
 from random import Random
+from threading import Lock
 from typing import Any, NamedTuple
 
 from glue_harness.core.task import SpanNoise
@@ -73,14 +74,23 @@ class Feed:
         self.names = list(tokens)
         self.tokens = list(tokens.values())
         self.noise = [noise.get(name) for name in self.names]
+        self.one_at_a_time = Lock()  # a thread makes updates ahead while another may ask what was in one
 
     def update(self, step: int) -> Update:
         """The examples of step `step`, counted from 0."""
-        drawn = self.draws(step * self.batch, (step + 1) * self.batch)
-        return self._made(drawn, self.arrange([d.encoded for d in drawn]))
+        with self.one_at_a_time:
+            return self._update(step)
 
     def drawn(self, step: int) -> list[Encoded]:
         """A step's examples in the order of the draws."""
+        with self.one_at_a_time:
+            return self._drawn(step)
+
+    def _update(self, step: int) -> Update:
+        drawn = self.draws(step * self.batch, (step + 1) * self.batch)
+        return self._made(drawn, self.arrange([d.encoded for d in drawn]))
+
+    def _drawn(self, step: int) -> list[Encoded]:
         return [d.encoded for d in self.draws(step * self.batch, (step + 1) * self.batch)]
 
     def examples_an_update(self) -> float:
@@ -107,9 +117,9 @@ class Feed:
     def _tokens(self, task: int, row: int, number: int) -> Encoded:
         """What draw `number` gives: of text alone, another corruption each time, a function of seed and number."""
         found, noise = self.tokens[task][row], self.noise[task]
-        if not noise:
-            return found
-        return self.model.corrupt(found, noise, Random(f"{self.sampler.seed}/{number}"))
+        if noise:
+            found = self.model.corrupt(found, noise, Random(f"{self.sampler.seed}/{number}"))
+        return with_prompt(found, self.model)
 
 
 class PackedFeed(Feed):
@@ -125,12 +135,12 @@ class PackedFeed(Feed):
         self.before = [0]  # rows before group 0, 1, ...
         self._group = lru_cache(maxsize=GROUPS_KEPT)(self._packed)
 
-    def update(self, step: int) -> Update:
+    def _update(self, step: int) -> Update:
         rows = self._rows(step)
         numbers = count()
         return self._made([d for row in rows for d in row], [[[next(numbers) for _ in row] for row in rows]])
 
-    def drawn(self, step: int) -> list[Encoded]:
+    def _drawn(self, step: int) -> list[Encoded]:
         return [d.encoded for row in self._rows(step) for d in row]
 
     def _rows(self, step: int) -> list[list[Drawn]]:
@@ -148,6 +158,11 @@ class PackedFeed(Feed):
         drawn = self.draws(group * self.size, (group + 1) * self.size)
         rows = t5_rows([d.encoded.sizes for d in drawn], self.lengths)
         return [[drawn[k] for k in row] for row in rows]
+
+
+def with_prompt(encoded: Encoded, model: Model) -> Encoded:
+    """The example with the room that the model's prompt takes in front of it."""
+    return replace(encoded, prompt=model.prompt_length) if model.prompt_length else encoded
 
 
 def ahead(make: Callable[[int], Any], steps: Iterable[int]) -> Generator[tuple[int, Any], None, None]:

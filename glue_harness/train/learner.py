@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import nn
 from torch.optim import Optimizer
 
@@ -30,7 +31,9 @@ class Learner:
 
     def check_weights(self, when: str) -> None:
         """Weights that are not finite make every later number worthless: none may be scored or kept."""
-        bad = [name for name, weight in self.model.module.named_parameters() if not weight.isfinite().all()]
+        weights = dict(self.model.module.named_parameters())
+        finite = torch.stack([weight.isfinite().all() for weight in weights.values()]).tolist()  # a GPU is asked once
+        bad = [name for name, good in zip(weights, finite, strict=True) if not good]
         if bad:
             more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
             raise GlueError(f"weights {when} are not finite: {bad[0]}{more}")

@@ -68,6 +68,8 @@ def train(
     """Runs the plan's steps, or those after `state`, and calls each hook when it is due."""
     plan, model, optimizer = learner.plan, learner.model, learner.optimizer
     state, rate, fit = state or State(), learning_rate(plan), fit or Fit()
+    if machine.compiled:  # here, so that neither a probe nor an estimate makes graphs
+        model.compile()
     pending: deque[Measurement] = deque()
     steps = range(state.step, plan.steps)
     # updates are made beside a GPU's work; on a CPU another thread would only take from the one that computes
@@ -78,7 +80,8 @@ def train(
                 learner.method.on_step(model, plan, step)
             for group in optimizer.param_groups:
                 group["lr"] = rate(step)
-            model.module.train()
+            if not model.module.training:  # it goes through every module
+                model.module.train()
             sums = fitting(model, update, machine, fit, hash_seed(plan.seed, step))
             norm = clip(learner.parameters, plan.clip)
             pending.append(measured(step, update, sums, norm))

@@ -61,7 +61,12 @@ class Fit:
 
 def find_fit(model: Model, machine: Machine, learning: int) -> Fit:
     """What was remembered of this model, shape and device, or a guess."""
-    facts = {"token": model.token_bytes, "learning": learning, "max_input": model.lengths[0], **machine.describe()}
+    facts = {
+        "token": model.token_bytes,
+        "learning": learning,
+        "max_input": model.lengths[0] + model.prompt_length,
+        **machine.describe(),
+    }
     key = cache.key_of({**facts, "memory": memory_of(machine), "torch": torch.__version__})
     try:
         known = json.loads(remembered(key).read_text(encoding="utf-8"))

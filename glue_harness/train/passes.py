@@ -29,8 +29,9 @@ def fitting(model: Model, update: Update, machine: Machine, fit: Fit, seed: int)
 
 def probe(model: Model, machine: Machine, fit: Fit, feed: Feed, longest: int) -> None:
     """The largest pass that may come, once, for nothing: memory fails now or, most likely, never."""
-    rows = max(1, (fit.most or longest) // longest)
-    part = Pass([[model.filler(longest)]] * rows, [0] * rows, feed.grid)
+    example = model.filler(longest)
+    rows = max(1, (fit.most or example.length) // example.length)
+    part = Pass([[example]] * rows, [0] * rows, feed.grid)
     model.module.train()  # with dropout's masks, as in a step
     fitting(model, Update([part], rows, part.padded, {}, feed.names, [], list), machine, fit, seed=0)
     model.module.zero_grad(set_to_none=True)

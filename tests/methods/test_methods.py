@@ -22,11 +22,12 @@ from glue_harness.models.stacks import encode
 from glue_harness.models.t5 import T5, from_scratch
 from glue_harness.runs.folder import RunFolder
 from glue_harness.runs.store import Store
-from glue_harness.train import checkpoints
+from glue_harness.train import checkpoints, passes
 from glue_harness.train.answers import answer
 from glue_harness.train.checkpoints import PART
 from glue_harness.train.learner import Learner
 from glue_harness.train.loop import Hook, train
+from glue_harness.train.memory import Fit
 from glue_harness.train.optimizers import make_optimizer
 
 PARTIAL = ("adapter", "frozen", "lora", "prompt")  # what they train is kept apart from the rest
@@ -320,6 +321,22 @@ def test_a_prompt_stands_in_front_of_every_input(make):
     found = encode(model.module, batch.inputs, batch.segments)
     seen = batch.segments > 0
     torch.testing.assert_close(found[seen], memory[seen])
+
+
+def test_the_vectors_of_a_prompt_take_room_in_packing_and_in_the_probe(monkeypatch):
+    """What is counted of an update is what is laid, and no pass is larger than what was found to fit."""
+    model, plan, _ = prepared("prompt")
+    feed = toy_feed(model, batch=24)
+    update = feed.update(0)
+    laid = [model.lay(part.rows, CPU.device, part.grid).inputs for part in update.passes]
+    assert update.padded == sum(inputs.numel() for inputs in laid)
+    assert sum(int((inputs < 0).sum()) for inputs in laid) == 24 * plan.prompt_length
+    pieces = [model.lay(piece.rows, CPU.device, piece.grid).inputs for part in update.passes for piece in part.cut(150)]
+    assert all(inputs.numel() <= 150 or len(inputs) == 1 for inputs in pieces)
+    probed = []
+    monkeypatch.setattr(passes, "fitting", lambda model, update, *rest, **named: probed.append(update))
+    passes.probe(model, CPU, Fit(most=1000), feed, 40)
+    assert probed[0].padded == 1000 // (40 + plan.prompt_length) * (40 + plan.prompt_length)
 
 
 def test_a_prompt_goes_through_a_compiled_graph():

@@ -78,5 +78,5 @@ def test_a_vocabulary_of_another_model(model):
 
 def test_an_address_of_the_hub_that_is_none(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "garbage")
-    with pytest.raises(UsageError, match="HF_ENDPOINT is 'garbage': it must be an address such as https://"):
+    with pytest.raises(UsageError, match="HF_ENDPOINT is 'garbage': it must be an address that begins with https://"):
         model_folder("google-t5/t5-small")

@@ -15,6 +15,7 @@ from glue_harness.data.sampler import Sampler
 from glue_harness.models import graphs, stacks
 from glue_harness.models.batch import IGNORED
 from glue_harness.models.dropout import Dropout, dropped, replace_dropout
+from glue_harness.models.norm import Norm
 from glue_harness.models.packing import FINE, pack
 from glue_harness.train.answers import answer
 from glue_harness.train.arrangement import COARSE, as_passes, in_buckets, packed
@@ -190,41 +191,93 @@ def test_dropout_is_replaced_with_its_rate_and_back():
     assert repr(module) == repr(plain)
 
 
-def test_a_compiled_loss_is_the_same_in_few_graphs():
-    model = toy_model(num_layers=1)
-    batches = [
-        model.lay(rows_of(model.encode(toy_task(), toy_examples(n)), COARSE), CPU.device, COARSE) for n in (40, 39)
-    ]
-    plain = [model.loss(batch).total for batch in batches]
-    made = []
+def test_the_norm_of_a_gpu_is_that_of_transformers():
+    """In value and gradient; on a CPU to the last bit."""
+    from transformers.models.t5.modeling_t5 import T5LayerNorm
 
-    def count(graph, inputs):
+    theirs = T5LayerNorm(32)
+    nn.init.normal_(theirs.weight)
+    ours, x = Norm(theirs), 3 * torch.randn(4, 7, 32)
+    x.requires_grad_()
+    expected = theirs(x)
+    assert torch.equal(ours(x), expected)
+    torch.testing.assert_close(ours.fused(x), expected)
+    wanted = torch.autograd.grad(expected.square().sum(), [x, theirs.weight])
+    for found, gradient in zip(
+        torch.autograd.grad(ours.fused(x).square().sum(), [x, ours.weight]), wanted, strict=True
+    ):
+        torch.testing.assert_close(found, gradient, rtol=1e-4, atol=1e-4)
+
+
+def counted(made: list):
+    def backend(graph, inputs):
         made.append(graph)
         return graph.forward
 
-    model.compile(backend=count)
-    model.module.train()
-    for batch, expected in zip(batches, plain, strict=True):
-        torch.testing.assert_close(model.loss(batch).total, expected)
-    assert len(made) == 1
+    return backend
 
 
-def test_graphs_are_not_made_for_a_look_at_an_example_nor_for_ever_more_shapes(monkeypatch):
-    model = toy_model(num_layers=1)
-    made = []
-
-    def count(graph, inputs):
-        made.append(graph)
-        return graph.forward
-
-    model.compile(backend=count)
-    monkeypatch.setattr(graphs, "MOST", 2)
-    for examples in (1, 2, 3, 1):
-        batch = model.lay([[e] for e in model.encode(toy_task(), toy_examples(examples))], CPU.device)
-        alone = model.module.eval() and model.loss(batch).total
+def test_a_block_is_compiled_once_for_all_shapes_and_loses_nothing():
+    """One graph for the encoder's blocks and one for the decoder's, whatever the sides of a batch."""
+    model, made = toy_model(num_layers=3, num_heads=2), []
+    model.compile(backend=counted(made))
+    counts = []
+    for examples in (40, 200, 90, 10):
+        rows = rows_of(model.encode(toy_task(), toy_examples(examples)), COARSE)
+        batch = model.lay(rows, CPU.device, COARSE)
+        model.module.eval()
+        alone = model.loss(batch).total
+        alone.backward()
+        expected = gradients(model)
+        model.module.zero_grad()
         model.module.train()
-        torch.testing.assert_close(model.loss(batch).total, alone)
-    assert len(made) == 2
+        loss = model.loss(batch).total
+        loss.backward()
+        torch.testing.assert_close(loss, alone)
+        for name, gradient in gradients(model).items():
+            torch.testing.assert_close(gradient, expected[name])
+        model.module.zero_grad()
+        counts.append(len(made))
+    assert counts == [2, 2, 2, 2]
+
+
+def test_graphs_are_not_made_for_a_look_at_an_example_nor_where_memory_is_short():
+    model, made = toy_model(num_layers=1), []
+    model.compile(backend=counted(made))
+    batch = model.lay([[e] for e in model.encode(toy_task(), toy_examples(2))], CPU.device)
+    model.module.eval()
+    model.loss(batch)
+    model.module.train()
+    model.loss(batch, lean=True)
+    assert not made
+
+
+def test_each_block_of_a_graph_drops_values_of_its_own_and_the_same_ones_backwards():
+    block = toy_model(num_layers=1, dropout=0.5).module.encoder.block[0].train()
+    graph = graphs.compiled(stacks.encoder_block, "aot_eager")
+    states, bias = torch.randn(2, 7, 32, requires_grad=True), torch.zeros(2, 4, 7, 7)
+    assert not torch.equal(graph(block, states, bias), graph(block, states, bias))
+
+    def total(moved: torch.Tensor) -> torch.Tensor:
+        torch.manual_seed(1)
+        return graph(block, moved, bias).double().square().sum()
+
+    (slope,) = torch.autograd.grad(total(states), states)
+    step = 1e-3 * torch.randn_like(states)
+    risen = (total(states + step) - total(states - step)).item() / 2
+    assert risen == pytest.approx((slope * step).sum().item(), rel=2e-2)
+
+
+def test_graphs_are_kept_in_our_cache_though_torch_has_chosen_a_folder(monkeypatch, tmp_path):
+    from torch._inductor.runtime.cache_dir_utils import cache_dir, default_cache_dir
+
+    monkeypatch.setenv("GLUE_CACHE", str(tmp_path))
+    monkeypatch.setenv(graphs.FOLDER, default_cache_dir())  # as importing parts of transformers leaves it
+    graphs.keep_graphs()
+    assert cache_dir() == str(tmp_path / "graphs")
+    monkeypatch.setenv(graphs.FOLDER, str(tmp_path / "own"))
+    graphs.keep_graphs()
+    assert cache_dir() == str(tmp_path / "own")
 
 
 def test_what_did_not_fit_is_halved_until_it_does_and_remembered(monkeypatch, tmp_path):

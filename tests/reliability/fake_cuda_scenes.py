@@ -17,6 +17,7 @@ from unittest.mock import patch  # noqa: E402
 import torch  # noqa: E402
 from fake_cuda import Watch, fake_cuda  # noqa: E402
 from torch import Tensor  # noqa: E402
+from torch._inductor.runtime.cache_dir_utils import cache_dir  # noqa: E402
 from toys import vocabulary  # noqa: E402
 
 from glue_harness.core.plan import Plan  # noqa: E402
@@ -97,7 +98,12 @@ def step_out_of_memory(watch: Watch) -> dict[str, Any]:
 def probed(watch: Watch) -> dict[str, Any]:
     """The whole assembly, which tries the largest pass out."""
     setup = assemble(make_request(plan_of(), REGISTRY, Store(FOLDER / "results")))
-    return {"waits": dict(watch.waits), "tried": setup.fit.tried, "wrong_types": dict(watch.wrong_types)}
+    return {
+        "waits": dict(watch.waits),
+        "tried": setup.fit.tried,
+        "cudnn": torch.backends.cuda.cudnn_sdp_enabled(),
+        "wrong_types": dict(watch.wrong_types),
+    }
 
 
 def answered(kind: str, task: str = "rte") -> Callable[[Watch], dict[str, Any]]:
@@ -149,25 +155,18 @@ def resumed(optimizer: str) -> Callable[[Watch], dict[str, Any]]:
 
 
 def graphs(watch: Watch) -> dict[str, Any]:
-    """How many graphs there are after each of three passes, of which the third has the shape of the first."""
+    """How many graphs there are after each of three passes: two of every shape, one for each stack."""
     setup = assembled(watch)
     model, machine, made = setup.learner.model, setup.machine, []
-
-    def loss_of(size: int) -> Tensor:
-        part = Pass([[model.filler(size)]] * 4, [0] * 4, setup.feed.grid)
-        with machine.autocast():
-            return model.loss(model.lay(part.rows, machine.device, part.grid)).total
-
     model.compile(lambda graph, _: made.append(graph) or graph.forward)
-    model.module.eval()
-    for size in (40, 200):  # without a graph: the tables of positions, which torch makes outside of fake tensors
-        loss_of(size)
     model.module.train()
     counts = []
-    for size in (40, 200, 40):
-        loss_of(size).backward()
+    for rows, size in ((8, 200), (12, 300), (16, 400)):
+        part = Pass([[model.filler(size)]] * rows, [0] * rows, setup.feed.grid)
+        with machine.autocast():
+            model.loss(model.lay(part.rows, machine.device, part.grid)).total.backward()
         counts.append(len(made))
-    return {"graphs": counts, "wrong_types": dict(watch.wrong_types)}
+    return {"graphs": counts, "folder": cache_dir()}
 
 
 def planted(target: Any, name: str, fault: Callable[[Any], Any]) -> Callable[[Watch], dict[str, Any]]:

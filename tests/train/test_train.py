@@ -1,6 +1,8 @@
 """The loop: loss, accumulation, optimisers, schedules, hooks and what a seed fixes."""
 
 import copy
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -214,6 +216,27 @@ def test_updates_of_tokens_are_the_rows_of_t5s_packer_one_after_the_other():
     assert steps[0].padded == 5 * max(sum(e.length for e in row) for row in made[:5]) <= 5 * 40
     assert feed.examples_an_update() == pytest.approx(sum(u.examples for u in steps) / 12, rel=0.2)
     assert [e.length for e in feed.drawn(3)] == [len(i) for row in as_lists[15:20] for i, _ in row]
+
+
+def test_an_update_may_be_asked_for_while_a_thread_makes_others():
+    model = toy_model(plan=toy_plan(max_input=40, max_target=16))
+    feed, alone = packed_feed(model), packed_feed(model)
+    busy, most, own = [], [], feed.draws
+
+    def slow(start, stop):
+        busy.append(start)
+        most.append(len(busy))
+        time.sleep(0.002)
+        busy.pop()
+        return own(start, stop)
+
+    feed.draws = slow
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(feed.drawn, range(12)))
+    for step, drawn in enumerate(found):
+        expected = alone.drawn(step)
+        assert [list(e.streams[0]) for e in drawn] == [list(e.streams[0]) for e in expected]
+    assert max(most) == 1
 
 
 def test_losses_of_tasks_are_means_over_their_own_tokens():
