@@ -30,7 +30,7 @@ PHASES = ("setup", "train", "evaluate", "save")  # what a run's seconds go to
 
 
 class Watcher(Protocol):
-    """Whoever wants to see a run go by. The command line's draws it."""
+    """Whoever wants to see a run go by. The command line's draws it. `answered` and `stopping` are optional."""
 
     def assembled(self, setup: Setup, record: Record, folder: Path) -> None: ...
     def stepped(self, setup: Setup, state: State) -> None: ...
@@ -83,7 +83,7 @@ class Attempt:
             self._roll_back(found or Snapshot(Progress(), Record(self.record.id, {}, "")))
         if not self.progress.state.step:
             self.progress.fit = setup.fit
-        told = self.watcher.answered if self.watcher else None
+        told = getattr(self.watcher, "answered", None)
         self.evaluation = Evaluation(setup, self.record, self.progress, self.folder, self.saver, told)
         self._describe()
         self.clock.turn_to("train")

@@ -46,7 +46,7 @@ def run(
     else:
         record = begun(request, store, stage, [*notes, *request.notes])
     folder = store.run(record.id)
-    with folder.claim(), listening(watcher.stopping if watcher else None) as stop:
+    with folder.claim(), listening(getattr(watcher, "stopping", None)) as stop:
         if resume is not None:
             record = store.find(record.id)  # nobody else writes it any more
             agreed = go_on(record, request.plan if request else None, force)
