@@ -70,7 +70,7 @@ def drawn(found: list[Findable]) -> Shown:
         *(TableColumn(f"k={k}", least(k), right=True) for k in numbers),
     ]
     yield table_of(found, columns)
-    yield "k seeds of each of two recipes find so large a difference with 80 %, by a test at 5 %"
+    yield "k seeds of each of two recipes find so large a difference with 80 % at best, by a test at 5 %"
     yield (
         "one seed: of two models, never of recipes; < where it is not known how many answers change between seeds",
         "dim",

@@ -34,6 +34,7 @@ def least_between_recipes(spread: Spread, seeds: int) -> float:
     """MDE = (t.975 + t.80) sqrt(2 (sd_own^2 + churn/2n) / k), df = 2k - 2, of two recipes with k seeds each.
 
     For accuracy `spread.churn` is 100^2 churn/2n. Where it is not known, sd^2 stands for the sum: it is part of that.
+    What recipes make of single examples, which more seeds do not average out, comes on top and is not known before.
     """
     variance = spread.own + (spread.churn or 0.0)
     return factor(2 * seeds - 2) * math.sqrt(2 * variance / seeds)
