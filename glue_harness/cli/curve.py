@@ -49,7 +49,7 @@ def command(
     glue curve results/*-rte-* --against examples
     glue curve RUN RUN --task mnli,rte --out curve.svg
     """
-    from glue_harness.report.curves import against_examples, against_steps, losses
+    from glue_harness.report.curves import against_examples, against_steps, losses, undefined_seeds
     from glue_harness.runs.store import Store
 
     if not runs:
@@ -71,6 +71,8 @@ def command(
         raise GlueError("nothing to draw: these runs have no scores" + (" of these tasks" if names else ""))
     facts = [{"title": chart.title, "x": chart.x, "y": chart.y, "lines": chart.curves} for chart in charts]
     emit(as_json, {"charts": facts}, drawn(charts))
+    for remark in undefined_seeds(experiments, registry, tasks):
+        note(remark, style="yellow")
     if out:
         write_atomic(out, image.render(charts, out.suffix.lower()))
         note(f"wrote {out}")

@@ -11,6 +11,7 @@ from glue_harness.core.errors import DataError
 from glue_harness.core.record import Record
 from glue_harness.metrics import power
 from glue_harness.metrics.power import EXAMPLES
+from glue_harness.metrics.selection import averaged, members_of
 from glue_harness.report.experiments import (
     Experiment,
     Stat,
@@ -21,6 +22,7 @@ from glue_harness.report.experiments import (
     refuse_repeats,
     title_of,
 )
+from glue_harness.report.ranking import AVERAGE, answers_of
 from glue_harness.report.spread import known_spread, on_same_data, repeated
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
@@ -108,11 +110,11 @@ def compare(
     scores = [score for name in tasks for score in scores_of(name, experiments, store, registry, repeats)]
     first, *others = experiments
     comparable = not any(other_data(name, first, other) for name in tasks for other in others)
-    untested = [(None, "an average over tasks is not tested")] * len(others)
     for suite in sorted({task.suite for task in registry.tasks.values()}):
         stats = [experiment.average(suite, registry) for experiment in experiments]
         if any(stats):
-            scores.append(_compared(f"{suite}.average", f"{suite} average", stats, untested, comparable))
+            tests = [_test_of_average(suite, first, other, store, registry) for other in others]
+            scores.append(_compared(f"{suite}.average", f"{suite} average", stats, tests, comparable))
     settings = differing([experiment.plan for experiment in experiments], but=("seed",))
     if any(experiment.seeds != first.seeds for experiment in others):
         settings["seeds"] = [experiment.seeds for experiment in experiments]
@@ -189,6 +191,30 @@ def _tests(
     except DataError as error:
         return {}, str(error)
     return found, "the metric is undefined on these answers"
+
+
+def _test_of_average(
+    suite: str, first: Experiment, other: Experiment, store: Store, registry: Registry
+) -> tuple[ScoreDifference | None, str]:
+    """The same test of a suite's average: one statistic of the examples of all its tasks together."""
+    from glue_harness.metrics import stats
+
+    members = averaged(registry, suite)
+    if not first.average(suite, registry) or not other.average(suite, registry):
+        return None, "not every task has a score"
+    for scorer in (scorer for task in members for scorer in registry.scorers(task)):
+        if reason := other_data(scorer.name, first, other):
+            return None, reason
+    try:
+        of_first, of_other = (
+            answers_of(e.records, members_of(registry, members), store, registry) for e in (first, other)
+        )
+        value, low, high, p, se, df, over = stats.compare_paired(of_first, of_other)[AVERAGE]
+    except DataError as error:
+        return None, str(error)
+    if math.isnan(p):
+        return None, "the average is undefined on these answers"
+    return ScoreDifference(value, low, high, p, test=TEST, over=over, least=power.factor(df) * se), ""
 
 
 def with_luck(difference: float, se: float, spread: power.Spread) -> Luck:

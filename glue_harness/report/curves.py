@@ -54,6 +54,20 @@ def against_examples(experiments: Sequence[Experiment], registry: Registry, task
     return charts(curves, registry, "training examples", "score", has_few_points=True)
 
 
+def undefined_seeds(experiments: Sequence[Experiment], registry: Registry, tasks: Sequence[str]) -> list[str]:
+    """Which points rest on fewer seeds than there are, because a score is undefined."""
+    found = []
+    for experiment in experiments:
+        for task in wanted((name for record in experiment.records for name in record.scores), tasks, registry):
+            scores = [record.scores[task] for record in experiment.records if task in record.scores]
+            if lacking := sum(mean(score.metrics) is None for score in scores):
+                where = f"plan {experiment.records[0].digest}"
+                found.append(
+                    f"{title_of(task, registry)}: undefined in {lacking} of {len(scores)} runs of {where}, left out"
+                )
+    return found
+
+
 def against_steps(experiments: Sequence[Experiment], registry: Registry, tasks: Sequence[str]) -> list[Chart]:
     """What chose the steps, over steps."""
     curves: dict[tuple[str, str], list[Point]] = defaultdict(list)

@@ -59,6 +59,13 @@ def test_examples_are_averaged_over_seeds_and_joined_over_limits(store, glue):
     assert [p["deviation"] for p in line["points"]] == [pytest.approx(50**0.5), pytest.approx(8**0.5), None]
 
 
+def test_seeds_whose_score_is_undefined_are_named(store, glue):
+    runs = [ended(store, accuracy, seed=seed) for seed, accuracy in enumerate((50.0, None, 70.0))]
+    code, _, err = glue("curve", *[run.id for run in runs], "--against", "examples")
+    assert code == 0
+    assert err == f"RTE: undefined in 1 of 3 runs of plan {runs[0].digest}, left out\n"
+
+
 def test_what_differs_in_the_plans_is_the_name_of_a_line(store):
     experiments = [
         Experiment("", (ended(store, 60.0, rows=n, train_limit=n, method=m),))
