@@ -196,7 +196,7 @@ def drawn_transfer(transfer: Transfer) -> Shown:
 
     from glue_harness.report.comparison import MODELS_ALIKE, MODELS_DIFFER
     from glue_harness.report.formats import written
-    from glue_harness.report.transfer import GAIN, LOSS, OTHER
+    from glue_harness.report.transfer import GAIN, LOSS, OTHER, UNCLEAN
 
     def epochs(effect: Effect) -> str:
         return f"{or_dash(effect.epochs_alone, '.1f')} > {or_dash(effect.epochs_together, '.1f')}"
@@ -205,6 +205,7 @@ def drawn_transfer(transfer: Transfer) -> Shown:
         short = {MODELS_DIFFER: "models differ", MODELS_ALIKE: ""}.get(effect.verdict, effect.verdict)
         return Text(short, style={GAIN: "bold green", LOSS: "bold red"}.get(effect.verdict, "yellow"))
 
+    has_clean = any(effect.clean is not None for effect in transfer.effects)
     columns = [
         TableColumn("task", lambda effect: effect.label, whole=True),
         TableColumn("alone", lambda effect: written(effect.alone), right=True),
@@ -212,6 +213,7 @@ def drawn_transfer(transfer: Transfer) -> Shown:
         TableColumn("change", lambda effect: f"{effect.difference.value:+.2f}", right=True, whole=True),
         TableColumn("95 % interval", lambda effect: between(effect.difference), right=True),
         TableColumn("p", lambda effect: probability(effect.difference.p_holm), right=True),
+        *([TableColumn("clean", lambda effect: or_dash(effect.clean, "+.2f"), right=True)] if has_clean else []),
         TableColumn("epochs", epochs, right=True, whole=True),
         TableColumn("", verdict),
     ]
@@ -219,11 +221,14 @@ def drawn_transfer(transfer: Transfer) -> Shown:
     count = Counter(effect.verdict for effect in transfer.effects)
     one_seed = count[MODELS_DIFFER] + count[MODELS_ALIKE]
     more = {"of one seed, which tells nothing of transfer": one_seed, "not comparable": count[OTHER]}
+    more["another sign without the rows whose texts were trained on"] = count[UNCLEAN]
     others = "".join(f", {number} {what}" for what, number in more.items() if number)
     yield f"{count[GAIN]} gained, {count[LOSS]} lost, {count['']} without a difference beyond chance{others}"
     yield from said((effect.label, effect.difference) for effect in transfer.effects)
     tests = sum(effect.difference.p is not None for effect in transfer.effects)
     yield f"together minus alone, on the same examples; {corrected_for(tests)}; epochs alone > together", "dim"
+    if has_clean:
+        yield "clean: the change without the rows that share a text with any that the mix trained on", "dim"
     yield f"together: {transfer.together.name}", "dim"
     labels = defaultdict(list)
     for effect in transfer.effects:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from glue_harness.core.record import Record
+from glue_harness.core.record import Record, Score
 from glue_harness.core.task import Prediction, Tally, Task
 from glue_harness.lab.assemble import Setup
 from glue_harness.lab.rundata import Questions
@@ -66,11 +66,15 @@ class Evaluation:
         if not self.held_out:  # else validation is asked once, at the end
             for task in (task for group in improved for task in self.groups[group]):
                 found_score = with_intervals(scored[task.name], tallies[task.name])
-                record.scores[task.name] = self.setup.data.rows.with_clean(task, found_score, found[task.name])
-                self.folder.write_predictions(task.name, found[task.name])
+                self._keep(task, found_score, found[task.name])
             self._take_halves(tallies)
         self.progress.evaluated = step
         return {name: result.metrics for name, result in scored.items()}
+
+    def _keep(self, task: Task, scored: Score, found: Sequence[Prediction]) -> None:
+        rows = self.setup.data.rows
+        self.record.scores[task.name] = rows.with_clean(task, scored, found)
+        self.folder.write_predictions(task.name, found, rows.shared(task, found))
 
     def _take_halves(self, tallies: Mapping[str, Sequence[Tally]]) -> None:
         """Says beside every score what it would be without the luck of choosing among the steps so far."""
@@ -102,8 +106,7 @@ class Evaluation:
                 tallies = [metric.tally(found) for metric in task.metrics]
                 found_score = with_intervals(score(task, found, step, tallies), tallies)
                 found_score = replace(found_score, without_luck=self._unchosen(task, found))
-                self.record.scores[task.name] = self.setup.data.rows.with_clean(task, found_score, found)
-                self.folder.write_predictions(task.name, found)
+                self._keep(task, found_score, found)
 
     def _unchosen(self, task: Task, found: Sequence[Prediction]) -> dict[str, float | None]:
         """The values over the examples that chose no step; where all of them did, what is known already."""

@@ -52,7 +52,8 @@ class RunRows:
     def with_clean(self, task: Task, scored: Score, predictions: Sequence[Prediction]) -> Score:
         """The score, and beside it the one without the rows that share a text with rows trained on."""
         found = self.overlaps[task.name]
-        left = [p for p in predictions if row_number(p.example.id) not in found.shared]
+        without = self.shared(task, predictions)
+        left = [p for p in predictions if p.example.id not in without]
         metrics: dict[str, float | None] = {}
         if found.shared:
             metrics = dict.fromkeys(task.keys)
@@ -61,6 +62,11 @@ class RunRows:
         shared = len(found.shared)
         clean: Clean = {"rows": found.rows, "shared": shared, "whole": found.whole, "n": len(left), "metrics": metrics}
         return replace(scored, clean=clean)
+
+    def shared(self, task: Task, predictions: Iterable[Prediction]) -> set[str]:
+        """The ids of the examples of rows that share a text with rows trained on."""
+        rows = self.overlaps[task.name].shared
+        return {p.example.id for p in predictions if row_number(p.example.id) in rows}
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
-from glue_harness.core.errors import UsageError
+from glue_harness.core.errors import DataError, UsageError
 from glue_harness.core.plan import Plan, plan_from
 from glue_harness.core.record import Record
 from glue_harness.data.mixing import realised
+from glue_harness.metrics import measure
 from glue_harness.metrics.power import EXAMPLES
 from glue_harness.report.comparison import ScoreDifference, corrected, notes_on, scores_of
 from glue_harness.report.experiments import Experiment, Stat, differing, pick
@@ -19,6 +22,7 @@ from glue_harness.suite.registry import Registry
 MIX = ("tasks", "mixing", "limit", "temperature", "rates", "seed")  # what a task alone need not share with the mix
 GAIN, LOSS = "gain", "negative transfer"
 OTHER = "other settings"  # so that nothing can be said of training together
+UNCLEAN = "only by shared texts"  # without the rows whose texts were trained on, the sign is another
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,7 @@ class Effect:
     epochs_alone: float | None
     epochs_together: float | None
     alike: bool  # the task alone was trained under the plan of the mix
+    clean: float | None = None  # the difference without the rows that share a text with any the mix trained on
 
     @property
     def verdict(self) -> str:
@@ -44,6 +49,8 @@ class Effect:
             return self.difference.verdict
         if not self.difference.is_sure:
             return ""
+        if self.clean is not None and self.clean * self.difference.value <= 0:
+            return UNCLEAN
         return GAIN if self.difference.value > 0 else LOSS
 
 
@@ -112,13 +119,19 @@ def transfer(
     """Gain or loss on every value of every task that also has a run of its own; `among` as in `compare`."""
     repeats = repeated(among)
     pairs = [
-        (name, score)
+        (name, scorer, score)
         for name, experiment in alone.items()
         for scorer in scorers(name, registry)
         for score in scores_of(scorer, (experiment, together), store, registry, repeats)
         if all(score.stats)
     ]
     settings = {name: unlike(experiment.plan, together.plan) for name, experiment in alone.items()}
+
+    clean = {
+        f"{scorer}.{key}": value
+        for name, scorer in dict.fromkeys((name, scorer) for name, scorer, _ in pairs)
+        for key, value in clean_differences(scorer, alone[name], together, store, registry).items()
+    }
 
     def epochs(experiment: Experiment, name: str) -> float | None:
         mix = realised(experiment.records[0].mix)
@@ -135,8 +148,9 @@ def transfer(
             epochs_alone=epochs(alone[name], name),
             epochs_together=epochs(together, name),
             alike=not settings[name],
+            clean=clean.get(score.name),
         )
-        for (name, _), score in zip(pairs, corrected([score for _, score in pairs]), strict=True)
+        for (name, _, _), score in zip(pairs, corrected([score for _, _, score in pairs]), strict=True)
         if (of_alone := score.stats[0]) and (of_together := score.stats[1]) and (difference := score.differences[1])
     ]
     notes = []
@@ -147,3 +161,31 @@ def transfer(
             notes.append(f"{name} alone was trained with other settings: {'; '.join(settings[name])}")
         notes += notes_on((experiment, together))
     return Transfer(together, tuple(effects), tuple(dict.fromkeys(notes)))
+
+
+def clean_differences(
+    name: str, alone: Experiment, together: Experiment, store: Store, registry: Registry
+) -> dict[str, float]:
+    """Together minus alone without the rows that share a text with any that the mix trained on; {} if there are none.
+
+    A row that another task of the mix shows in training is no news about transfer.
+    """
+    task = registry.tasks.get(name)
+    cleans = [record.scores[name].clean for record in together.records if name in record.scores]
+    if task is None or not any(clean and clean["shared"] for clean in cleans):
+        return {}
+    try:
+        shared = {id for record in together.records for id in store.run(record.id).read_shared(task)}
+        sides = []
+        for experiment in (alone, together):
+            seeds = [store.read_predictions(record.id, task) for record in experiment.records]
+            left = [[p for p in seed if p.example.id not in shared] for seed in seeds]
+            if not all(left):
+                return {}
+            values = [measure(task.metrics, of_seed) for of_seed in left]
+            sides.append({key: fmean(of_seed[key] for of_seed in values) for key in task.keys})
+    except DataError:  # `scores_of` has told why
+        return {}
+    of_alone, of_together = sides
+    found = {key: of_together[key] - of_alone[key] for key in task.keys}
+    return {key: value for key, value in found.items() if math.isfinite(value)} if shared else {}

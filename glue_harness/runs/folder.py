@@ -83,26 +83,39 @@ class RunFolder:
             raise UsageError(f"task name {task_name!r} cannot be a file name: {SAFE_NAMES}")
         return self.path / PREDICTIONS / f"{task_name}.jsonl"
 
-    def write_predictions(self, task_name: str, predictions: Iterable[Prediction]) -> None:
-        """Keeps what is needed to score again: inputs stay with the data."""
+    def write_predictions(
+        self, task_name: str, predictions: Iterable[Prediction], shared: Collection[str] = ()
+    ) -> None:
+        """Keeps what is needed to score again: inputs stay with the data.
+
+        `shared` are the ids of examples that share a text with rows trained on.
+        """
         lines = []
         for prediction in predictions:
             example = prediction.example
-            kept = {"id": example.id, "target": example.target, "prediction": prediction.text}
-            lines.append(json_text({**kept, "info": example.info, "scores": prediction.scores}) + "\n")
+            kept: dict[str, Any] = {"id": example.id, "target": example.target, "prediction": prediction.text}
+            kept |= {"info": example.info, "scores": prediction.scores}
+            if example.id in shared:
+                kept["shared"] = True
+            lines.append(json_text(kept) + "\n")
         write_atomic(self._predictions_of(task_name), "".join(lines))
 
     def read_predictions(self, task: Task) -> list[Prediction]:
         """The predictions as the task's metrics want them, right answers and groups included."""
+        return [prediction for prediction, _ in self._kept_predictions(task)]
+
+    def read_shared(self, task: Task) -> set[str]:
+        """The ids of the examples that share a text with rows trained on."""
+        return {prediction.example.id for prediction, is_shared in self._kept_predictions(task) if is_shared}
+
+    def _kept_predictions(self, task: Task) -> Iterator[tuple[Prediction, bool]]:
         path = self._predictions_of(task.name)
-        found = []
         try:
             with open_inside(path, self.path.parent) as file:
                 for number, line in lines_of(file, str(path)):
-                    found.append(_prediction(task, line, f"{path}, line {number} is not a prediction of {task.name}"))
+                    yield _prediction(task, line, f"{path}, line {number} is not a prediction of {task.name}")
         except OSError as error:
             raise DataError(f"{path}: it cannot be read: {why(error)}") from None
-        return found
 
     @property
     def log(self) -> Path:
@@ -276,13 +289,14 @@ def _seal(target: Path, write: Callable[[Path], None]) -> None:
         raise GlueError(f"cannot save checkpoint {str(target)!r}: {reason}; free some space") from None
 
 
-def _prediction(task: Task, line: bytes, otherwise: str) -> Prediction:
+def _prediction(task: Task, line: bytes, otherwise: str) -> tuple[Prediction, bool]:
+    """What a line keeps, and whether the example shares a text with rows trained on."""
     try:
         kept = json_value(line.decode())
         texts = [kept[name] for name in ("id", "target", "prediction")]
         if not all(isinstance(text, str) for text in texts) or not isinstance(kept["info"], dict):
             raise TypeError("a value has the wrong type")
         example = task.example(Text("", kept["target"], kept["info"]), kept["id"], {})
-        return task.prediction(example, kept["prediction"], kept["scores"])
+        return task.prediction(example, kept["prediction"], kept["scores"]), kept.get("shared") is True
     except (ValueError, LookupError, TypeError, AttributeError, DataError) as error:
         raise DataError(f"{otherwise}: {error}") from None

@@ -61,6 +61,7 @@ def test_rows_trained_on_by_another_task_are_counted_and_scored_without(folder, 
         "metrics": {"accuracy": pytest.approx(accuracy)},
     }
     assert both.scores["mrpc"].clean["shared"] == 0
+    assert Store(tmp_path).run(both.id).read_shared(REGISTRY.tasks["rte"]) == {str(k) for k in range(10)}
     line = f"share a text with rows trained on: RTE 10 of 40 rows, without them accuracy {accuracy:.2f}"
     assert without_trained_texts(both.scores, REGISTRY) == line
     assert Store(tmp_path).find(both.id).scores["rte"].clean == both.scores["rte"].clean

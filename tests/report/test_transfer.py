@@ -27,8 +27,11 @@ def glue(capsys):
     return runner(capsys)
 
 
-def trained(store, right, seen=1000, **plan):
-    """A finished run of the tasks in `right`, which says of each what it answered rightly."""
+def trained(store, right, seen=1000, shared=(), **plan):
+    """A finished run of the tasks in `right`, which says of each what it answered rightly.
+
+    The examples with an id in `shared` have a text of a row that the run was trained on.
+    """
     values, found = {}, {}
     for name, is_right in right.items():
         task = REGISTRY.tasks[name]
@@ -39,9 +42,11 @@ def trained(store, right, seen=1000, **plan):
     record = finished(store, values, tasks=tuple(right), **plan)
     share = 1 / len(right)
     record.mix = {name: {"rows": 500, "probability": share, "seen": seen * share} for name in right}
+    for name in right:
+        record.scores[name].clean = {"rows": N, "shared": len(shared), "whole": 0, "n": N - len(shared), "metrics": {}}
     store.save(record)
     for name, predictions in found.items():
-        store.run(record.id).write_predictions(name, predictions)
+        store.run(record.id).write_predictions(name, predictions, shared)
     return record
 
 
@@ -91,6 +96,28 @@ def test_one_seed_is_never_a_gain_nor_a_loss(store, glue):
     )
     assert "These two models differ: RTE" in out
     assert "negative transfer" not in out
+
+
+@pytest.mark.parametrize(("marked", "verdict"), [(40, "only by shared texts"), (20, "gain")])
+def test_a_gain_that_stands_on_shared_texts_alone_is_withheld(marked, verdict, store, glue):
+    """A third of the rows is always right together, since the mix has trained on them; on the rest it is no better."""
+    shared = [str(k) for k in range(marked)]
+    together = {"rte": lambda k: k < 40 or k % 2 == 0, "sst2": GOOD}
+    multi = [trained(store, together, seed=seed, shared=shared) for seed in range(3)][-1].digest
+    alone = [trained(store, {"rte": lambda k: k % 2 == 0 or k % 45 == 41}, seed=seed) for seed in range(3)][-1].digest
+    found = effects(glue, multi, alone)["rte.accuracy"]
+    assert found["verdict"] == verdict
+    assert (found["clean"] < 0) == (verdict != "gain")
+    out = glue("compare", multi, alone)[1]
+    assert "clean: the change without the rows that share a text with any that the mix trained on" in out
+    assert ("1 another sign without the rows whose texts were trained on" in out) == (verdict != "gain")
+
+
+def test_rows_that_all_share_a_text_leave_no_second_difference(store, glue):
+    shared = [str(k) for k in range(N)]
+    multi = [trained(store, {"rte": GOOD, "sst2": GOOD}, seed=seed, shared=shared) for seed in range(2)][-1].digest
+    found = effects(glue, multi, seeds_of(store, {"rte": POOR}, n=2))["rte.accuracy"]
+    assert (found["verdict"], found["clean"]) == ("gain", None)
 
 
 def test_the_order_of_runs_does_not_matter(store, glue):
