@@ -127,10 +127,12 @@ REFERENT = {**COMMON, "columns": COLUMNS, "gold": gold_label, "decode": decode_r
 
 
 def with_marks(task: Task) -> Task:
-    """The task on the text with both spans marked; its prompt is that text without the noun that differs."""
+    """The task on the text with both spans marked; its prompt is the text and the place of the pronoun."""
 
     def encode(row: Row) -> list[Text]:
-        return task.encode({**row, "text": marked_spans(row), "prompt": key_of(marked_pronoun(row))})
+        text = marked_spans(row)
+        asked = f"{row['text']} #{row['span2_index']}"  # T5 also takes rows whose pronoun is not at its place
+        return task.encode({**row, "text": text, "prompt": key_of(asked)})
 
     return replace(task, columns=COLUMNS[:-1], encode=encode)
 

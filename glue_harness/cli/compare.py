@@ -69,7 +69,7 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
         return
     # of other runs it matters only how far seeds lie apart, where a side has one
     has_one_seed = any(len(experiment.records) == 1 for experiment in experiments)
-    records = store.summaries()[0] if transfer or has_one_seed else []
+    records = store.summaries(known)[0] if transfer or has_one_seed else []
     if transfer and len(experiments) == 1:
         experiments += together.find_alone(experiments[0], store, records, registry)
     found = together.arranged(experiments, registry)

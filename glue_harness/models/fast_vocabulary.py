@@ -29,7 +29,13 @@ def save_fast(model: bytes, sentinels: int, folder: Path) -> None:
     extra = [f"<extra_id_{k}>" for k in reversed(range(sentinels))]  # the last has the lowest id
     made = fast_tokenizer(model)
     made.add_special_tokens([*SPECIAL.values(), *extra])
-    PreTrainedTokenizerFast(tokenizer_object=made, **SPECIAL).save_pretrained(folder)
+    fast = PreTrainedTokenizerFast(tokenizer_object=made, **SPECIAL)
+    try:
+        fast.save_pretrained(folder)
+    except Exception as error:
+        if type(error) is Exception:  # all that the library says of a disk that is full
+            raise OSError(str(error)) from None
+        raise
 
 
 def fast_tokenizer(model: bytes) -> Tokenizer:

@@ -109,10 +109,13 @@ class Store:
                 broken.append((path, str(error)))
         return sorted(records, key=_age), broken
 
-    def summaries(self) -> tuple[list[Record], list[tuple[Path, str]]]:
-        """The same by the index, however many there are: without `history` and `last`, and not to be changed."""
+    def summaries(self, known: Sequence[Entry] | None = None) -> tuple[list[Record], list[tuple[Path, str]]]:
+        """The same by the index, however many there are: without `history` and `last`, and not to be changed.
+
+        `known` is what the index holds, where the caller has read it.
+        """
         with without_collector():
-            found = entries(self.folder)
+            found = entries(self.folder) if known is None else known
             parsed: dict[bytes, Any] = {}
             broken = sorted((self.folder / entry.path, entry.broken) for entry in found if entry.broken is not None)
             return sorted((entry.summary(parsed) for entry in found if entry.broken is None), key=_age), broken

@@ -151,10 +151,12 @@ def test_a_row_may_give_several_examples_or_none(capsys, stdin, splitter):
 def test_a_value_of_the_wrong_type_is_an_error_of_its_row(capsys, stdin, splitter):
     stdin('{"words": 3}\n{"words": [3]}\n')
     out, err = failing(capsys, [*splitter, "--rows", "-", "--json"], 1)
-    assert [json.loads(line)["error"] for line in out.splitlines()] == [
-        "a value has the wrong type or shape: TypeError: 'int' object is not iterable",
-        "a value has the wrong type or shape: AttributeError: 'int' object has no attribute 'upper'",
-    ]
+    why = ["TypeError: 'int' object is not iterable", "AttributeError: 'int' object has no attribute 'upper'"]
+    for line, reason in zip(out.splitlines(), why, strict=True):
+        error = json.loads(line)["error"]
+        assert error.startswith("a value has the wrong type or shape: ")
+        assert "splitter.py, line " in error
+        assert f": {reason} (at: " in error
     assert err == "glue: 2 of 2 rows could not become examples of 'splitter'"
 
 

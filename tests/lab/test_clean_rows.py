@@ -79,6 +79,13 @@ def test_what_is_not_trained_on_is_no_leak(folder, tmp_path):
     assert record.scores["rte"].clean["shared"] < 10
 
 
+def test_a_demo_is_not_looked_at(tmp_path):
+    """Its rows are made of so few words that they meet by design."""
+    record = run(Plan(("rte",), data="demo:40", **TINY), results=tmp_path)
+    assert record.scores["rte"].clean is None
+    assert Store(tmp_path).run(record.id).read_shared(REGISTRY.tasks["rte"]) == set()
+
+
 def test_an_older_record_has_no_such_score(folder, tmp_path):
     values = run(Plan(("rte",), data=folder, **TINY), results=tmp_path).to_dict()
     del values["scores"]["rte"]["clean"]
