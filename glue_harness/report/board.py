@@ -136,6 +136,7 @@ def _candidate(records: Sequence[Record], wanted: Wanted) -> Candidate:
     row = BoardRow(
         source="run",
         average=average,
+        without_luck=seeds.without_luck(wanted.members),
         values={column: found for column, found in values.items() if found},
         mixing=plan.mixing if len(latest.mix) > 1 else "",
         data=_data(plan, records),

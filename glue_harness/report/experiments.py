@@ -153,6 +153,12 @@ class Experiment:
         of_examples = mean_of_variances(_variance_of_average(members, record.scores) for record in self.records)
         return stat_over(averages, of_examples), variance_over(averages, of_examples)
 
+    def without_luck(self, members: Members) -> float | None:
+        """The same average, over the seeds, without the luck of choosing steps; None unless each seed knows it."""
+        honest = [{task: score.without_luck for task, score in record.scores.items()} for record in self.records]
+        averages = [average for of_seed in honest if (average := average_of(members, of_seed)) is not None]
+        return fmean(averages) if len(averages) == len(self.records) else None
+
     def contents(self, task: str, role: str) -> set[object]:
         """The fingerprints of a task's data in one role: one, unless the seeds saw different data."""
         return {fingerprints(record, task).get(role) for record in self.records}

@@ -43,6 +43,7 @@ class BoardRow:
     name: str = ""  # the settings that tell it from the other rows
     settings: str = ""  # the same, without those that tables have columns of
     rank: int | None = None  # shared by rows that no test tells apart
+    without_luck: float | None = None  # the average without the luck of choosing steps
     best: float | None = None  # probability that its true average is the highest of the ranked rows
     tested: bool = False  # whether its rank was found by a test of the kept answers
     mixing: str = ""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from glue_harness.report.console import one_line
 from glue_harness.report.experiments import Stat
-from glue_harness.report.formats import legend, share, spread
+from glue_harness.report.formats import honest, legend, share, spread
 from glue_harness.report.rows import Board, BoardColumn, BoardRow
 
 MOST_ROWS = 50  # that anyone reads on a terminal
@@ -62,6 +62,8 @@ def _columns(board: Board, rows: Sequence[BoardRow], beside: bool) -> list[Colum
     if any(row.best is not None for row in rows):
         found.append(column_of(["P(best)"], [[share(row.best)] for row in rows]))
     found.append(column_of(["average"], [cell(row.average) for row in rows]))
+    if any(row.without_luck is not None for row in rows):
+        found.append(column_of(["without", "luck"], [[honest(row)] for row in rows]))
     for group, columns in groups.items():
         heading = [group, *(column.label.removeprefix(group).strip(" -") for column in columns)]
         cells = [[line for column in columns for line in cell(row.values.get(column))] for row in rows]
@@ -108,12 +110,14 @@ def _blocks(board: Board, rows: Sequence[BoardRow], width: int) -> str:
     """The same where the tasks are too many to stand beside each other: they become the rows."""
     first = max([1, *(len(str(row.rank or "-")) for row in rows)])
     names = {column: one_line(column.label) for column in board.columns}
-    room = max(map(len, ["P(best)", *names.values()]))
+    room = max(map(len, ["without luck", *names.values()]))
     lines = [f" {'#':>{first}}{GAP}{'task':<{room}}{GAP}{'score':>6}", " " + "─" * (width - 1)]
     for row in rows:
         lines += _described(row, first, width)
         if row.best is not None:
             lines.append(f" {'':{first}}{GAP}{'P(best)':<{room}}{GAP}{share(row.best):>6}")
+        if row.without_luck is not None:
+            lines.append(f" {'':{first}}{GAP}{'without luck':<{room}}{GAP}{honest(row):>6}")
         for name, stat in [("average", row.average), *((names[c], row.values.get(c)) for c in board.columns)]:
             score = "-" if stat is None else f"{stat.mean:.2f}"
             lines.append(f" {'':{first}}{GAP}{name:<{room}}{GAP}{score:>6} {spread(stat)}".rstrip())

@@ -17,6 +17,7 @@ from glue_harness.report import formats
 from glue_harness.report.board import make_boards
 from glue_harness.report.experiments import Stat, stat
 from glue_harness.report.published import load_published
+from glue_harness.report.screen import drawn
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import load_tasks
 
@@ -121,6 +122,26 @@ def test_a_seed_counts_once(store):
     board = boards(store)[1]
     assert [row.runs for row in board.rows] == [(later.id,)]
     assert board.left_out == ((first.id, f"repeats seed 0 of the later run {later.id}"),)
+
+
+def test_the_average_without_the_luck_of_choosing_stands_beside_it(store):
+    """Over the seeds, by the rule of the average itself; nothing where a seed does not know it."""
+    for seed in range(2):
+        record = finished(store, seed=seed)
+        for score in record.scores.values():
+            score.without_luck = {key: value - 2 * (seed + 1) for key, value in score.metrics.items()}
+        store.save(record)
+    unknown = finished(store, lr=0.1)
+    rows = {row.digest: row for row in demo_rows(store)}
+    assert rows.pop(unknown.digest).without_luck is None
+    (row,) = rows.values()
+    assert (row.average.mean, row.without_luck) == (pytest.approx(AVERAGE), pytest.approx(AVERAGE - 3))
+    assert "Without luck" in text_of(store, "md")
+    assert "47.00" in text_of(store, "html")
+    assert [*pandas.read_csv(io.StringIO(text_of(store, "csv")))["without_luck"].dropna()] == [pytest.approx(47)]
+    shown = "".join(text for text, _ in drawn(boards(store)[1], 200))
+    assert "without luck: the average without the luck of choosing the best of several steps" in shown
+    assert "47.00" in shown
 
 
 def test_seeds_that_saw_other_data_are_not_averaged(store):

@@ -19,6 +19,7 @@ COLUMNS: dict[str, Callable[[BoardRow], object]] = {  # of the tables that peopl
     "Method": lambda row: row.method,
     "Settings": lambda row: row.settings,
     "Average": lambda row: with_spread(row.average),
+    "Without luck": lambda row: honest(row),
     "Mixing": lambda row: mixing(row),
     "Steps": lambda row: "" if row.steps is None else row.steps,
     "Seeds": lambda row: row.seeds,
@@ -32,6 +33,7 @@ SIGNS = {  # what a sign in a table means; the values it stands behind say which
     "±": "± half of the 95 % interval, over examples (one seed) or over seeds and examples (three and more)",
     "σ": "σ standard deviation over seeds (two of ours, or as published); no interval",
     "P(best)": "P(best) the probability that a row's true average is the highest of the ranked ones",
+    "without luck": "without luck: the average without the luck of choosing the best of several steps",
 }
 
 
@@ -70,6 +72,7 @@ def legend(board: Board) -> list[str]:
     """What the signs of its table mean."""
     stats = [stat for row in board.rows for stat in (row.average, *row.values.values())]
     used = {sign for sign in map(sign_of, stats) if sign} | {"P(best)" for row in board.rows if row.best is not None}
+    used |= {"without luck" for row in board.rows if row.without_luck is not None}
     return [text for sign, text in SIGNS.items() if sign in used]
 
 
@@ -95,6 +98,11 @@ def share(probability: float | None) -> str:
     if probability is None:
         return ""
     return "<0.01" if probability < 0.005 else ">0.99" if probability >= 0.995 else f"{probability:.2f}"
+
+
+def honest(row: BoardRow) -> str:
+    """The average without the luck of choosing steps."""
+    return "" if row.without_luck is None else f"{row.without_luck:.2f}"
 
 
 def written(stat: Stat | None) -> str:

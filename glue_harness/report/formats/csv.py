@@ -35,6 +35,7 @@ def _fields(board: Board, row: BoardRow) -> dict[str, Any]:
         **{name: stat and stat.mean for name, stat in stats.items()},
         **{name: getattr(row, name) for name in ("mixing", "limit", "temperature", "steps", "seeds", "data", "select")},
         "invalid_percent": row.invalid,
+        "without_luck": row.without_luck,
         **{f"{name}_{part}": stat and getattr(stat, part) for name, stat in stats.items() for part in SPREAD},
         "missing": row.missing,
         "runs": " ".join(row.runs),
