@@ -22,17 +22,15 @@ from glue_harness.report.experiments import (
     refuse_repeats,
     title_of,
 )
-from glue_harness.report.ranking import AVERAGE, answers_of
+from glue_harness.report.ranking import AVERAGE, SIGNIFICANT, TOLERANCE, answers_of
 from glue_harness.report.spread import known_spread, on_same_data, repeated
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
-SIGNIFICANT = 0.05  # what a corrected p value must be below
 MODELS_DIFFER = "these two models differ"
 MODELS_ALIKE = "no difference found between these two models; one seed cannot tell a recipe from luck"
 BETTER, WORSE, ALIKE = "better", "worse", "no difference found"
 TEST = "two-way t"
-TOLERANCE = 1e-6  # between a score that was recorded and the same score counted again
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from itertools import combinations
 from string import ascii_uppercase
 from typing import Any
 
-from glue_harness.report.comparison import SIGNIFICANT, ComparedScore, ScoreDifference, corrected, notes_on, scores_of
+from glue_harness.report.comparison import ComparedScore, ScoreDifference, corrected, notes_on, scores_of
 from glue_harness.report.console import TableColumn, or_dash, table_of
 from glue_harness.report.experiments import Experiment, Stat, in_order, refuse_impossible, settings_apart
+from glue_harness.report.ranking import SIGNIFICANT
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 

@@ -18,7 +18,7 @@ from glue_harness.suite.registry import Registry
 if TYPE_CHECKING:
     import numpy as np
 
-SIGNIFICANT = 0.05  # what p times the number of pairs must be below
+SIGNIFICANT = 0.05  # what a corrected p value must be below
 TOLERANCE = 1e-6  # between a score that was recorded and the same score counted again
 AVERAGE = "average"
 DRAWS = 1000

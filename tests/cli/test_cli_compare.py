@@ -9,7 +9,7 @@ from records import GLUE, finished, runner, scores
 from glue_harness.core.task import Text
 from glue_harness.metrics import measure
 from glue_harness.metrics.stats import compare_paired, holm
-from glue_harness.report.comparison import compare
+from glue_harness.report.comparison import ScoreDifference, compare
 from glue_harness.report.experiments import Experiment
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import load_tasks
@@ -179,6 +179,13 @@ def test_recipes_are_judged_by_two_seeds_a_side_or_more(store, glue):
     clear = plan(3, lambda k, s: (k + s) % 2 != 0), plan(4, lambda k, s: (k + s) % 12 != 0)
     found = line_of(compared(glue, *clear), "rte.accuracy")["differences"][1]
     assert (found["value"], found["verdict"]) == (pytest.approx(125 / 3), "better")
+
+
+@pytest.mark.parametrize(
+    ("p", "verdict"), [(0.049, "better"), (0.051, "no difference found"), (0.4, "no difference found")]
+)
+def test_five_percent_is_where_chance_ends(p, verdict):
+    assert ScoreDifference(1.0, p=p, p_holm=p, over="seeds and examples").verdict == verdict
 
 
 def test_luck_is_borrowed_of_own_plans_with_three_seeds(store, glue):

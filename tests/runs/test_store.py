@@ -101,6 +101,28 @@ def test_a_full_disk_is_one_line_and_leaves_the_earlier_file(store, monkeypatch,
     assert (folder / "record.json").read_bytes() == before
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="what is synced is told through /proc")
+def test_the_folder_is_synced_after_a_file_took_its_place(store, monkeypatch):
+    """Without it the new name may be gone after a power cut, though the file's bytes are on disk."""
+    record, calls = made(store), []
+    sync, move = os.fsync, os.replace
+
+    def synced(handle):
+        calls.append(("sync", os.path.realpath(f"/proc/self/fd/{handle}")))
+        sync(handle)
+
+    def replaced(source, target):
+        calls.append(("replace", os.path.realpath(target)))
+        move(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", replaced)
+    store.save(record)
+    folder = os.path.realpath(store.run_folder(record.id))
+    assert [what for what, _ in calls] == ["sync", "replace", "sync"]
+    assert calls[1:] == [("replace", f"{folder}/record.json"), ("sync", folder)]
+
+
 def test_a_full_disk_stops_a_run_before_it_starts(store, monkeypatch):
     monkeypatch.setattr(os, "fsync", full_disk)
     with pytest.raises(GlueError, match=r"^results folder '.*' cannot be written: .*No space left on device"):

@@ -17,7 +17,7 @@ from glue_harness.train.arrangement import buckets, packed
 from glue_harness.train.device import Machine
 from glue_harness.train.feed import Feed, PackedFeed
 from glue_harness.train.learner import Learner
-from glue_harness.train.loop import Hook, State, train
+from glue_harness.train.loop import Hook, State, clip, train
 from glue_harness.train.memory import Fit
 from glue_harness.train.optimizers import learning_rate, make_optimizer
 from glue_harness.train.optimizers.adafactor import Adafactor
@@ -61,6 +61,32 @@ def test_gradient_does_not_depend_on_accumulation():
         assert gradients[micro][0] == pytest.approx(gradients[16][0], abs=1e-10)
         for name, gradient in gradients[16][1].items():
             torch.testing.assert_close(gradients[micro][1][name], gradient, rtol=0, atol=1e-10)
+
+
+def test_the_gradient_is_of_the_mean_over_all_target_tokens():
+    """T5's rule: a long target weighs more than a short one, and no example weighs as much as another."""
+    model, expected = toy_model(), toy_model()
+    for one in (model, expected):
+        one.module.double()
+    update = toy_feed(model, 16, 5).update(0)
+    accumulate(model, update, CPU, Fit())
+    batches = [expected.lay(part.rows, CPU.device, part.grid) for part in update.passes]
+    tokens = sum(int((batch.labels != IGNORED).sum()) for batch in batches)
+    assert tokens > 16
+    (sum(expected.loss(batch).total for batch in batches) / tokens).backward()
+    for (name, found), (_, wanted) in zip(
+        model.module.named_parameters(), expected.module.named_parameters(), strict=True
+    ):
+        if wanted.grad is not None:
+            torch.testing.assert_close(found.grad, wanted.grad, rtol=0, atol=1e-10, msg=name)
+
+
+@pytest.mark.parametrize(("norm", "left"), [(0.99, 0.99), (1.01, 1.0), (1.99, 1.0), (50.0, 1.0)])
+def test_a_gradient_beyond_the_limit_is_scaled_down_to_it(norm, left):
+    parameter = torch.nn.Parameter(torch.zeros(4))
+    parameter.grad = torch.full((4,), norm / 2)
+    assert clip([parameter], 1.0).item() == pytest.approx(norm)
+    assert parameter.grad.norm().item() == pytest.approx(left, abs=1e-5)
 
 
 def test_same_plan_and_seed_give_the_same_bits():
