@@ -52,6 +52,7 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
     from glue_harness.report import transfer as together
     from glue_harness.report.comparison import compare
     from glue_harness.report.experiments import pick, refuse_repeats
+    from glue_harness.report.spread import worth_reading
     from glue_harness.runs.store import Store
 
     least = 1 if transfer else 2
@@ -69,7 +70,8 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
         return
     # of other runs it matters only how far seeds lie apart, where a side has one
     has_one_seed = any(len(experiment.records) == 1 for experiment in experiments)
-    records = store.summaries(known)[0] if transfer or has_one_seed else []
+    asked = known if transfer else worth_reading(known) if has_one_seed else []
+    records = store.summaries(asked)[0] if asked else []
     if transfer and len(experiments) == 1:
         experiments += together.find_alone(experiments[0], store, records, registry)
     found = together.arranged(experiments, registry)

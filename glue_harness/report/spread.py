@@ -12,12 +12,13 @@ from glue_harness.core.record import Record
 from glue_harness.metrics.power import Spread, least_between_models, least_between_recipes
 from glue_harness.report.experiments import Experiment, in_order, label, title_of
 from glue_harness.report.published import load_published
-from glue_harness.runs.index import plan_of
+from glue_harness.runs.index import Entry, plan_of
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
 SEEDS = range(2, 11)
 KNOWN_FROM = 3  # seeds of a plan, to say how far they lie apart
+LATEST_PLANS = 200  # that are asked: more say the same, and each takes time to read
 
 
 def known_spread(task: str, key: str, own: Sequence[Experiment], registry: Registry, is_demo: bool) -> Spread | None:
@@ -43,6 +44,17 @@ def published_spread(task: str, key: str, registry: Registry) -> Spread | None:
         if registry.aliases.get(name, name) == task and of_key == key:
             return Spread(deviation, baseline.runs - 1, published.short)
     return None
+
+
+def worth_reading(known: Sequence[Entry]) -> list[Entry]:
+    """What the index knows of the latest plans with three seeds or more; `known` is oldest first."""
+    by_digest: dict[str, list[Entry]] = {}
+    for entry in known:
+        if entry.status == "finished":
+            of_plan = by_digest.pop(entry.digest, [])  # plans stand in the order of their last runs
+            by_digest[entry.digest] = [*of_plan, entry]
+    found = [entries for entries in by_digest.values() if len({entry.seed or 0 for entry in entries}) >= KNOWN_FROM]
+    return [entry for entries in found[-LATEST_PLANS:] for entry in entries]
 
 
 def repeated(records: Iterable[Record]) -> list[Experiment]:

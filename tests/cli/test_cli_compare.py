@@ -9,6 +9,7 @@ from records import GLUE, finished, runner, scores
 from glue_harness.core.task import Text
 from glue_harness.metrics import measure
 from glue_harness.metrics.stats import compare_paired, holm
+from glue_harness.report import spread
 from glue_harness.report.comparison import ScoreDifference, compare
 from glue_harness.report.experiments import Experiment
 from glue_harness.runs.store import Store
@@ -201,6 +202,18 @@ def test_luck_is_borrowed_of_own_plans_with_three_seeds(store, glue):
         "With borrowed luck, the spread of 1 plan of 3 runs here, p not corrected: RTE (B) z="
         in glue("compare", first.id, second.id)[1]
     )
+
+
+def test_only_the_latest_plans_with_three_seeds_tell_of_luck(store, monkeypatch):
+    monkeypatch.setattr(spread, "LATEST_PLANS", 2)
+    for steps in (1, 2, 3, 4):
+        for seed in range(3 if steps < 4 else 2):
+            finished(store, steps=steps, seed=seed, day=steps)
+    late = finished(store, steps=1, seed=0, day=5)  # again: now it is the latest
+    found = spread.worth_reading(store.by_age())
+    plans = [store.find(entry.id).plan["steps"] for entry in found]
+    assert plans == [3, 3, 3, 1, 1, 1, 1]
+    assert found[-1].id == late.id
 
 
 def test_luck_is_else_that_of_t5(store, glue):
