@@ -18,7 +18,7 @@ from glue_harness.suite.registry import Registry
 
 SEEDS = range(2, 11)
 KNOWN_FROM = 3  # seeds of a plan, to say how far they lie apart
-LATEST_PLANS = 200  # that are asked: more say the same, and each takes time to read
+LATEST_PLANS = 50  # that are asked: with 100 degrees of freedom more say the same, and each takes time to read
 
 
 def known_spread(task: str, key: str, own: Sequence[Experiment], registry: Registry, is_demo: bool) -> Spread | None:
