@@ -8,10 +8,10 @@ from itertools import combinations
 from string import ascii_uppercase
 from typing import Any
 
+from glue_harness.metrics.power import EXAMPLES
 from glue_harness.report.comparison import ComparedScore, ScoreDifference, corrected, notes_on, scores_of
 from glue_harness.report.console import TableColumn, or_dash, table_of
 from glue_harness.report.experiments import Experiment, Stat, in_order, refuse_impossible, settings_apart
-from glue_harness.report.ranking import SIGNIFICANT
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
@@ -66,7 +66,8 @@ def all_pairs(experiments: Sequence[Experiment], store: Store, registry: Registr
 
 def facts(pairs: Pairs) -> dict[str, Any]:
     runs = {letter: [record.id for record in e.records] for letter, e in pairs.experiments.items()}
-    return {"runs": runs, "settings": pairs.settings, "scores": pairs.scores, "notes": pairs.notes}
+    scores = [{**vars(s), "difference": {**vars(s.difference), "verdict": s.difference.verdict}} for s in pairs.scores]
+    return {"runs": runs, "settings": pairs.settings, "scores": scores, "notes": pairs.notes}
 
 
 def drawn(pairs: Pairs) -> Iterator[Any]:
@@ -82,11 +83,13 @@ def drawn(pairs: Pairs) -> Iterator[Any]:
         TableColumn("second", lambda score: f"{score.second.mean:.2f}", right=True, whole=True),
         TableColumn("change", lambda score: f"{score.difference.value:+.2f}", right=True, whole=True),
         TableColumn("95 % interval", lambda score: _between(score.difference), right=True),
-        TableColumn("p", lambda score: or_dash(score.difference.p_holm, ".3f"), right=True),
+        TableColumn("p", lambda score: _p(score.difference.p_holm), right=True),
     ]
-    yield table_of(pairs.scores, columns, style=_style)
+    yield table_of(pairs.scores, columns, style=lambda score: "bold" if score.difference.is_sure else "")
     tests = sum(score.difference.p_holm is not None for score in pairs.scores)
     yield f"change: second minus first; p after Holm's correction over all {tests} tests", "dim"
+    if any(score.difference.over == EXAMPLES for score in pairs.scores):
+        yield "one seed a side tells two models apart, not two recipes", "dim"
     yield from ((f"Note: {note}", "yellow") for note in pairs.notes)
     for reason in dict.fromkeys(s.difference.untested for s in pairs.scores if s.difference.untested):
         names = [f"{s.label} ({s.pair})" for s in pairs.scores if s.difference.untested == reason]
@@ -97,6 +100,5 @@ def _between(difference: ScoreDifference) -> str:
     return "-" if difference.low is None else f"{difference.low:+.2f} to {difference.high:+.2f}"
 
 
-def _style(score: PairedScore) -> str:
-    p = score.difference.p_holm
-    return "bold" if p is not None and p < SIGNIFICANT else ""
+def _p(value: float | None) -> str:
+    return "<0.001" if value is not None and value < 0.001 else or_dash(value, ".3f")

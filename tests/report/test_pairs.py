@@ -37,6 +37,7 @@ def test_each_pair_is_compared(runs, capsys):
     means = [run.scores["rte"].metrics["accuracy"] for run in runs]
     assert scores["B C"]["value"] == pytest.approx(means[2] - means[1])
     assert scores["B C"]["p_holm"] < 0.05 < scores["A B"]["p_holm"]
+    assert scores["B C"]["verdict"] == "these two models differ"
     largest = max(scores.values(), key=lambda difference: difference["p"])
     smallest = min(scores.values(), key=lambda difference: difference["p"])
     assert smallest["p_holm"] == pytest.approx(min(1, 3 * smallest["p"]))
@@ -53,6 +54,8 @@ def test_the_table_says_which_is_which(runs, capsys):
         ["RTE", *pair] for pair in ("AB", "AC", "BC")
     ]
     assert "Holm's correction over all 3 tests" in out
+    assert "one seed a side tells two models apart, not two recipes" in out
+    assert "0.000" not in out
 
 
 def test_a_changed_record_is_refused(runs, capsys, tmp_path):
