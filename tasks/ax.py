@@ -27,6 +27,7 @@ AX = classify(
     place=10,
     prefix="mnli",
     fields=("hypothesis", "premise"),
+    read=("premise", "hypothesis"),
     labels=LABELS,
     metrics=(),
     splits={"test": "test"},

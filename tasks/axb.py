@@ -21,6 +21,7 @@ AXB = classify(
     "axb",
     prefix="rte",
     fields={"hypothesis": "sentence2", "premise": "sentence1"},
+    read=("sentence1", "sentence2"),
     labels=LABELS,
     source=source("axb", "AX-b", flat("sentence1", "sentence2", labels=LABELS), hidden=(), test=1_104),
     metrics=(),

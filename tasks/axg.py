@@ -23,6 +23,7 @@ AXG = classify(
     "axg",
     prefix="rte",
     fields=("hypothesis", "premise"),
+    read=("premise", "hypothesis"),
     labels=LABELS,
     source=source("axg", "AX-g", flat("premise", "hypothesis", labels=LABELS), hidden=(), test=356),
     metrics=(),

@@ -25,6 +25,7 @@ def demo(random: Random, n: int) -> list[dict]:
 BOOLQ = classify(
     "boolq",
     fields=("passage", "question"),
+    read=("question", "passage"),
     labels=BOOLEANS,
     source=source(
         "boolq",

@@ -29,6 +29,7 @@ def demo(random: Random, n: int) -> list[dict]:
 CB = classify(
     "cb",
     fields=("hypothesis", "premise"),
+    read=("premise", "hypothesis"),
     labels=LABELS,
     source=source("cb", "CB", flat("premise", "hypothesis", labels=LABELS), train=250, validation=56, test=250),
     metrics=(mean_3class_f1, accuracy),

@@ -2,15 +2,16 @@
 
 from random import Random
 
-from glue_harness.core.task import Submission
+from glue_harness.core.task import Example, Pair, Submission, View
 from glue_harness.data.lexicon import DAYS, NAMES, PLACES, balanced_rows
 from glue_harness.metrics import accuracy
-from glue_harness.suite.build import classify
+from glue_harness.suite.build import classify, text_of
 from glue_harness.suite.superglue import flat, source
 
 FIELDS = ("choice1", "choice2", "premise", "question")
 LABELS = ("choice1", "choice2")
 QUESTIONS = ("cause", "effect")
+ASKED = {"cause": "What was the cause of this?", "effect": "What happened as a result?"}
 STATES = {  # what may come before and after each
     "cold": ("stood in the snow", "lit a fire"),
     "happy": ("won a prize", "sang a song"),
@@ -33,9 +34,16 @@ def demo(random: Random, n: int) -> list[dict]:
     return balanced_rows(random, n, range(len(LABELS)), alternative)
 
 
+def pairs(example: Example) -> list[Pair]:
+    """The premise with the question behind it, beside each choice."""
+    asked = f"{text_of(example.fields, 'premise')} {ASKED[text_of(example.fields, 'question')]}"
+    return [Pair(asked, text_of(example.fields, label)) for label in LABELS]
+
+
 COPA = classify(
     "copa",
     fields=FIELDS,
+    read=View("choice", pairs),
     labels=LABELS,
     source=source("copa", "COPA", flat(*FIELDS, labels=LABELS), train=400, validation=100, test=500),
     metrics=(accuracy,),

@@ -33,6 +33,7 @@ def demo(random: Random, n: int) -> list[dict]:
 COMMON = {
     "prefix": "mnli",
     "fields": ("hypothesis", "premise"),
+    "read": ("premise", "hypothesis"),
     "labels": LABELS,
     "source": SOURCE,
     "metrics": (accuracy,),

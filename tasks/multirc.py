@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable
 from random import Random
 
-from glue_harness.core.task import Row, Submission
+from glue_harness.core.task import Example, Pair, Row, Submission, View
 from glue_harness.data.lexicon import DAYS, NAMES, PLACES, QUALITIES, THINGS
 from glue_harness.metrics import exact_match, f1
-from glue_harness.suite.build import classify
+from glue_harness.suite.build import classify, text_of
 from glue_harness.suite.cues import asks, copied, longer, marks
 from glue_harness.suite.superglue import BOOLEANS, group_number, official_label, source, value_at
 
@@ -38,6 +38,12 @@ def adapt(record: Row) -> Iterable[Row]:
 def without_tags(text: str) -> str:
     """T5 drops these three tags from the whole input, question and answer too, and knows no other spelling."""
     return re.sub("</?b>", "", text.replace("<br>", " "))
+
+
+def pairs(example: Example) -> list[Pair]:
+    """The paragraph, and beside it the question with one answer."""
+    paragraph, question, answer = (text_of(example.fields, name) for name in ("paragraph", "question", "answer"))
+    return [Pair(without_tags(paragraph), f"{question} {answer}")]
 
 
 def demo(random: Random, n: int) -> list[dict]:
@@ -71,6 +77,7 @@ def questionnaire(random: Random, number: int) -> list[dict]:
 MULTIRC = classify(
     "multirc",
     fields=("question", "answer", "paragraph"),
+    read=View("label", pairs),
     labels=BOOLEANS,
     clean=without_tags,
     info=lambda row: {"idx": value_at(row, "idx")},

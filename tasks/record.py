@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any
 
-from glue_harness.core.task import HIDDEN, Gold, Row, Submission, Text
+from glue_harness.core.task import HIDDEN, Example, Gold, Pair, Row, Submission, Text, View
 from glue_harness.data.lexicon import CITIES, DAYS, NAMES, QUALITIES, THINGS
 from glue_harness.metrics import squad
 from glue_harness.suite.build import generate, text_of, texts_of
@@ -47,6 +47,12 @@ def with_highlights(passage: str) -> str:
     return passage.replace(HIGHLIGHT, ". ")
 
 
+def pairs(example: Example) -> list[Pair]:
+    """The passage, and beside it the query with each entity in the open place."""
+    passage, query = with_highlights(text_of(example.fields, "passage")), text_of(example.fields, "query")
+    return [Pair(passage, query.replace("@placeholder", entity)) for entity in example.choices]
+
+
 def gold(target: str, info: Mapping[str, Any]) -> Gold:
     """Any of the answers is right, whichever of them this example trains on."""
     passage, query = (group_number(info, "idx", name) for name in ("passage", "query"))
@@ -79,6 +85,7 @@ RECORD = generate(
     "record",
     columns=("passage", "query", "entities", "answers"),
     encode=encode,
+    view=View("choice", pairs),
     gold=gold,
     training_examples=138_854,  # one an answer
     source=source("record", "ReCoRD", adapt, train=100_730, validation=10_000, test=10_000),

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 from glue_harness.core.errors import RowError
-from glue_harness.core.task import Gold, Row, Source, Task, Text, jsonl
+from glue_harness.core.task import Example, Gold, Mark, Pair, Row, Source, Task, Text, View, jsonl
 from glue_harness.metrics import squad
 from glue_harness.suite.build import generate, key_of, text_of, texts_of
 
@@ -61,6 +61,21 @@ def encode(row: Row) -> list[Text]:
     answers = padded_answers(row)
     info = {"answers": answers, "paragraph": key_of(context)}
     return [Text(collapsed(f"question: {question} context: {context}"), answers[0], info)]
+
+
+def pairs(example: Example) -> list[Pair]:
+    """The question and the context in words, as T5 reads them; the answer is marked where the row says that it is."""
+    question, context = (padded(text_of(example.fields, name)) for name in ("question", "context"))
+    return [Pair(question, context, marked_answer(example.fields, context))]
+
+
+def marked_answer(row: Row, context: str) -> tuple[Mark, ...]:
+    answers = row.get("answers") or {}
+    text = next(iter(answers.get("text") or ()), "")
+    wanted, before = padded(text).strip(), next(iter(answers.get("answer_start") or ()), 0)
+    start = context.find(wanted, max(0, len(padded(row["context"][:before])) - 2))
+    start = start if start >= 0 else context.find(wanted)
+    return (Mark(1, start, start + len(wanted)),) if wanted and start >= 0 else ()
 
 
 def encode_trivia(row: Row) -> list[Text]:
@@ -135,6 +150,7 @@ SQUAD = reader(
     "squad",
     ("question", "context", "answers"),
     encode,
+    view=View("span", pairs),
     demo=demo,
     title="SQuAD",
     place=1,

@@ -23,6 +23,7 @@ RTE = classify(
     "superglue_rte",
     prefix="rte",
     fields=("hypothesis", "premise"),
+    read=("premise", "hypothesis"),
     labels=LABELS,
     source=source(
         "rte",

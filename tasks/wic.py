@@ -2,10 +2,10 @@
 
 from random import Random
 
-from glue_harness.core.task import Submission
+from glue_harness.core.task import Example, Mark, Pair, Submission, View
 from glue_harness.data.lexicon import DAYS, NAMES, balanced_rows
 from glue_harness.metrics import accuracy
-from glue_harness.suite.build import classify
+from glue_harness.suite.build import classify, text_of
 from glue_harness.suite.cues import copied, longer, marks
 from glue_harness.suite.superglue import BOOLEANS, flat, source
 
@@ -43,9 +43,24 @@ def demo(random: Random, n: int) -> list[dict]:
     return balanced_rows(random, n, range(len(BOOLEANS)), pair)
 
 
+def pairs(example: Example) -> list[Pair]:
+    """Both sentences, with the places of the word; where a row does not tell them, its first occurrence."""
+    texts = [text_of(example.fields, name) for name in ("sentence1", "sentence2")]
+    marks = []
+    for k, text in enumerate(texts):
+        start, end = (example.fields.get(f"{name}{k + 1}") for name in ("start", "end"))
+        if type(start) is not int or type(end) is not int or not 0 <= start < end <= len(text):
+            word = text_of(example.fields, "word")
+            start = max(0, text.lower().find(word.lower()))
+            end = min(start + len(word), len(text))
+        marks.append(Mark(k, start, end))
+    return [Pair(*texts, tuple(marks))]
+
+
 WIC = classify(
     "wic",
     fields=("sentence1", "sentence2", "word"),
+    read=View("marks", pairs, columns=COLUMNS[3:]),
     labels=BOOLEANS,
     source=source("wic", "WiC", flat(*COLUMNS, labels=BOOLEANS), train=5_428, validation=638, test=1_400),
     metrics=(accuracy,),

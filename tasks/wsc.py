@@ -6,7 +6,7 @@ from hashlib import sha256
 from random import Random
 
 from glue_harness.core.errors import RowError
-from glue_harness.core.task import Row, Submission, Task, Text
+from glue_harness.core.task import Example, Mark, Pair, Row, Submission, Task, Text, View
 from glue_harness.data.lexicon import balanced_rows, pronoun_scene
 from glue_harness.metrics import accuracy
 from glue_harness.suite.build import classify, generate, key_of, label_id, label_name, text_of
@@ -116,6 +116,29 @@ def candidate(random: Random, label: int, link: str = "because") -> dict:
     }
 
 
+def pairs(example: Example) -> list[Pair]:
+    """The text, with the places of the noun and of the pronoun."""
+    text = text_of(example.fields, "text")
+    return [Pair(text, None, tuple(mark(text, example.fields, span) for span in ("span1", "span2")))]
+
+
+def mark(text: str, row: Row, span: str) -> Mark:
+    """Where a span stands: from the word on that its index names, or else where it is first found."""
+    named, index = text_of(row, f"{span}_text"), whole_number(row, f"{span}_index")
+    start = len(" ".join(text.split(" ")[:index])) + (index > 0)
+    found = text.lower().find(named.lower(), max(0, start - 2))
+    start = found if found >= 0 else max(0, text.lower().find(named.lower()))
+    return Mark(0, start, min(start + len(named), len(text)))
+
+
+NOT_IT = "(another)"  # the answer of a head that says no, as a text that no candidate matches
+REFERS = View(
+    "marks",
+    pairs,
+    choices=lambda example: (NOT_IT, example.target),
+    gold=lambda example: float(example.label == 1),
+    encode=encode,
+)
 COMMON = {
     "source": source("wsc.fixed", "WSC", adapt, train=554, validation=104, test=146),
     "labels": BOOLEANS,
@@ -123,7 +146,7 @@ COMMON = {
     "suite": "superglue",
     "place": 8,
 }
-REFERENT = {**COMMON, "columns": COLUMNS, "gold": gold_label, "decode": decode_referent, "demo": demo}
+REFERENT = {**COMMON, "view": REFERS, "columns": COLUMNS, "gold": gold_label, "decode": decode_referent, "demo": demo}
 
 
 def with_marks(task: Task) -> Task:
@@ -134,7 +157,7 @@ def with_marks(task: Task) -> Task:
         asked = f"{row['text']} #{row['span2_index']}"  # T5 also takes rows whose pronoun is not at its place
         return task.encode({**row, "text": text, "prompt": key_of(asked)})
 
-    return replace(task, columns=COLUMNS[:-1], encode=encode)
+    return replace(task, columns=COLUMNS[:-1], encode=encode, view=View("marks", pairs))
 
 
 WSC = generate(

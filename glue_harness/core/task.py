@@ -93,6 +93,41 @@ class Text(NamedTuple):
     choices: tuple[str, ...] = ()  # a closed set of answers that differs from row to row
 
 
+class Mark(NamedTuple):
+    """A word or phrase that a question is about, in one of a pair's texts."""
+
+    text: int  # 0 or 1
+    start: int  # characters
+    end: int
+
+
+class Pair(NamedTuple):
+    """What a model with heads reads at once: a text, or two that are held against each other."""
+
+    first: str
+    second: str | None = None
+    marks: tuple[Mark, ...] = ()
+
+
+HEADS = ("label", "number", "choice", "marks", "span")
+
+
+@dataclass(frozen=True)
+class View:
+    """How models read a task that do not write: its texts apart, in the order of their own literature, and a head.
+
+    Heads: `label` tells which of the choices, `number` gives a number, `choice` scores each choice beside the text,
+    `marks` tells which of the choices from the states of marked words, `span` finds the answer in the second text.
+    """
+
+    head: str
+    pairs: Callable[[Example], Sequence[Pair]]  # one, or for `choice` one for each choice
+    choices: Callable[[Example], Sequence[str]] = lambda example: example.choices  # the texts that the head answers
+    gold: Callable[[Example], float] | None = None  # a choice's number, or the number; None: by the target
+    columns: tuple[str, ...] = ()  # of a row, beside the task's own, as far as they are there
+    encode: Callable[[Row], Sequence[Text]] | None = None  # where T5 does not train on every row
+
+
 class Gold(NamedTuple):
     """The right answer in the metrics' terms, and the group it is scored in."""
 
@@ -161,6 +196,7 @@ class Task:
     gold: Callable[[str, Mapping[str, Any]], Gold]  # (target, info) -> what metrics compare with
     decode: Callable[[str, Example], Any]  # (model's text, example) -> label, None when invalid
     metrics: tuple[Metric, ...]
+    view: View | None = None  # none: only models that write can answer it
     noise: SpanNoise | None = None  # of text alone: what is hidden of it, drawn anew each time, is the target
     splits: Mapping[str, str] = field(  # role -> Hub split; a task without "train" is only scored
         default_factory=lambda: {"train": "train", "validation": "validation", "test": "test"}
@@ -193,12 +229,17 @@ class Task:
         """Names of the values that its metrics give."""
         return tuple(key for metric in self.metrics for key in metric.keys)
 
+    def fields(self, row: Row) -> dict[str, Any]:
+        """What of a row its examples carry."""
+        seen = dict.fromkeys(self.columns + (self.view.columns if self.view else ()))
+        return {name: row[name] for name in seen if name in row}
+
     def examples(self, row: Row, number: int | str = 0) -> list[Example]:
         """The examples that one row becomes: none if T5 drops it, several if T5 expands it."""
         texts = self.encode(row)
         if not isinstance(texts, list | tuple) or not all(isinstance(text, Text) for text in texts):
             raise self.nonsense("encode", texts, "a list of Text")
-        fields = {name: row[name] for name in self.columns if name in row}
+        fields = self.fields(row)
         return [
             self.example(text, f"{number}.{k}" if len(texts) > 1 else str(number), fields)
             for k, text in enumerate(texts)

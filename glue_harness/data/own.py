@@ -21,7 +21,7 @@ def question(task: Task, row: Row, number: int = 0) -> Example:
     texts = encode(task, asked)
     if not texts:
         raise RowError("it becomes no example: T5 drops such a row")
-    return task.example(texts[0], str(number), {name: asked[name] for name in task.columns})
+    return task.example(texts[0], str(number), task.fields(asked))
 
 
 def questions(task: Task, lines: BinaryIO, name: str) -> list[Example]:

@@ -10,9 +10,10 @@ from hashlib import sha256
 from typing import Any
 
 from glue_harness.core.errors import RowError
-from glue_harness.core.task import HIDDEN, Gold, Metric, Row, Task, Text
+from glue_harness.core.task import HIDDEN, Example, Gold, Metric, Pair, Row, Task, Text, View
 
 Fields = Sequence[str] | Mapping[str, str]  # names in T5's order, or T5's name -> Hub column
+Read = Sequence[str] | View | None  # by models with heads: one or two columns, or a view of its own
 
 
 def template(prefix: str, fields: Fields) -> tuple[tuple[str, ...], Callable[[Row], str]]:
@@ -37,6 +38,19 @@ def texts_of(row: Row, column: str) -> list[str]:
     if not isinstance(value, list | tuple) or not all(isinstance(text, str) for text in value):
         raise RowError(f"column {column!r} must be a list of texts, not {value!r}")
     return list(value)
+
+
+def view(head: str, read: Read, columns: Sequence[str], **details: Any) -> View:
+    """What a task says of it itself, or its columns one by one: the first, and beside it the others, if any."""
+    if isinstance(read, View):
+        return read
+    first, *others = read or columns
+
+    def pairs(example: Example) -> list[Pair]:
+        beside = " ".join(text_of(example.fields, column) for column in others)
+        return [Pair(text_of(example.fields, first), beside if others else None)]
+
+    return View(head, pairs, **details)
 
 
 def key_of(text: str) -> str:
@@ -67,6 +81,7 @@ def classify(
     fields: Fields,
     labels: Sequence[str],
     metrics: Sequence[Metric],
+    read: Read = None,
     prefix: str | None = None,
     clean: Callable[[str], str] = lambda text: text,
     info: Callable[[Row], Mapping[str, Any]] = lambda row: {},
@@ -89,6 +104,7 @@ def classify(
         gold=lambda target, info: Gold(label_id(labels, target), group(info), cluster(info)),
         decode=lambda text, example: ids.get(text),
         metrics=tuple(metrics),
+        view=view("label", read, columns),
         labels=labels,
         choices=labels,
         **details,
@@ -102,6 +118,7 @@ def regress(
     metrics: Sequence[Metric],
     write: Callable[[float], str],
     choices: Sequence[str],
+    read: Read = None,
     prefix: str | None = None,
     **details: Any,
 ) -> Task:
@@ -121,10 +138,16 @@ def regress(
         encode=encode,
         gold=lambda target, info: Gold(float(target)),
         decode=lambda text, example: parse_number(text),
+        view=view("number", read, columns, gold=number_of, columns=("label",)),
         metrics=tuple(metrics),
         choices=tuple(choices),
         **details,
     )
+
+
+def number_of(example: Example) -> float:
+    """The label as it was given, where T5 rounds it to write it; a question without one has what T5 would write."""
+    return float(example.fields.get("label", example.target))
 
 
 def parse_number(text: str) -> float | None:
