@@ -179,7 +179,7 @@ def own_settings() -> dict[str, Setting]:
 @lru_cache
 def _own_settings(plugins: str) -> dict[str, Setting]:
     found: dict[str, Setting] = {}
-    known = {"Setting": Setting, "int": int, "float": float, "str": str}
+    known = {"Setting": Setting, "int": int, "float": float, "str": str, "dict": dict}
     for kind in PLACES:
         for owner, file in plugin_files(kind).items():
             for setting in declared_constant(file, "SETTINGS", **known) or ():

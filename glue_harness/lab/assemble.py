@@ -81,6 +81,7 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     room.check_model(plan, request.origin.source)
     source = plan.replace(model=request.origin.source, tokenizer=vocabulary or plan.tokenizer)
     model = load_model(source, (*rows.trained, *request.scored), rows.texts())
+    rows = rows.read_by(model)
     model.check(rows.trained)
     total = count_parameters(model.module.parameters())
     added, tokens = method.added(model, plan) if hasattr(method, "added") else (0, 0)

@@ -45,7 +45,7 @@ class Trained:
             batch = [closed[k] for k in members]
             with self.machine.autocast():
                 laid = self.model.lay([[encoded[k]] for k in batch], self.machine.device, FINE)
-                shares = self.model.shares(laid, [examples[k].choices for k in batch])
+                shares = self.model.shares(laid, task, [examples[k] for k in batch])
             for k, share in zip(batch, shares, strict=True):
                 found[k] = share
         return found

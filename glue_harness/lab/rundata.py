@@ -42,6 +42,12 @@ class RunRows:
     ]  # scoring task -> its validation rows that share a text with rows trained on; no demo's
     notes: list[str]  # what is not as the plan asked
 
+    def read_by(self, model: Model) -> RunRows:
+        """Without the companions that the model cannot read, which nobody asked for by name."""
+        left = [task for task in self.trained if task.part == "companion" and model.as_read(task) is None]
+        notes = [f"{task.name} is left out of the training mix: this model cannot read it" for task in left]
+        return replace(self, trained=[task for task in self.trained if task not in left], notes=[*self.notes, *notes])
+
     def train(self, name: str) -> Rows:
         return self.by_role[name]["train"]
 
@@ -205,7 +211,7 @@ def cut_off(found: Lengths) -> str:
 
 
 def trained_tokens(task: Task, rows: RunRows, model: Model) -> Tokens | Subset:
-    tokens = tokens_of(task, rows.train(task.name), model, rows.notes)
+    tokens = tokens_of(model.as_read(task) or task, rows.train(task.name), model, rows.notes)
     wanted = set(rows.parts[task.name].trained)
     if len(wanted) == len(rows.train(task.name)):
         return tokens

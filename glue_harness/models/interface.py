@@ -42,6 +42,7 @@ class Encoded:
     gold: float | None = None
     head: str = ""
     lost: int = 0  # tokens that were cut off, as the streams would have been longer than the plan allows
+    marks: Stream = ()  # places in the first stream that a head reads: what they mean is its family's matter
     prompt: int = 0  # vectors that a method puts in front of the first stream: they take room too
 
     @property
@@ -84,6 +85,9 @@ class Model(Protocol):
     def check(self, tasks: Sequence[Task]) -> None:
         """Refuses tasks that this model cannot learn, with the reason."""
 
+    def as_read(self, task: Task) -> Task | None:
+        """The task as this model trains on it; None if it cannot."""
+
     def inspected(self) -> str:
         """What there is to say of its vocabulary and its parts; an error if they do not fit together."""
 
@@ -105,13 +109,13 @@ class Model(Protocol):
     def compile(self) -> None:
         """Has torch make graphs of what training computes; asked again, it does nothing more."""
 
-    def answer(self, batch: Any, choices: Sequence[Sequence[str]], strict: bool, length: int) -> list[Answer]:
+    def answer(self, batch: Any, task: Task, examples: Sequence[Example], strict: bool, length: int) -> list[Answer]:
         """The best of each example's choices; a free text of at most `length` tokens where it has none.
 
         `strict`: a choice stands only if free decoding gives it; else what free decoding gives is the answer.
         """
 
-    def shares(self, batch: Any, choices: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+    def shares(self, batch: Any, task: Task, examples: Sequence[Example]) -> list[dict[str, float]]:
         """The part that each choice has of the probability of all of an example's choices."""
 
     def parts(self) -> Parts:

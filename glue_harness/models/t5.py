@@ -149,8 +149,12 @@ class T5:
             total = total + self.z_loss * (exact.logsumexp(-1).square() * (batch.labels != IGNORED)).sum()
         return total, each.detach()
 
-    def answer(self, batch: Batch, choices: Sequence[Sequence[str]], strict: bool, length: int) -> list[Answer]:
+    def as_read(self, task: Task) -> Task:
+        return task
+
+    def answer(self, batch: Batch, task: Task, examples: Sequence[Example], strict: bool, length: int) -> list[Answer]:
         """Strict answers equal free greedy decoding: a choice stands only if the whole vocabulary agrees with it."""
+        choices = [example.choices for example in examples]
         if not choices[0]:
             return self.generate(batch, length)
         answers = self.choose(batch, choices)
@@ -202,8 +206,9 @@ class T5:
         return ((logits.argmax(-1) == wanted) | (wanted < 0)).all(dim=1).tolist()
 
     @torch.no_grad()
-    def shares(self, batch: Batch, choices: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+    def shares(self, batch: Batch, task: Task, examples: Sequence[Example]) -> list[dict[str, float]]:
         """One choice of every example at a time, so that the encoder's output is never copied."""
+        choices = [example.choices for example in examples]
         width = max(map(len, choices))
         filled = [[*own, *[own[0]] * (width - len(own))] for own in choices]
         logs = torch.stack([self._log_likelihood(batch, texts) for texts in zip(*filled, strict=True)], dim=1)

@@ -40,11 +40,11 @@ def texts_of(row: Row, column: str) -> list[str]:
     return list(value)
 
 
-def view(head: str, read: Read, columns: Sequence[str], **details: Any) -> View:
+def view(head: str, read: Read, asked: Sequence[str], **details: Any) -> View:
     """What a task says of it itself, or its columns one by one: the first, and beside it the others, if any."""
     if isinstance(read, View):
         return read
-    first, *others = read or columns
+    first, *others = read or asked
 
     def pairs(example: Example) -> list[Pair]:
         beside = " ".join(text_of(example.fields, column) for column in others)

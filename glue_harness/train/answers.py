@@ -40,7 +40,9 @@ def answer(
             rows = [k for k, example in enumerate(examples) if bool(example.choices) == closed]
             for batch in batches_of([encoded[k] for k in rows], plan, machine):
                 members = [rows[k] for k in batch]
-                found = _answered(model, [encoded[k] for k in members], [examples[k] for k in members], plan, machine)
+                found = _answered(
+                    model, task, [encoded[k] for k in members], [examples[k] for k in members], plan, machine
+                )
                 answers.update(zip(members, found, strict=True))
                 if told:
                     told(len(members))
@@ -58,11 +60,11 @@ def token_budget(plan: Plan, machine: Machine) -> int:
 
 
 def _answered(
-    model: Model, encoded: Sequence[Encoded], examples: Sequence[Example], plan: Plan, machine: Machine
+    model: Model, task: Task, encoded: Sequence[Encoded], examples: Sequence[Example], plan: Plan, machine: Machine
 ) -> list[Answer]:
     """A batch's answers; where memory does not suffice, those of its halves."""
     try:
-        return _answer_batch(model, encoded, examples, plan, machine)
+        return _answer_batch(model, task, encoded, examples, plan, machine)
     except RuntimeError as error:  # CUDA's OutOfMemoryError is one
         if not is_out_of_memory(error):
             raise
@@ -70,11 +72,11 @@ def _answered(
         raise GlueError("one example does not fit into memory to be answered: use a smaller --model or --set max_input")
     middle = len(encoded) // 2
     halves = (slice(None, middle), slice(middle, None))
-    return [a for half in halves for a in _answered(model, encoded[half], examples[half], plan, machine)]
+    return [a for half in halves for a in _answered(model, task, encoded[half], examples[half], plan, machine)]
 
 
 def _answer_batch(
-    model: Model, encoded: Sequence[Encoded], examples: Sequence[Example], plan: Plan, machine: Machine
+    model: Model, task: Task, encoded: Sequence[Encoded], examples: Sequence[Example], plan: Plan, machine: Machine
 ) -> list[Answer]:
     batch = model.lay([[e] for e in encoded], machine.device, GRID if machine.on_gpu else FINE)
-    return model.answer(batch, [e.choices for e in examples], plan.answers == "strict", plan.max_answer)
+    return model.answer(batch, task, examples, plan.answers == "strict", plan.max_answer)

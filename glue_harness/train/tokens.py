@@ -25,7 +25,7 @@ from glue_harness.models.packing import Stream
 from glue_harness.train import code
 
 CHUNK = 4096  # examples that are tokenised, written and looked up together
-STREAM, GOLD, LOST = "stream", "gold", "lost"  # columns
+STREAM, MARKS, GOLD, LOST = "stream", "marks", "gold", "lost"  # columns
 SMALL = 5000  # rows that are tokenised again sooner than a file is written and found
 LIBRARIES = ("sentencepiece", "tokenizers", "pyarrow")  # what they make of a text may change with their version
 
@@ -57,6 +57,8 @@ class Tokens(Sequence[Encoded]):
         self.parts = [reader.get_batch(k) for k in range(reader.num_record_batches)]
         names = [name for name in reader.schema.names if name.startswith(STREAM)]
         self.streams = [[offsets_and_values(part[name]) for part in self.parts] for name in names]
+        marked = MARKS in reader.schema.names
+        self.marks = [offsets_and_values(part[MARKS]) for part in self.parts] if marked else None
         self.golds = [part[GOLD] for part in self.parts] if GOLD in reader.schema.names else None
         self.lost = [part[LOST] for part in self.parts]
         self.size = sum(part.num_rows for part in self.parts)
@@ -76,7 +78,8 @@ class Tokens(Sequence[Encoded]):
         streams = tuple(sequence(*of_parts[part], place) for of_parts in self.streams)
         if self.golds is None:
             return Encoded(streams)
-        return Encoded(streams, self.golds[part][place].as_py(), self.head)
+        marks = sequence(*self.marks[part], place) if self.marks else ()
+        return Encoded(streams, self.golds[part][place].as_py(), self.head, marks=marks)
 
     def lengths(self, rows: Sequence[int] | np.ndarray | None = None) -> Lengths:
         """Of all examples, or those of some numbers."""
@@ -177,8 +180,10 @@ def write(file: IO[bytes], task: Task, examples: Iterator[Example], model: Model
     first = list(islice(examples, CHUNK))
     encoded = model.encode(task, first)
     has_gold = bool(encoded) and encoded[0].gold is not None
+    has_marks = bool(encoded) and len(encoded[0].marks) > 0
     names = [f"{STREAM}{k}" for k in range(len(encoded[0].streams) if encoded else 1)]
     fields = {"id": pa.string(), **dict.fromkeys(names, pa.list_(token)), **({GOLD: pa.float64()} if has_gold else {})}
+    fields |= {MARKS: pa.list_(pa.int32())} if has_marks else {}
     fields[LOST] = pa.int32()
     schema = pa.schema(fields)
     with nothing_old_collected(), pa.ipc.new_file(file, schema) as writer:
@@ -187,6 +192,8 @@ def write(file: IO[bytes], task: Task, examples: Iterator[Example], model: Model
             columns += [lists([e.streams[k] for e in encoded], token) for k in range(len(names))]
             if has_gold:
                 columns.append(numbers([e.gold for e in encoded], pa.float64()))
+            if has_marks:
+                columns.append(lists([e.marks for e in encoded], pa.int32()))
             columns.append(numbers([e.lost for e in encoded], pa.int32()))
             writer.write_batch(pa.record_batch(columns, schema))
             first = list(islice(examples, CHUNK))

@@ -93,8 +93,11 @@ class Bag:
     def compile(self) -> None:
         self.module.compile()
 
-    def answer(self, batch: Batch, choices: Sequence[Sequence[str]], strict: bool, length: int) -> list[Answer]:
-        shares = self.shares(batch, choices)
+    def as_read(self, task: Task) -> Task | None:
+        return task if outputs_of(task) else None
+
+    def answer(self, batch: Batch, task: Task, examples: Sequence[Example], strict: bool, length: int) -> list[Answer]:
+        shares = self.shares(batch, task, examples)
         numbers = [out[0].item() for out in self.outputs(batch)]
         return [
             Answer(max(of, key=of.__getitem__), of) if of else Answer(f"{number:.1f}", {})
@@ -102,10 +105,11 @@ class Bag:
         ]
 
     @torch.no_grad()
-    def shares(self, batch: Batch, choices: Sequence[Sequence[str]]) -> list[dict[str, float]]:
+    def shares(self, batch: Batch, task: Task, examples: Sequence[Example]) -> list[dict[str, float]]:
         outs = [out.softmax(-1).tolist() for out in self.outputs(batch)]  # a number is no choice, though it prints one
         return [
-            dict(zip(own, out, strict=True)) if len(out) > 1 else {} for own, out in zip(choices, outs, strict=True)
+            dict(zip(example.choices, out, strict=True)) if len(out) > 1 else {}
+            for example, out in zip(examples, outs, strict=True)
         ]
 
     def parts(self) -> Parts:

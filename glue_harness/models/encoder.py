@@ -1,0 +1,317 @@
+"""Encoders with a head for each task, through transformers: BERT and its kin, DeBERTa, ModernBERT."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from glue_harness.core.errors import UsageError
+from glue_harness.core.plan import Plan
+from glue_harness.core.settings import Setting
+from glue_harness.core.task import Example, SpanNoise, Task
+from glue_harness.models import encoder_weights
+from glue_harness.models.bodies import BODIES, blocks_of, body_of, positions_of
+from glue_harness.models.dropout import replace_dropout
+from glue_harness.models.encoder_batch import Batch, Group, lay
+from glue_harness.models.families import Family
+from glue_harness.models.heads import Facts, facts_of, make_head, scores
+from glue_harness.models.interface import Answer, Encoded, Loss, Parts
+from glue_harness.models.packing import FINE, Grid
+from glue_harness.models.pairs import PairTokenizer
+from glue_harness.models.windows import answer_of, windows_of
+
+FAMILY = Family(
+    types=("bert", "roberta", "electra", "distilbert", "albert", "deberta-v2", "mpnet", "modernbert"),
+    shapes={  # those of the published models
+        "bert:tiny": {
+            "hidden_size": 128,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 2,
+            "intermediate_size": 512,
+        },
+        "bert:mini": {
+            "hidden_size": 256,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
+            "intermediate_size": 1024,
+        },
+        "bert:small": {
+            "hidden_size": 512,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 8,
+            "intermediate_size": 2048,
+        },
+        "bert:base": {
+            "hidden_size": 768,
+            "num_hidden_layers": 12,
+            "num_attention_heads": 12,
+            "intermediate_size": 3072,
+        },
+        "bert:large": {
+            "hidden_size": 1024,
+            "num_hidden_layers": 24,
+            "num_attention_heads": 16,
+            "intermediate_size": 4096,
+        },
+        "modernbert:base": {
+            "hidden_size": 768,
+            "num_hidden_layers": 22,
+            "num_attention_heads": 12,
+            "intermediate_size": 1152,
+        },
+    },
+    millions={
+        "bert:tiny": 4.4, "bert:mini": 11.2, "bert:small": 28.8, "bert:base": 109.5, "bert:large": 335.1,
+        "modernbert:base": 149.0,
+    },
+    learns_vocabulary=("bert:tiny", "bert:mini", "bert:small", "bert:base", "bert:large", "modernbert:base"),
+)  # fmt: skip
+SETTINGS = (
+    Setting("loss_weights", dict, {}, "A task's weight in the loss of an encoder, as {stsb = 0.5}; default: 1."),
+    Setting("stride", int, 128, "Tokens that two windows of a long SQuAD paragraph share.", least=0, fixed=True),
+)
+KEPT = 16  # bytes of each value that a block makes: in fp32 and bf16, with masks and what the backward pass adds
+
+
+class Encoder:
+    """One encoder and a head for each task."""
+
+    def __init__(
+        self, body: nn.Module, tokenizer: PairTokenizer, heads: dict[str, Facts], origin: dict[str, Any], plan: Plan
+    ) -> None:
+        self.name, self.origin = plan.model, origin
+        self.tokenizer, self.facts = tokenizer, heads
+        self.config, self.plan = body.config, plan
+        self.body = body_of(self.config, self.name)
+        self.module = nn.Module()
+        self.module.body = body
+        self.module.heads = nn.ModuleDict(
+            {task: make_head(self.config, of.kind, of.outputs, f"{plan.seed}/{task}") for task, of in heads.items()}
+        )
+        self.positions = positions_of(self.config, self.body)
+        most = plan.max_input if self.positions is None else min(plan.max_input, self.positions)
+        self.lengths = (most,)
+        self.vocabulary = tokenizer.size
+        self.fingerprint = ["encoder", tokenizer.fingerprint, str(plan.stride)]
+        self.prompt_length = 0
+        self.means = getattr(self.config, "classifier_pooling", "cls") == "mean"
+        replace_dropout(self.module)
+
+    def check(self, tasks: Sequence[Task]) -> None:
+        if unread := [task.name for task in tasks if task.view is None]:
+            raise UsageError(f"model {self.name!r} cannot write texts, which {', '.join(unread)} needs: use a T5")
+        if self.plan.answers == "strict":
+            raise UsageError(f"answers is 'strict' but model {self.name!r} writes no text: use --answers closed")
+        if other := [name for name in self.plan.loss_weights if name not in self.facts]:
+            raise UsageError(f"loss_weights has {other[0]!r}, which is not trained: it has {', '.join(self.facts)}")
+        if not self.tokenizer.between and any(self.facts[task.name].kind != "label" for task in tasks):
+            raise UsageError(f"model {self.name!r} has no separator between two texts: use another for pairs")
+
+    def as_read(self, task: Task) -> Task | None:
+        if task.view is None:
+            return None
+        return replace(task, encode=task.view.encode) if task.view.encode else task
+
+    def inspected(self) -> str:
+        embedded = self.config.vocab_size
+        if self.tokenizer.size > embedded:
+            raise UsageError(
+                f"model {self.name!r}: its vocabulary has {self.tokenizer.size:,} pieces, its embeddings {embedded:,}"
+            )
+        return f"{self.tokenizer.size:,} pieces, {self.config.model_type}, heads: {', '.join(self.facts) or 'none'}"
+
+    def encode(self, task: Task, examples: Sequence[Example]) -> list[Encoded]:
+        view = task.view
+        if view is None:
+            raise UsageError(f"model {self.name!r} cannot write texts, which {task.name} needs: use a T5")
+        (length,) = self.lengths
+        if view.head == "span":
+            return [windows_of(self.tokenizer, task, example, length, self.plan.stride) for example in examples]
+        pairs = [view.pairs(example) for example in examples]
+        laid = iter(self.tokenizer.lay([pair for own in pairs for pair in own], length))
+        encoded = []
+        for example, own in zip(examples, pairs, strict=True):
+            parts = [next(laid) for _ in own]
+            ids = [token for part in parts for token in part.ids]
+            if view.head == "choice":
+                starts = [0, *map(len, (part.ids for part in parts[:-1]))]
+                marks = [sum(starts[: k + 1]) for k in range(len(starts))]
+            else:
+                marks = [place for part in parts for mark in part.marks for place in mark]
+            lost = sum(part.lost for part in parts)
+            encoded.append(Encoded((ids,), gold_of(task, example), task.name, lost=lost, marks=marks))
+        return encoded
+
+    def corrupt(self, text: Encoded, noise: SpanNoise, random: Random) -> Encoded:
+        raise UsageError(f"model {self.name!r} cannot learn from text alone: use a T5")
+
+    def filler(self, length: int) -> Encoded:
+        task, facts = next(iter(self.facts.items()))
+        marks = {"choice": [0], "span": [0, 0, 0], "marks": [0, 1, 0, 1]}.get(facts.kind, [])
+        return Encoded(([self.tokenizer.pad + 1] * length,), 0.0, task, marks=marks, prompt=self.prompt_length)
+
+    @property
+    def token_bytes(self) -> int:
+        config = self.config
+        wide = getattr(config, "intermediate_size", None) or config.hidden_dim
+        return KEPT * config.num_hidden_layers * (4 * config.hidden_size + wide)
+
+    def head_of(self, task: str) -> str:
+        """The head that answers a task: its own, or that of the task that trains it."""
+        found = next((name for name, of in self.facts.items() if task == name or task in of.serves), None)
+        if found is None:
+            raise UsageError(f"model {self.name!r} has no head for {task}: it has {', '.join(self.facts) or 'none'}")
+        return found
+
+    def lay(self, rows: Sequence[Sequence[Encoded]], device: torch.device, grid: Grid = FINE) -> Batch:
+        heads = {e.head: self.head_of(e.head) for row in rows for e in row}
+        kinds = {head: self.facts[head].kind for head in heads.values()}
+        batch = lay(rows, heads, kinds, self.tokenizer, self.prompt_length, self.means, device, grid)
+        if self.positions is not None and batch.longest > self.positions:
+            raise UsageError(
+                f"model {self.name!r} has {self.positions} positions, an input with its prompt {batch.longest}: "
+                f"use --set max_input={self.positions - self.prompt_length}"
+            )
+        return batch
+
+    def compile(self) -> None:
+        """Each block becomes a graph of symbolic sizes; blocks of one kind share it."""
+        from glue_harness.models.graphs import MOST, keep_graphs
+
+        keep_graphs()
+        torch._dynamo.config.recompile_limit = max(MOST, torch._dynamo.config.recompile_limit)
+        for block in blocks_of(self.module.body, self.body):
+            block.compile(dynamic=True)
+
+    def loss(self, batch: Batch, lean: bool = False) -> Loss:
+        """Cross-entropy of a choice, squared error of a number, each with its task's weight."""
+        with self._lean(lean):
+            states = self._states(batch)
+        each = states.new_zeros(batch.size, dtype=torch.promote_types(states.dtype, torch.float32))
+        for group in batch.groups:
+            found = self._scores(group, states) if group.kind == "span" else self._logits(group, states)
+            losses = group.losses(found) * self.plan.loss_weights.get(group.head, 1.0)
+            each = each.index_put((group.members,), losses)
+        return Loss(each.sum(), each.detach())
+
+    @torch.no_grad()
+    def answer(self, batch: Batch, task: Task, examples: Sequence[Example], strict: bool, length: int) -> list[Answer]:
+        """`strict` and `length` are of models that write."""
+        assert task.view, "only what has a view was encoded"
+        if task.view.head == "span":
+            states = self._states(batch)
+            found = self._scores(batch.groups[0], states)
+            return [
+                answer_of(self.tokenizer, task, example, own, self.lengths[0], self.plan.stride)
+                for example, own in zip(examples, batch.groups[0].by_example(found.tolist()), strict=True)
+            ]
+        if task.view.head == "number":
+            (group,) = batch.groups
+            values = self._logits(group, self._states(batch)).float()[:, 0]
+            return [Answer(f"{value:.6g}", {}) for value in values.tolist()]
+        shares = self.shares(batch, task, examples)
+        return [Answer(max(of, key=of.__getitem__), of) for of in shares]
+
+    @torch.no_grad()
+    def shares(self, batch: Batch, task: Task, examples: Sequence[Example]) -> list[dict[str, float]]:
+        assert task.view, "only what has a view was encoded"
+        if task.view.head in ("number", "span"):
+            return [{} for _ in examples]
+        (group,) = batch.groups
+        rows = self._logits(group, self._states(batch)).double().softmax(-1).tolist()
+        choices = [task.view.choices(example) for example in examples]
+        return [dict(zip(own, row[: len(own)], strict=True)) for own, row in zip(choices, rows, strict=True)]
+
+    def _states(self, batch: Batch) -> Tensor:
+        """The encoder's output for every token, row after row."""
+        types = batch.types if getattr(self.config, "type_vocab_size", 0) else batch.segments
+        places = batch.positions + self.body.first_position(self.config)
+        return self.body.call(self.module.body, batch.ids, batch.segments, places, types).flatten(0, 1)
+
+    def _scores(self, group: Group, states: Tensor) -> Tensor:
+        return scores(self.module.heads[group.head], group.kind, group.read(states))
+
+    def _logits(self, group: Group, states: Tensor) -> Tensor:
+        """A row for each example; what an example has less than another is minus infinity."""
+        found = self._scores(group, states)
+        if group.kind != "choice":
+            return found
+        filled = found.new_full((len(group.members), group.most), float("-inf"))
+        return filled.index_put((group.owners, group.places_in_owner), found[:, 0])
+
+    @contextmanager
+    def _lean(self, lean: bool) -> Iterator[None]:
+        """Inside it blocks keep no activations and compute them again."""
+        body = self.module.body
+        if lean and self.module.training:
+            body.gradient_checkpointing_enable({"use_reentrant": False})
+        try:
+            yield
+        finally:
+            if lean and self.module.training:
+                body.gradient_checkpointing_disable()
+
+    def parts(self) -> Parts:
+        body, names = self.module.body, self.body
+        blocks = blocks_of(body, names)
+        norms = [
+            part.weight
+            for part in body.modules()
+            if isinstance(part, nn.LayerNorm | nn.RMSNorm) and part.elementwise_affine
+        ]
+        return Parts(
+            stacks=(blocks,),
+            feed_forwards=[block.get_submodule(names.feed_forward) for block in blocks],
+            attention=tuple(dict.fromkeys((names.query, names.value))),
+            norms=norms,
+            embeddings=body.get_input_embeddings(),
+            reader=body,
+            heads=list(self.module.heads.values()),
+        )
+
+    def save(self, folder: Path) -> None:
+        encoder_weights.save(self.module, folder)
+        self.save_vocabulary(folder)
+
+    def save_vocabulary(self, folder: Path) -> None:
+        encoder_weights.save_config(self.config, {task: of._asdict() for task, of in self.facts.items()}, folder)
+        self.tokenizer.save(folder)
+
+    def load_weights(self, folder: Path) -> None:
+        encoder_weights.load(self.module, folder)
+
+
+def gold_of(task: Task, example: Example) -> float:
+    """The number that a head learns; of an answer that is not public, any."""
+    assert task.view, "only what has a view is encoded"
+    if task.view.gold:
+        return task.view.gold(example)
+    choices = list(task.view.choices(example))
+    return float(choices.index(example.target)) if example.target in choices else 0.0
+
+
+def load(plan: Plan, source: Path | None, tasks: Sequence[Task], texts: Iterable[str]) -> Encoder:
+    """From the weights in a folder, or, without one, from scratch with a vocabulary given or learned of the texts."""
+    torch.manual_seed(plan.seed)
+    wanted = facts_of(tasks)
+    if source is None:
+        body, tokenizer = encoder_weights.from_scratch(plan, FAMILY.shapes[plan.model], texts)
+        return Encoder(body, tokenizer, wanted, {"kind": "from scratch", "vocabulary": tokenizer.fingerprint}, plan)
+    found = encoder_weights.read(source, plan.model)
+    origin: dict[str, Any] = {"kind": "pretrained", "vocabulary": found.tokenizer.fingerprint}
+    model = Encoder(found.body, found.tokenizer, wanted or found.heads, origin, plan)
+    model.inspected()
+    taken = {task: found.take_head(model.module.heads[task], task, facts) for task, facts in model.facts.items()}
+    if any(taken.values()):
+        origin["heads"] = {task: said for task, said in taken.items() if said}
+    return model
+
+
+assert set(FAMILY.types) == set(BODIES)

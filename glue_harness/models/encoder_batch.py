@@ -1,0 +1,212 @@
+"""Packed rows of an encoder as tensors, and where in them each head reads and what it should answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from glue_harness.models.batch import moved
+from glue_harness.models.interface import Encoded
+from glue_harness.models.packing import FINE, Grid, lay_out, multiple, pack
+from glue_harness.models.pairs import PairTokenizer
+
+WINDOW_MARKS = 3  # of each window: where it begins, and between which tokens the answer stands
+
+
+@dataclass(frozen=True)
+class Group:
+    """The examples of a batch that one head answers."""
+
+    head: str
+    kind: str
+    members: Tensor  # their numbers in the batch
+    golds: Tensor
+    tokens: Tensor  # places, in all rows one after the other, of the tokens that the head reads
+    whose: Tensor  # where the head reads means: which mean each token is of
+    owners: Tensor  # whose each sequence is
+    sizes: Tensor  # how many tokens each mean is of; for `span`, how long each window is
+    places_in_owner: Tensor  # which sequence of its example each one is
+    most: int  # sequences of an example
+    means: bool
+
+    def read(self, states: Tensor) -> Tensor:
+        """The states [n, tokens, size] that the head turns into scores."""
+        if self.kind == "span":
+            return states[self.tokens]
+        if self.kind == "marks":
+            n = len(self.members)
+            return torch.cat([states[self.tokens[:n]][:, None], self._means(states, n).unflatten(0, (n, -1))], dim=1)
+        return (self._means(states, 0) if self.means else states[self.tokens])[:, None]
+
+    def _means(self, states: Tensor, first: int) -> Tensor:
+        """Of the tokens from `first` on, by their owners."""
+        summed = states.new_zeros(len(self.sizes), states.shape[-1])
+        return summed.index_add(0, self.whose, states[self.tokens[first:]]) / self.sizes[:, None]
+
+    def losses(self, found: Tensor) -> Tensor:
+        """Of each member, from the head's scores."""
+        exact = found.to(torch.promote_types(found.dtype, torch.float32))
+        if self.kind == "number":
+            return (exact[:, 0] - self.golds[:, 0].to(exact.dtype)).square()
+        if self.kind != "span":
+            return functional.cross_entropy(exact, self.golds[:, 0].long(), reduction="none")
+        beyond = torch.arange(exact.shape[1], device=exact.device)[None] >= self.sizes[:, None]
+        logs = exact.masked_fill(beyond[..., None], float("-inf")).log_softmax(1)
+        ends = logs.gather(1, self.golds.long()[:, None])[:, 0].mean(-1)  # of start and end
+        windows = torch.bincount(self.owners, minlength=len(self.members))
+        summed = ends.new_zeros(len(self.members)).index_add(0, self.owners, -ends)
+        return summed / windows
+
+    def by_example(self, rows: Sequence[Any]) -> list[list[Any]]:
+        """What each window has, without what fills it up, in lists of the examples' windows."""
+        found: list[list[Any]] = [[] for _ in range(len(self.members))]
+        for owner, size, row in zip(self.owners.tolist(), self.sizes.tolist(), rows, strict=True):
+            found[owner].append(row[: int(size)])
+        return found
+
+
+@dataclass(frozen=True)
+class Batch:
+    ids: Tensor  # rows x width
+    segments: Tensor  # which sequence of its row a token is of, from 1; 0 is padding
+    positions: Tensor  # places within the sequence
+    types: Tensor  # 1 in the second text of a pair
+    groups: list[Group]
+    size: int  # examples
+    longest: int  # tokens of a sequence, with its prompt
+
+
+@dataclass
+class Sequences:
+    """The sequences of some examples: an example has one, or one for each choice or window."""
+
+    ids: list[np.ndarray]
+    owners: list[int]
+
+
+def sequences_of(encoded: Sequence[Encoded], kinds: Sequence[str]) -> Sequences:
+    found = Sequences([], [])
+    for number, (example, kind) in enumerate(zip(encoded, kinds, strict=True)):
+        ids = np.asarray(example.streams[0])
+        parts = np.split(ids, starts_of(example, kind)[1:])
+        found.ids += parts
+        found.owners += [number] * len(parts)
+    return found
+
+
+def starts_of(example: Encoded, kind: str) -> list[int]:
+    """Where each of an example's sequences begins."""
+    if kind == "choice":
+        return [int(place) for place in example.marks]
+    if kind == "span":
+        return [int(place) for place in example.marks[: len(example.marks) // WINDOW_MARKS]]
+    return [0]
+
+
+def lay(
+    rows: Sequence[Sequence[Encoded]],
+    heads: Mapping[str, str],
+    kinds: Mapping[str, str],
+    tokenizer: PairTokenizer,
+    prompt: int,
+    means: bool,
+    device: torch.device,
+    grid: Grid = FINE,
+) -> Batch:
+    """The tensors of packed rows. Sequences of one example need not see each other: they are packed anew."""
+    encoded = [example for row in rows for example in row]
+    of_head = [heads[example.head] for example in encoded]
+    found = sequences_of(encoded, [kinds[head] for head in of_head])
+    if prompt:
+        found.ids = [np.concatenate([np.arange(-1, -1 - prompt, -1), ids]) for ids in found.ids]
+    if len(found.ids) == len(encoded):
+        numbers = iter(range(len(encoded)))
+        packed = [[next(numbers) for _ in row] for row in rows]
+    else:
+        packed = pack([(len(ids),) for ids in found.ids], grid)
+    width = multiple(max(sum(len(found.ids[k]) for k in row) for row in packed), grid.width)
+    height = multiple(len(packed), grid.rows)
+    laid = lay_out([[found.ids[k] for k in row] for row in packed], height, width, tokenizer.pad)
+    starts = np.zeros(len(found.ids), np.int64)  # of each sequence, in all rows one after the other
+    segments = np.zeros((height, width), np.int64)
+    for number, row in enumerate(packed):
+        ends = np.cumsum([len(found.ids[k]) for k in row])
+        starts[row] = number * width + np.concatenate([[0], ends[:-1]])
+        segments[number, : ends[-1]] = np.repeat(np.arange(1, len(row) + 1), [len(found.ids[k]) for k in row])
+    groups = [
+        group_of(head, kinds[head], [k for k, own in enumerate(of_head) if own == head], encoded, found, starts, prompt,
+                 means, device)
+        for head in dict.fromkeys(of_head)
+    ]  # fmt: skip
+    types = second_texts(laid.ids, laid.positions, tokenizer)
+    arrays = (laid.ids, segments, laid.positions, types)
+    tensors = (moved(torch.from_numpy(array), device) for array in arrays)
+    return Batch(*tensors, groups, len(encoded), max(map(len, found.ids)))
+
+
+def second_texts(ids: np.ndarray, positions: np.ndarray, tokenizer: PairTokenizer) -> np.ndarray:
+    """1 behind a sequence's first separator. No text spells one, so that counting them tells."""
+    if not tokenizer.between:
+        return np.zeros_like(ids)
+    separators = np.cumsum(ids == tokenizer.between[0], axis=1)
+    before = separators - (ids == tokenizer.between[0])
+    at_start = np.where(positions == 0, before, 0)
+    return (before > np.maximum.accumulate(at_start, axis=1)).astype(np.int64)
+
+
+def group_of(
+    head: str,
+    kind: str,
+    members: list[int],
+    encoded: Sequence[Encoded],
+    found: Sequences,
+    starts: np.ndarray,
+    prompt: int,
+    means: bool,
+    device: torch.device,
+) -> Group:
+    place = {number: k for k, number in enumerate(members)}
+    own = [k for k, owner in enumerate(found.owners) if owner in place]  # sequences
+    owners = np.array([place[found.owners[k]] for k in own])
+    counts = np.bincount(owners, minlength=len(members))
+    within = np.concatenate([np.arange(count) for count in counts])
+    lengths = np.array([len(found.ids[k]) for k in own])
+    golds = np.array([[encoded[k].gold or 0.0] for k in members])
+    firsts = starts[own] + prompt
+    sizes = np.zeros(0)
+    tokens, whose = firsts, np.zeros(0, np.int64)
+    if kind == "span":
+        tokens = starts[own][:, None] + np.minimum(np.arange(lengths.max())[None], lengths[:, None] - 1)
+        golds = np.concatenate([_answers(encoded[k]) for k in members]) + prompt
+        sizes = lengths
+    elif kind == "marks":
+        spans = [(starts[k] + prompt, *span) for k, span in _marked(own, found, encoded)]
+        lists = [np.arange(start + a, start + b) for start, a, b in spans]
+        tokens = np.concatenate([firsts, *lists])
+        sizes = np.array([len(part) for part in lists])
+        whose = np.repeat(np.arange(len(lists)), sizes)
+    elif means:
+        lists = [np.arange(starts[k] + prompt, starts[k] + len(found.ids[k])) for k in own]
+        tokens, sizes = np.concatenate(lists), np.array([len(part) for part in lists])
+        whose = np.repeat(np.arange(len(lists)), sizes)
+    arrays = (np.array(members), golds, tokens, whose, owners, sizes, within)
+    tensors = [moved(torch.from_numpy(array), device) for array in arrays]
+    return Group(head, kind, *tensors, int(counts.max()), means and kind in ("label", "number", "choice"))
+
+
+def _answers(example: Encoded) -> np.ndarray:
+    """Between which tokens of each window the answer stands: [windows, 2]."""
+    return np.asarray(example.marks).reshape(WINDOW_MARKS, -1)[1:].T
+
+
+def _marked(own: Sequence[int], found: Sequences, encoded: Sequence[Encoded]) -> Iterator[tuple[int, tuple[int, int]]]:
+    for k in own:
+        marks = [int(place) for place in encoded[found.owners[k]].marks]
+        for at in range(0, len(marks), 2):
+            yield k, (marks[at], marks[at + 1])

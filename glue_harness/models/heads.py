@@ -1,0 +1,148 @@
+"""A head for each task, on top of an encoder's states: the one that transformers' own class of that kind has.
+
+The class is made without its encoder; in the encoder's place stands `States`, which hands the class the states that it
+is given. So pooling, activation and dropout are those of each architecture, and an exported model gives the same
+numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any, NamedTuple
+from zlib import crc32
+
+import torch
+from torch import Tensor, nn
+from transformers import (
+    AutoModelForMultipleChoice,
+    AutoModelForQuestionAnswering,
+    AutoModelForSequenceClassification,
+    PreTrainedModel,
+)
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from glue_harness.core.task import Task
+
+CLASSES = {
+    "label": AutoModelForSequenceClassification,
+    "number": AutoModelForSequenceClassification,
+    "choice": AutoModelForMultipleChoice,
+    "span": AutoModelForQuestionAnswering,
+}
+MARKS = 2  # phrases that a question of the kind `marks` is about
+
+
+class Facts(NamedTuple):
+    """What is known of a head beside its weights: kept in the model's configuration."""
+
+    kind: str
+    choices: list[str]  # in the order of its numbers, where every example has the same
+    serves: list[str]  # tasks that it answers beside its own
+
+    @property
+    def outputs(self) -> int:
+        return {"number": 1, "choice": 1, "span": 2}.get(self.kind) or max(2, len(self.choices))
+
+
+def facts_of(tasks: Sequence[Task]) -> dict[str, Facts]:
+    """The heads that tasks need: one for each that no other task's head answers."""
+    others = {scorer: task.name for task in tasks for scorer in task.scored_by if scorer != task.name}
+    others |= {task.name: task.answered_by for task in tasks if task.answered_by}
+    return {
+        task.name: Facts(
+            task.view.head, list(task.choices), sorted(name for name, head in others.items() if head == task.name)
+        )
+        for task in tasks
+        if task.view and task.name not in others
+    }
+
+
+class States(nn.Module):
+    """Stands where a class of transformers has its encoder, and answers with what is given as `inputs_embeds`."""
+
+    def __init__(self, encoder: nn.Module) -> None:
+        super().__init__()
+        for name in ("pooler", "pooler_activation"):  # where pooling is the encoder's own, as in BERT
+            if isinstance(found := getattr(encoder, name, None), nn.Module):
+                setattr(self, name, found)
+
+    def forward(self, input_ids: None = None, inputs_embeds: Tensor | None = None, **_: Any) -> Any:
+        assert inputs_embeds is not None, "states are given in place of embeddings"
+        pooler = getattr(self, "pooler", None)
+        pooled = None
+        if isinstance(pooler, nn.Linear):  # ALBERT's
+            pooled = self.pooler_activation(pooler(inputs_embeds[:, 0]))
+        elif pooler is not None:
+            pooled = pooler(inputs_embeds)
+        return BaseModelOutputWithPooling(last_hidden_state=inputs_embeds, pooler_output=pooled)
+
+
+class MarkHead(nn.Module):
+    """The first token's state and the means of the marked words', side by side, to a score for each choice."""
+
+    def __init__(self, size: int, outputs: int, dropout: float, spread: float) -> None:
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear((1 + MARKS) * size, outputs)
+        nn.init.normal_(self.classifier.weight, std=spread)
+        nn.init.zeros_(self.classifier.bias)
+
+    def forward(self, states: Tensor) -> Tensor:
+        return self.classifier(self.dropout(states.flatten(1)))
+
+
+def make_head(config: Any, kind: str, outputs: int, seed: str) -> nn.Module:
+    """A head with fresh weights: a function of the seed alone, whatever else was made before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(crc32(seed.encode()))
+        if kind == "marks":
+            dropout = getattr(config, "hidden_dropout_prob", 0.1)
+            return MarkHead(config.hidden_size, outputs, dropout, getattr(config, "initializer_range", 0.02))
+        return headless(class_of(config, kind, outputs))
+
+
+def class_of(config: Any, kind: str, outputs: int, device: str = "meta") -> PreTrainedModel:
+    """transformers' class of a kind, whole; on `meta` it costs neither time nor memory."""
+    own = deepcopy(config)
+    own.num_labels = outputs
+    with torch.device(device):
+        return CLASSES[kind].from_config(own)
+
+
+def headless(made: PreTrainedModel) -> nn.Module:
+    """The class with `States` for an encoder, its own weights made anew."""
+    setattr(made, made.base_model_prefix, States(made.base_model))
+    made.to_empty(device="cpu")
+    with torch.no_grad():
+        for part in made.modules():
+            made._init_weights(part)
+    return made.train()
+
+
+def scores(head: nn.Module, kind: str, states: Tensor) -> Tensor:
+    """A row of numbers for each of the states [n, tokens, size]: of tokens their start and end, else of the first."""
+    if kind == "marks":
+        return head(states)
+    if kind == "choice":
+        one = states.new_ones(len(states), 1, 1)  # ModernBERT's pooling wants a mask here
+        return head(inputs_embeds=states[:, None], attention_mask=one).logits
+    if kind == "span":
+        found = head(inputs_embeds=states)
+        return torch.stack([found.start_logits, found.end_logits], dim=-1)
+    return head(inputs_embeds=states).logits
+
+
+def output_layer(head: nn.Module) -> tuple[str, nn.Linear]:
+    """The last matrix, which gives as many numbers as there are answers."""
+    return [(name, part) for name, part in head.named_modules() if isinstance(part, nn.Linear)][-1]
+
+
+def take_over(head: nn.Module, weights: Mapping[str, Tensor], outputs: bool) -> bool:
+    """Weights of another head of this kind, as far as they fit; whether the output layer's are among them."""
+    own = head.state_dict()
+    last, _ = output_layer(head)
+    fits = {n: w for n, w in weights.items() if n in own and own[n].shape == w.shape}
+    whole = outputs and all(n in fits for n in own if n.startswith(f"{last}."))
+    head.load_state_dict({n: w for n, w in fits.items() if whole or not n.startswith(f"{last}.")}, strict=False)
+    return whole
