@@ -12,7 +12,7 @@ from glue_harness.models.pairs import learn_pair_tokenizer
 COMMON = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
 SIZES: dict[str, dict[str, Any]] = {
     "bert": {},
-    "roberta": {},
+    "roberta": {"type_vocab_size": 1},
     "electra": {"embedding_size": 16},
     "albert": {"embedding_size": 16},
     "mpnet": {},
@@ -31,7 +31,7 @@ TEXTS = ("the old painter is laughing in the school", "some animals sleep near t
 
 
 def vocabulary():
-    return learn_pair_tokenizer(TEXTS * 20, 120)
+    return learn_pair_tokenizer(TEXTS * 20, 200)
 
 
 def config_of(kind: str, positions: int = 96) -> Any:

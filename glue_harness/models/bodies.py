@@ -8,7 +8,7 @@ The reference in the tests is transformers' own forward pass over each sequence 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -27,7 +27,8 @@ class Body:
     attention: str  # path in a block to the matrix that gives the attention's output
     feed_forward: str  # and to the one that gives the block's
     call: Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor], Tensor]  # ids, segments, positions, types -> states
-    first_position: Callable[[Any], int] = lambda config: 0  # of the table of positions
+    reader: str = ""  # path in a block to what reads the block's input more than once, and nothing else does
+    first_position: Callable[[nn.Module], int] = lambda module: 0  # of the table of positions
 
 
 def _mask(module: nn.Module, segments: Tensor) -> Tensor:
@@ -61,19 +62,17 @@ def _local(module: nn.Module, ids: Tensor, segments: Tensor, positions: Tensor, 
     return module(ids, attention_mask=masks, position_ids=positions).last_hidden_state
 
 
-def _after_padding(config: Any) -> int:
+def _after_padding(module: nn.Module) -> int:
     """RoBERTa and MPNet count positions from behind the padding's."""
-    return config.pad_token_id + 1
+    return module.embeddings.padding_idx + 1
 
 
-BERT = Body("encoder.layer", "query", "value", "attention.output.dense", "output.dense", _plain)
+BERT = Body("encoder.layer", "query", "value", "attention.output.dense", "output.dense", _plain, "attention.self")
 BODIES = {  # `model_type` in config.json
     "bert": BERT,
-    "roberta": Body(
-        "encoder.layer", "query", "value", "attention.output.dense", "output.dense", _plain, _after_padding
-    ),
+    "roberta": replace(BERT, first_position=_after_padding),
     "electra": BERT,
-    "distilbert": Body("transformer.layer", "q_lin", "v_lin", "attention.out_lin", "ffn.lin2", _plain),
+    "distilbert": Body("transformer.layer", "q_lin", "v_lin", "attention.out_lin", "ffn.lin2", _plain, "attention"),
     "albert": Body(
         "encoder.albert_layer_groups",
         "query",
@@ -83,9 +82,17 @@ BODIES = {  # `model_type` in config.json
         _plain,
     ),
     "deberta-v2": Body(
-        "encoder.layer", "query_proj", "value_proj", "attention.output.dense", "output.dense", _relative
+        "encoder.layer",
+        "query_proj",
+        "value_proj",
+        "attention.output.dense",
+        "output.dense",
+        _relative,
+        "attention.self",
     ),
-    "mpnet": Body("encoder.layer", "q", "v", "attention.attn.o", "output.dense", _plain, _after_padding),
+    "mpnet": Body(
+        "encoder.layer", "q", "v", "attention.attn.o", "output.dense", _plain, "attention.attn", _after_padding
+    ),
     "modernbert": Body("layers", "Wqkv", "Wqkv", "attn.Wo", "mlp.Wo", _local),
 }
 
@@ -105,9 +112,9 @@ def blocks_of(module: nn.Module, body: Body) -> Sequence[nn.Module]:
     return list(module.get_submodule(body.blocks).children())
 
 
-def positions_of(config: Any, body: Body) -> int | None:
+def positions_of(module: nn.Module, body: Body) -> int | None:
     """How many tokens a sequence may have; None where nothing sets a limit but memory."""
-    most = getattr(config, "max_position_embeddings", None)
-    if most is None or not getattr(config, "position_biased_input", True):
+    most = getattr(module.config, "max_position_embeddings", None)
+    if most is None or not getattr(module.config, "position_biased_input", True):
         return None
-    return most - body.first_position(config)
+    return most - body.first_position(module)

@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.core.task import Example, SpanNoise, Task
 from glue_harness.models import encoder_weights
+from glue_harness.models.attention import lower_once, use_packed
 from glue_harness.models.bodies import BODIES, blocks_of, body_of, positions_of
 from glue_harness.models.dropout import replace_dropout
 from glue_harness.models.encoder_batch import Batch, Group, lay
@@ -77,6 +80,7 @@ SETTINGS = (
     Setting("loss_weights", dict, {}, "A task's weight in the loss of an encoder, as {stsb = 0.5}; default: 1."),
     Setting("stride", int, 128, "Tokens that two windows of a long SQuAD paragraph share.", least=0, fixed=True),
 )
+DIGITS = 4  # behind the point of a number that a head answers: a batch's order changes later ones
 KEPT = 16  # bytes of each value that a block makes: in fp32 and bf16, with masks and what the backward pass adds
 
 
@@ -95,7 +99,7 @@ class Encoder:
         self.module.heads = nn.ModuleDict(
             {task: make_head(self.config, of.kind, of.outputs, f"{plan.seed}/{task}") for task, of in heads.items()}
         )
-        self.positions = positions_of(self.config, self.body)
+        self.positions = positions_of(body, self.body)
         most = plan.max_input if self.positions is None else min(plan.max_input, self.positions)
         self.lengths = (most,)
         self.vocabulary = tokenizer.size
@@ -103,6 +107,10 @@ class Encoder:
         self.prompt_length = 0
         self.means = getattr(self.config, "classifier_pooling", "cls") == "mean"
         replace_dropout(self.module)
+        use_packed(body)
+        if self.body.reader:
+            for block in blocks_of(body, self.body):
+                lower_once(block.get_submodule(self.body.reader))
 
     def check(self, tasks: Sequence[Task]) -> None:
         if unread := [task.name for task in tasks if task.view is None]:
@@ -215,7 +223,7 @@ class Encoder:
         if task.view.head == "number":
             (group,) = batch.groups
             values = self._logits(group, self._states(batch)).float()[:, 0]
-            return [Answer(f"{value:.6g}", {}) for value in values.tolist()]
+            return [Answer(f"{value:.{DIGITS}f}", {}) for value in values.tolist()]
         shares = self.shares(batch, task, examples)
         return [Answer(max(of, key=of.__getitem__), of) for of in shares]
 
@@ -231,8 +239,8 @@ class Encoder:
 
     def _states(self, batch: Batch) -> Tensor:
         """The encoder's output for every token, row after row."""
-        types = batch.types if getattr(self.config, "type_vocab_size", 0) else batch.segments
-        places = batch.positions + self.body.first_position(self.config)
+        types = batch.types if getattr(self.config, "type_vocab_size", 0) > 1 else torch.zeros_like(batch.types)
+        places = batch.positions + self.body.first_position(self.module.body)
         return self.body.call(self.module.body, batch.ids, batch.segments, places, types).flatten(0, 1)
 
     def _scores(self, group: Group, states: Tensor) -> Tensor:
@@ -248,15 +256,17 @@ class Encoder:
 
     @contextmanager
     def _lean(self, lean: bool) -> Iterator[None]:
-        """Inside it blocks keep no activations and compute them again."""
-        body = self.module.body
-        if lean and self.module.training:
-            body.gradient_checkpointing_enable({"use_reentrant": False})
+        """Inside it blocks keep no activations and compute them again; graphs are not used."""
+        blocks = blocks_of(self.module.body, self.body) if lean else []
+        before = [(block, block.forward, block._compiled_call_impl) for block in blocks]
+        for block, forward, _ in before:
+            block.forward = partial(checkpoint, forward, use_reentrant=False)
+            block._compiled_call_impl = None
         try:
             yield
         finally:
-            if lean and self.module.training:
-                body.gradient_checkpointing_disable()
+            for block, forward, compiled in before:
+                block.forward, block._compiled_call_impl = forward, compiled
 
     def parts(self) -> Parts:
         body, names = self.module.body, self.body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,9 +28,9 @@ class Group:
     members: Tensor  # their numbers in the batch
     golds: Tensor
     tokens: Tensor  # places, in all rows one after the other, of the tokens that the head reads
-    whose: Tensor  # where the head reads means: which mean each token is of
-    owners: Tensor  # whose each sequence is
+    whose: Tensor  # where it reads means: which mean each of these tokens (of `marks`, behind the first ones) is of
     sizes: Tensor  # how many tokens each mean is of; for `span`, how long each window is
+    owners: Tensor  # of each sequence, its example
     places_in_owner: Tensor  # which sequence of its example each one is
     most: int  # sequences of an example
     means: bool
@@ -41,13 +41,13 @@ class Group:
             return states[self.tokens]
         if self.kind == "marks":
             n = len(self.members)
-            return torch.cat([states[self.tokens[:n]][:, None], self._means(states, n).unflatten(0, (n, -1))], dim=1)
-        return (self._means(states, 0) if self.means else states[self.tokens])[:, None]
+            means = self._means(states, self.tokens[n:]).unflatten(0, (n, -1))
+            return torch.cat([states[self.tokens[:n]][:, None], means], dim=1)
+        return (self._means(states, self.tokens) if self.means else states[self.tokens])[:, None]
 
-    def _means(self, states: Tensor, first: int) -> Tensor:
-        """Of the tokens from `first` on, by their owners."""
+    def _means(self, states: Tensor, tokens: Tensor) -> Tensor:
         summed = states.new_zeros(len(self.sizes), states.shape[-1])
-        return summed.index_add(0, self.whose, states[self.tokens[first:]]) / self.sizes[:, None]
+        return summed.index_add(0, self.whose, states[tokens]) / self.sizes[:, None]
 
     def losses(self, found: Tensor) -> Tensor:
         """Of each member, from the head's scores."""
@@ -145,9 +145,10 @@ def lay(
         for head in dict.fromkeys(of_head)
     ]  # fmt: skip
     types = second_texts(laid.ids, laid.positions, tokenizer)
-    arrays = (laid.ids, segments, laid.positions, types)
-    tensors = (moved(torch.from_numpy(array), device) for array in arrays)
-    return Batch(*tensors, groups, len(encoded), max(map(len, found.ids)))
+    ids, segments_, positions, types_ = (
+        moved(torch.from_numpy(array), device) for array in (laid.ids, segments, laid.positions, types)
+    )
+    return Batch(ids, segments_, positions, types_, groups, len(encoded), max(map(len, found.ids)))
 
 
 def second_texts(ids: np.ndarray, positions: np.ndarray, tokenizer: PairTokenizer) -> np.ndarray:
@@ -171,33 +172,45 @@ def group_of(
     means: bool,
     device: torch.device,
 ) -> Group:
+    """The examples `members` as their head wants them."""
     place = {number: k for k, number in enumerate(members)}
     own = [k for k, owner in enumerate(found.owners) if owner in place]  # sequences
     owners = np.array([place[found.owners[k]] for k in own])
     counts = np.bincount(owners, minlength=len(members))
-    within = np.concatenate([np.arange(count) for count in counts])
-    lengths = np.array([len(found.ids[k]) for k in own])
     golds = np.array([[encoded[k].gold or 0.0] for k in members])
-    firsts = starts[own] + prompt
-    sizes = np.zeros(0)
-    tokens, whose = firsts, np.zeros(0, np.int64)
+    tokens, whose, sizes = starts[own] + prompt, np.zeros(0, np.int64), np.zeros(0, np.int64)  # the first tokens
     if kind == "span":
-        tokens = starts[own][:, None] + np.minimum(np.arange(lengths.max())[None], lengths[:, None] - 1)
+        sizes = np.array([len(found.ids[k]) for k in own])
+        tokens = starts[own][:, None] + np.minimum(np.arange(sizes.max())[None], sizes[:, None] - 1)
         golds = np.concatenate([_answers(encoded[k]) for k in members]) + prompt
-        sizes = lengths
     elif kind == "marks":
-        spans = [(starts[k] + prompt, *span) for k, span in _marked(own, found, encoded)]
-        lists = [np.arange(start + a, start + b) for start, a, b in spans]
-        tokens = np.concatenate([firsts, *lists])
-        sizes = np.array([len(part) for part in lists])
-        whose = np.repeat(np.arange(len(lists)), sizes)
+        whose, sizes, marked = _listed([starts[k] + prompt + span for k in own for span in _spans(found, encoded, k)])
+        tokens = np.concatenate([tokens, marked])
     elif means:
-        lists = [np.arange(starts[k] + prompt, starts[k] + len(found.ids[k])) for k in own]
-        tokens, sizes = np.concatenate(lists), np.array([len(part) for part in lists])
-        whose = np.repeat(np.arange(len(lists)), sizes)
-    arrays = (np.array(members), golds, tokens, whose, owners, sizes, within)
-    tensors = [moved(torch.from_numpy(array), device) for array in arrays]
-    return Group(head, kind, *tensors, int(counts.max()), means and kind in ("label", "number", "choice"))
+        whose, sizes, tokens = _listed([starts[k] + np.arange(prompt, len(found.ids[k])) for k in own])
+
+    def at(array: np.ndarray) -> Tensor:
+        return moved(torch.from_numpy(array), device)
+
+    return Group(
+        head=head,
+        kind=kind,
+        members=at(np.array(members)),
+        golds=at(golds),
+        tokens=at(tokens),
+        whose=at(whose),
+        owners=at(owners),
+        sizes=at(sizes),
+        places_in_owner=at(np.concatenate([np.arange(count) for count in counts])),
+        most=int(counts.max()),
+        means=means and kind in ("label", "number", "choice"),
+    )
+
+
+def _listed(lists: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tokens of several lists in one: which list each is of, how long the lists are, and the tokens."""
+    sizes = np.array([len(tokens) for tokens in lists], np.int64)
+    return np.repeat(np.arange(len(lists)), sizes), sizes, np.concatenate(lists)
 
 
 def _answers(example: Encoded) -> np.ndarray:
@@ -205,8 +218,7 @@ def _answers(example: Encoded) -> np.ndarray:
     return np.asarray(example.marks).reshape(WINDOW_MARKS, -1)[1:].T
 
 
-def _marked(own: Sequence[int], found: Sequences, encoded: Sequence[Encoded]) -> Iterator[tuple[int, tuple[int, int]]]:
-    for k in own:
-        marks = [int(place) for place in encoded[found.owners[k]].marks]
-        for at in range(0, len(marks), 2):
-            yield k, (marks[at], marks[at + 1])
+def _spans(found: Sequences, encoded: Sequence[Encoded], sequence: int) -> list[np.ndarray]:
+    """The tokens of each marked phrase of a sequence."""
+    marks = encoded[found.owners[sequence]].marks
+    return [np.arange(marks[at], marks[at + 1]) for at in range(0, len(marks), 2)]

@@ -32,8 +32,10 @@ class PairTokenizer:
     """A fast tokenizer, which never reads a special token out of a text."""
 
     def __init__(self, tokenizer: Any) -> None:
+        from tokenizers import Tokenizer
+
         self.tokenizer = tokenizer  # transformers' own, to be saved with the model
-        self.fast = tokenizer.backend_tokenizer
+        self.fast = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())  # a copy: that one may be told to cut
         self.fast.no_padding()
         self.fast.no_truncation()
         self.fast.encode_special_tokens = True  # "[SEP]" in a text is text
@@ -149,7 +151,7 @@ def load_pair_tokenizer(folder: Path, name: str) -> PairTokenizer:
 
 def learn_pair_tokenizer(texts: Iterable[str], size: int = LEARNED) -> PairTokenizer:
     """BERT's kind of vocabulary, WordPiece on lower case, learned of the tasks' own texts."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
     from transformers import BertTokenizer
 
     sample = sampled(texts, SAMPLE)
@@ -161,11 +163,11 @@ def learn_pair_tokenizer(texts: Iterable[str], size: int = LEARNED) -> PairToken
     fast.normalizer = normalizers.BertNormalizer(lowercase=True)
     fast.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     fast.decoder = decoders.WordPiece()
-    letters = sorted(set(string.printable.strip().lower()))  # a task that is tuned later may have others
+    # a task that is tuned later may have other letters: each is a piece, at a word's start and within it
+    letters = sorted(set(string.printable.strip().lower()))
+    sample.append(" ".join(f"{letter}{letter}" for letter in letters))
     trainer = trainers.WordPieceTrainer(
         vocab_size=size, special_tokens=list(SPECIAL), initial_alphabet=letters, show_progress=False
     )
     fast.train_from_iterator(sample, trainer)
-    ids = {token: fast.token_to_id(token) for token in ("[CLS]", "[SEP]")}
-    fast.post_processor = processors.BertProcessing(("[SEP]", ids["[SEP]"]), ("[CLS]", ids["[CLS]"]))
     return PairTokenizer(BertTokenizer(vocab=fast.get_vocab(), do_lower_case=True))

@@ -93,8 +93,8 @@ def test_a_model_with_missing_weights_is_refused(tmp_path):
 
 
 def test_a_model_of_another_family_is_refused(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
-    with pytest.raises(UsageError, match=r"is a bert: known families: t5, mt5, umt5"):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "xlnet"}))
+    with pytest.raises(UsageError, match=r"is a xlnet: known families: .*t5, mt5, umt5"):
         load_model(toy_plan(model=str(tmp_path)), (), ())
 
 
