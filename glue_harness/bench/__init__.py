@@ -18,6 +18,7 @@ from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.lab.assemble import Setup, assemble
 from glue_harness.lab.request import Request, make_request
+from glue_harness.models.encoder import Encoder
 from glue_harness.suite.registry import Registry
 from glue_harness.train import device, loop
 
@@ -56,8 +57,8 @@ def bench(plan: Plan, registry: Registry, repeats: int, answers: int) -> dict[st
     setup = prepared(plan, registry)
     questions, model = ask(setup, answers), setup.learner.model
     encoded = [example for step in range(plan.steps) for example in setup.feed.drawn(step)]
-    module = model.module
-    flops = TRAINING * sum(forward_flops(module.config, *e.sizes) for e in encoded)
+    config = model.config if isinstance(model, Encoder) else model.module.config
+    flops = TRAINING * sum(forward_flops(config, *e.sizes) for e in encoded)
     train = measure(training(setup, encoded), repeats, setup.machine, encoded, flops)
     encoded = [tokens for task, examples in questions for tokens in model.encode(task, examples)]
     answered = measure(answering(setup, questions), repeats, setup.machine, encoded)

@@ -24,7 +24,7 @@ FORMULA = (
     "FLOPs of a forward pass = 2 x products; for n input and m target tokens, each without padding, "
     "d = d_model, i = heads x d_kv, f = (2, or 3 if gated) x d x d_ff: "
     "encoder layers x (n x (4di + f) + 2nni) + decoder layers x (m x (6di + f) + n x 2di + 2mmi + 2mni) + m x d x "
-    f"vocabulary; training = {TRAINING} x forward"
+    f"vocabulary; of an encoder the encoder's part; training = {TRAINING} x forward"
 )
 # Dense bf16 products per second, twice those of TF32, of NVIDIA's data sheets.
 PEAKS = {r"H100 PCIe": 756e12, r"H[12]00": 989e12, r"A100": 312e12, r"L4": 121e12, r"RTX 4090": 165e12}
@@ -105,8 +105,12 @@ def watch_memory(device: torch.device) -> Callable[[], int] | None:
     return lambda: max(0, resident("VmHWM") - before)
 
 
-def forward_flops(config: Any, inputs: int, targets: int) -> int:
+def forward_flops(config: Any, inputs: int, targets: int = 0) -> int:
     """FORMULA for one example. Sums, norms, softmax and look-ups are not products and do not count."""
+    if not hasattr(config, "d_model"):  # an encoder with heads, which are small
+        d, wide = config.hidden_size, getattr(config, "intermediate_size", None) or config.hidden_dim
+        gates = 3 if config.model_type == "modernbert" else 2
+        return 2 * config.num_hidden_layers * (inputs * (4 * d * d + gates * d * wide) + 2 * inputs**2 * d)
     d, inner = config.d_model, config.num_heads * config.d_kv
     feed_forward = (3 if config.is_gated_act else 2) * d * config.d_ff
     encoder = inputs * (4 * d * inner + feed_forward) + 2 * inputs**2 * inner

@@ -2,20 +2,23 @@
 
 import json
 import threading
+from functools import partial
 from math import isclose
 from random import Random
 
 import pytest
 import torch
 from click.testing import CliRunner
+from encoders import write_encoder
 from torch.utils.flop_counter import FlopCounterMode
 from toys import CPU, toy_examples, toy_model, toy_task
 from transformers import T5Config, T5ForConditionalGeneration
 
 from glue_harness import bench
 from glue_harness.bench import PARTS_OF_A_STEP, as_in_long_runs, contestants, prepared
-from glue_harness.bench.contestants import Collator, answering, ask, generated, slices
+from glue_harness.bench.contestants import answering, ask, rival_of, slices
 from glue_harness.bench.measure import Contestant, PartClock, forward_flops, measure, peak_flops
+from glue_harness.bench.rivals import Collator, targets
 from glue_harness.bench.synthetic import LENGTHS, SYNTHETIC, draw_length, without_data
 from glue_harness.cli import glue, main
 from glue_harness.core.errors import UsageError
@@ -23,8 +26,11 @@ from glue_harness.core.plan import Plan
 from glue_harness.lab.request import make_request
 from glue_harness.models.batch import Batch
 from glue_harness.models.interface import Encoded
+from glue_harness.models.tokenizer import PAD
 from glue_harness.suite.registry import Registry, load_tasks
+from glue_harness.train.answers import answer
 
+collator = partial(Collator, targets, PAD)  # a T5's
 SMALL = [
     "bench",
     "--model",
@@ -177,7 +183,7 @@ def test_every_run_starts_from_the_same_weights_and_learns(setup, encoded):
 
 
 def test_a_trainer_runs_again_with_the_same_result(setup, encoded):
-    made, run = contestants.trainer(setup, encoded, Collator(width=128), "random")
+    made, run = contestants.trainer(setup, rival_of(setup), encoded, collator(width=128), "random")
     module = made.model
     assert run() > 0
     once = module.shared.weight.clone()
@@ -187,21 +193,46 @@ def test_a_trainer_runs_again_with_the_same_result(setup, encoded):
     assert set(made.lr_scheduler.get_last_lr()) == {setup.request.plan.lr}
 
 
-@pytest.mark.parametrize("collator", [Collator(), Collator(width=32), Collator(multiple=8)])
-def test_both_sides_have_the_same_loss_on_a_batch(collator):
+@pytest.mark.parametrize("collate", [collator(), collator(width=32), collator(multiple=8)])
+def test_both_sides_have_the_same_loss_on_a_batch(collate):
     model = toy_model()
     encoded = model.encode(toy_task(), toy_examples(6))
     ours = model.loss(model.lay([[e] for e in encoded], CPU.device))
-    theirs = model.module(**collator(encoded)).loss
+    theirs = model.module(**collate(encoded)).loss
     assert torch.isclose(ours.total / len(ours.each), theirs, rtol=1e-5)
 
 
 def test_padding_is_counted_as_it_is_made():
     encoded = [Encoded(([5] * n, [1])) for n in (3, 9, 2)]
-    assert Collator().input_tokens(encoded, slices(3, 2)) == 9 + 9 + 2
-    assert Collator(multiple=8).input_tokens(encoded, slices(3, 2)) == 16 + 16 + 8
-    assert Collator(width=32).input_tokens(encoded, slices(3, 2)) == 96
-    assert Collator(multiple=8)(encoded)["attention_mask"].sum(1).tolist() == [3, 9, 2]
+    assert collator().input_tokens(encoded, slices(3, 2)) == 9 + 9 + 2
+    assert collator(multiple=8).input_tokens(encoded, slices(3, 2)) == 16 + 16 + 8
+    assert collator(width=32).input_tokens(encoded, slices(3, 2)) == 96
+    assert collator(multiple=8)(encoded)["attention_mask"].sum(1).tolist() == [3, 9, 2]
+
+
+@pytest.mark.parametrize(("name", "kind"), [("rte", "label"), ("stsb", "number")])
+def test_an_encoder_and_its_rival_have_the_same_loss_and_answers(name, kind, tmp_path):
+    plan = Plan((name,), model=str(write_encoder(tmp_path, "bert")), data="demo:60", steps=2, batch_size=4, dropout=0.0)
+    setup = prepared(plan.replace(device="cpu", precision="fp32"), load_tasks())
+    model, rival = setup.learner.model, rival_of(setup)
+    encoded = setup.feed.drawn(0)
+    ours = model.loss(model.lay([[e] for e in encoded], CPU.device))
+    module = rival.module().train(False)
+    model.module.eval()
+    assert rival.facts.kind == kind
+    for made in (rival.collator(), rival.collator(128)):
+        theirs = module(**made(encoded)).loss
+        assert torch.isclose(ours.total / len(ours.each), theirs, rtol=1e-4)
+    ((task, examples),) = ask(setup, 8)
+    texts = [p.text for p in rival.answered(task, examples, lambda e: slices(len(e), 4), rival.collator())]
+    assert texts == [p.text for p in answer(model, task, examples, setup.request.plan, CPU)]
+
+
+def test_an_encoder_of_several_tasks_has_no_rival(tmp_path):
+    plan = Plan(("rte", "cola"), model=str(write_encoder(tmp_path, "bert")), data="demo:60", steps=2, batch_size=4)
+    setup = prepared(plan.replace(device="cpu", precision="fp32"), load_tasks())
+    with pytest.raises(UsageError, match="which trains one task of labels or numbers"):
+        rival_of(setup)
 
 
 def test_grouping_by_length_loses_no_example():
@@ -213,10 +244,10 @@ def test_grouping_by_length_loses_no_example():
 def test_generate_answers_what_free_greedy_decoding_answers(setup):
     ((task, examples),) = questions = ask(setup, 6)
     assert task.name in [scored.name for scored in setup.request.scored]
-    collators = {"padded": Collator(width=128), "longest": Collator()}
+    collators = {"padded": collator(width=128), "longest": collator()}
     found = {
-        name: [p.text for p in generated(setup, task, examples, lambda e: slices(len(e), 4), collator)]
-        for name, collator in collators.items()
+        name: [p.text for p in rival_of(setup).answered(task, examples, lambda e: slices(len(e), 4), made)]
+        for name, made in collators.items()
     }
     encoded = setup.learner.model.encode(toy_task(), examples)
     free = setup.learner.model.generate(setup.learner.model.lay([[e] for e in encoded], CPU.device), 2)
