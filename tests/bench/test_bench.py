@@ -220,7 +220,7 @@ def test_an_encoder_and_its_rival_have_the_same_loss_and_answers(name, kind, tmp
     module = rival.module().train(False)
     model.module.eval()
     assert rival.facts.kind == kind
-    for made in (rival.collator(), rival.collator(128)):
+    for made in (rival.collator(), rival.collator(96)):
         theirs = module(**made(encoded)).loss
         assert torch.isclose(ours.total / len(ours.each), theirs, rtol=1e-4)
     ((task, examples),) = ask(setup, 8)
