@@ -23,34 +23,20 @@ from glue_harness.models.attention import lower_once, use_packed
 from glue_harness.models.bodies import BODIES, blocks_of, body_of, positions_of
 from glue_harness.models.dropout import replace_dropout
 from glue_harness.models.encoder_batch import Batch, Group, lay
+from glue_harness.models.encoder_inputs import encoded
 from glue_harness.models.families import Family
 from glue_harness.models.heads import Facts, facts_of, make_head, scores
 from glue_harness.models.interface import Answer, Encoded, Loss, Parts
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.pairs import PairTokenizer
-from glue_harness.models.windows import answer_of, windows_of
+from glue_harness.models.windows import answer_of
 
 FAMILY = Family(
     types=("bert", "roberta", "electra", "distilbert", "albert", "deberta-v2", "mpnet", "modernbert"),
     shapes={  # those of the published models
-        "bert:tiny": {
-            "hidden_size": 128,
-            "num_hidden_layers": 2,
-            "num_attention_heads": 2,
-            "intermediate_size": 512,
-        },
-        "bert:mini": {
-            "hidden_size": 256,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 4,
-            "intermediate_size": 1024,
-        },
-        "bert:small": {
-            "hidden_size": 512,
-            "num_hidden_layers": 4,
-            "num_attention_heads": 8,
-            "intermediate_size": 2048,
-        },
+        "bert:tiny": {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 512},
+        "bert:mini": {"hidden_size": 256, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 1024},
+        "bert:small": {"hidden_size": 512, "num_hidden_layers": 4, "num_attention_heads": 8, "intermediate_size": 2048},
         "bert:base": {
             "hidden_size": 768,
             "num_hidden_layers": 12,
@@ -71,11 +57,15 @@ FAMILY = Family(
         },
     },
     millions={
-        "bert:tiny": 4.4, "bert:mini": 11.2, "bert:small": 28.8, "bert:base": 109.5, "bert:large": 335.1,
+        "bert:tiny": 4.4,
+        "bert:mini": 11.2,
+        "bert:small": 28.8,
+        "bert:base": 109.5,
+        "bert:large": 335.1,
         "modernbert:base": 149.0,
     },
     learns_vocabulary=("bert:tiny", "bert:mini", "bert:small", "bert:base", "bert:large", "modernbert:base"),
-)  # fmt: skip
+)
 SETTINGS = (
     Setting("loss_weights", dict, {}, "A task's weight in the loss of an encoder, as {stsb = 0.5}; default: 1."),
     Setting("stride", int, 128, "Tokens that two windows of a long SQuAD paragraph share.", least=0, fixed=True),
@@ -106,6 +96,7 @@ class Encoder:
         self.fingerprint = ["encoder", tokenizer.fingerprint, str(plan.stride)]
         self.prompt_length = 0
         self.means = getattr(self.config, "classifier_pooling", "cls") == "mean"
+        self.module.eval()  # all of it: loaded parts are in that mode, new ones in the other
         replace_dropout(self.module)
         use_packed(body)
         if self.body.reader:
@@ -136,26 +127,10 @@ class Encoder:
         return f"{self.tokenizer.size:,} pieces, {self.config.model_type}, heads: {', '.join(self.facts) or 'none'}"
 
     def encode(self, task: Task, examples: Sequence[Example]) -> list[Encoded]:
-        view = task.view
-        if view is None:
+        if task.view is None:
             raise UsageError(f"model {self.name!r} cannot write texts, which {task.name} needs: use a T5")
-        (length,) = self.lengths
-        if view.head == "span":
-            return [windows_of(self.tokenizer, task, example, length, self.plan.stride) for example in examples]
-        pairs = [view.pairs(example) for example in examples]
-        laid = iter(self.tokenizer.lay([pair for own in pairs for pair in own], length))
-        encoded = []
-        for example, own in zip(examples, pairs, strict=True):
-            parts = [next(laid) for _ in own]
-            ids = [token for part in parts for token in part.ids]
-            if view.head == "choice":
-                starts = [0, *map(len, (part.ids for part in parts[:-1]))]
-                marks = [sum(starts[: k + 1]) for k in range(len(starts))]
-            else:
-                marks = [place for part in parts for mark in part.marks for place in mark]
-            lost = sum(part.lost for part in parts)
-            encoded.append(Encoded((ids,), gold_of(task, example), task.name, lost=lost, marks=marks))
-        return encoded
+        head = self.head_of(task.answered_by or task.name)
+        return encoded(self.tokenizer, task, head, examples, self.lengths[0], self.plan.stride)
 
     def corrupt(self, text: Encoded, noise: SpanNoise, random: Random) -> Encoded:
         raise UsageError(f"model {self.name!r} cannot learn from text alone: use a T5")
@@ -296,15 +271,6 @@ class Encoder:
 
     def load_weights(self, folder: Path) -> None:
         encoder_weights.load(self.module, folder)
-
-
-def gold_of(task: Task, example: Example) -> float:
-    """The number that a head learns; of an answer that is not public, any."""
-    assert task.view, "only what has a view is encoded"
-    if task.view.gold:
-        return task.view.gold(example)
-    choices = list(task.view.choices(example))
-    return float(choices.index(example.target)) if example.target in choices else 0.0
 
 
 def load(plan: Plan, source: Path | None, tasks: Sequence[Task], texts: Iterable[str]) -> Encoder:

@@ -118,7 +118,7 @@ def load_model(plan: Plan, tasks: Sequence[Task], texts: Iterable[str]) -> Model
         kind, owner = own_settings()[name].owner if name in own_settings() else ("", "")
         if kind == "family" and owner != family.name:
             raise UsageError(
-                f"{name} is {value} but model {plan.model!r} is a {family.name}, not a {owner}: leave it out"
+                f"{name} is {value} but model {plan.model!r} is of the family {family.name}, not {owner}: leave it out"
             )
     return load_plugin("family", family.name).load(plan, source, tasks, texts)
 
@@ -142,6 +142,7 @@ def model_folder(name: str) -> Path:
     if endpoint and not endpoint.startswith(("http://", "https://")):
         raise UsageError(f"HF_ENDPOINT is {endpoint!r}: it must be an address that begins with https://")
     wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "*.model", "tokenizer*.json"]
+    wanted += ["vocab.txt", "vocab.json", "merges.txt", "special_tokens_map.json"]
     try:
         return Path(snapshot_download(name, allow_patterns=wanted, etag_timeout=HUB_TIMEOUT))
     except (HFValidationError, RepositoryNotFoundError):

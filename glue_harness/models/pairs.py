@@ -8,14 +8,16 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from glue_harness.core.errors import DataError, UsageError
+from glue_harness.core.errors import UsageError
 from glue_harness.core.task import Mark, Pair
-from glue_harness.models.tokenizer import SAMPLE, sampled
+from glue_harness.models.fast_vocabulary import SPACE
+from glue_harness.models.tokenizer import UNK, train_tokenizer
 
 if TYPE_CHECKING:
     from tokenizers import Encoding
 
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")  # BERT's, in this order
+FIRST_PIECE = UNK + 1  # the ids before it mean no text
 LEARNED = 8192  # pieces of a vocabulary that is learned from the tasks' texts, at most
 
 
@@ -150,24 +152,19 @@ def load_pair_tokenizer(folder: Path, name: str) -> PairTokenizer:
 
 
 def learn_pair_tokenizer(texts: Iterable[str], size: int = LEARNED) -> PairTokenizer:
-    """BERT's kind of vocabulary, WordPiece on lower case, learned of the tasks' own texts."""
-    from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
+    """BERT's kind of vocabulary, WordPiece on lower case, learned of the tasks' own texts.
+
+    Its pieces are those of SentencePiece's BPE: the trainer of the tokenizers library breaks ties another way each time.
+    """
+    from tokenizers import normalizers, pre_tokenizers
     from transformers import BertTokenizer
 
-    sample = sampled(texts, SAMPLE)
-    if not any(sample):
-        raise DataError(
-            "there is no text to learn a vocabulary from: no row became an example (see encode of its task)"
-        )
-    fast = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    fast.normalizer = normalizers.BertNormalizer(lowercase=True)
-    fast.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    fast.decoder = decoders.WordPiece()
-    # a task that is tuned later may have other letters: each is a piece, at a word's start and within it
-    letters = sorted(set(string.printable.strip().lower()))
-    sample.append(" ".join(f"{letter}{letter}" for letter in letters))
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=size, special_tokens=list(SPECIAL), initial_alphabet=letters, show_progress=False
-    )
-    fast.train_from_iterator(sample, trainer)
-    return PairTokenizer(BertTokenizer(vocab=fast.get_vocab(), do_lower_case=True))
+    lower, split = normalizers.BertNormalizer(lowercase=True), pre_tokenizers.BertPreTokenizer()
+    words = (" ".join(word for word, _ in split.pre_tokenize_str(lower.normalize_str(text))) for text in texts)
+    letters = sorted(set(string.printable.strip().lower()))  # a task that is tuned later may have others
+    learned = train_tokenizer(words, size, spells="".join(letters)).processor
+    pieces = [learned.id_to_piece(k) for k in range(FIRST_PIECE, learned.get_piece_size())]
+    pieces += [f"{start}{letter}" for letter in letters for start in (SPACE, "")]
+    named = [piece.removeprefix(SPACE) if piece.startswith(SPACE) else f"##{piece}" for piece in pieces]
+    vocabulary = dict.fromkeys((*SPECIAL, *filter(None, named)))
+    return PairTokenizer(BertTokenizer(vocab={piece: k for k, piece in enumerate(vocabulary)}, do_lower_case=True))

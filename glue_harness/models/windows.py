@@ -12,7 +12,7 @@ LONGEST = 30  # tokens of an answer, as in BERT's own code
 CANDIDATES = 20  # beginnings and ends of each window that are looked at
 
 
-def windows_of(tokenizer: PairTokenizer, task: Task, example: Example, length: int, stride: int) -> Encoded:
+def windows_of(tokenizer: PairTokenizer, task: Task, head: str, example: Example, length: int, stride: int) -> Encoded:
     """Marks: where each window begins, then where the answer begins in each, then where it ends (its last token).
 
     In a window without the answer both are the first token.
@@ -29,7 +29,7 @@ def windows_of(tokenizer: PairTokenizer, task: Task, example: Example, length: i
                 starts[k], ends[k] = before + first - begin, before + beyond - 1 - begin
     places = [sum(map(len, windows[:k])) for k in range(len(windows))]
     ids = [token for window in windows for token in window]
-    return Encoded((ids,), 0.0, task.name, marks=[*places, *starts, *ends])
+    return Encoded((ids,), 0.0, head, marks=[*places, *starts, *ends])
 
 
 def answer_of(

@@ -97,5 +97,5 @@ def test_what_it_cannot_learn_is_refused_by_name(tmp_path):
 
 
 def test_a_setting_of_another_family_is_refused_rather_than_ignored(tmp_path):
-    with pytest.raises(UsageError, match=r"z_loss is 0.1 but model 'bag' is a bag, not a t5: leave it out"):
+    with pytest.raises(UsageError, match=r"z_loss is 0.1 but model 'bag' is of the family bag, not t5: leave it out"):
         run(plan("rte", z_loss=0.1), results=tmp_path)
