@@ -117,7 +117,7 @@ def headless(made: PreTrainedModel) -> nn.Module:
     with torch.no_grad():
         for part in made.modules():
             made._init_weights(part)
-    return made.train()
+    return made
 
 
 def scores(head: nn.Module, kind: str, states: Tensor) -> Tensor:

@@ -154,7 +154,7 @@ def load_pair_tokenizer(folder: Path, name: str) -> PairTokenizer:
 def learn_pair_tokenizer(texts: Iterable[str], size: int = LEARNED) -> PairTokenizer:
     """BERT's kind of vocabulary, WordPiece on lower case, learned of the tasks' own texts.
 
-    Its pieces are those of SentencePiece's BPE: the trainer of the tokenizers library breaks ties another way each time.
+    Its pieces are those of SentencePiece's BPE: the tokenizers library's own trainer breaks ties another way each time.
     """
     from tokenizers import normalizers, pre_tokenizers
     from transformers import BertTokenizer
