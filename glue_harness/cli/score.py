@@ -129,9 +129,7 @@ def match(
 
     path = file_in(Path(file), task.name) if Path(file).is_dir() else file
     if is_folder and path == file:
-        raise UsageError(
-            f"{file!r} is one file: give a folder that has {task.name}.txt, .csv, .tsv or .jsonl, and so on"
-        )
+        raise UsageError(f"{file!r} is one file: give a folder with {task.name}.txt, .csv, .tsv or .jsonl, and so on")
     rows = load(task, role, where)
     answers = read_file(path, partial(read_answer_file, kind=kind))
     return Answered(task, rows, matched(task, rows, answers, allow_invalid))
@@ -192,7 +190,8 @@ def drawn_scores(scores: Mapping[str, Score], answered: Sequence[Answered]) -> S
     headings = ("task", "metric", "score", "95 % interval", "baseline", "examples", "invalid")
     yield table(headings, rows, right=headings[2:], whole=headings[1:])
     for one in answered:
-        yield f"{one.task.name}: {len(one.rows):,} {one.rows.split} rows of {one.rows.origin}", "dim"
+        facts = (f"{len(one.rows):,} {one.rows.split} rows of {one.rows.origin}", *one.rows.notes)
+        yield f"{one.task.name}: {'; '.join(facts)}", "dim"
         for text, count in scores[one.task.name].common_invalid:
             yield f"  {count:,} x {shortened(text)} is no answer"
     for remark in empty_answers(scores):

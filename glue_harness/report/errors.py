@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from glue_harness import data
@@ -106,7 +107,7 @@ def find_errors(
     try:
         texts = texts_of(task, records[0], where)
     except GlueError as error:
-        if wanted.text is not None:
+        if wanted.text is not None or where is not None:
             raise
         notes.append(f"without texts: {error}")
     cases = []
@@ -135,7 +136,8 @@ def texts_of(task: Task, record: Record, where: str | None) -> dict[str, Example
     plan, facts = plan_of(record), record.data.get(task.name, {}).get("validation", {})
     source = where or plan.data
     split = data.split_of(task, "validation")
-    if not data.is_here(task, split, source):
+    is_gone = not where and source != "hub" and not data.is_demo(source) and not Path(source).is_dir()
+    if is_gone or not data.is_here(task, split, source):
         raise DataError(f"the rows are not here ({source!r}): say where they are with --data")
     rows = data.load(task, "validation", source, revision=None if where else said(plan, "revision"))
     if rows.fingerprint != facts.get("fingerprint"):
