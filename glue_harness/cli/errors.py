@@ -61,7 +61,7 @@ def command(
     task_folders: Names,
     as_json: bool,
 ) -> None:
-    """Show the examples that a run got wrong, the worst first; of two runs, those on which they differ.
+    """Show the examples that a run got wrong, the worst first. Of two runs, those on which they differ.
 
     Beside the texts stand the right answer, what was answered, and the shares of probability that were kept. Answers
     that are neither right nor wrong, as of STS-B, SQuAD or summaries, go by how far they are off.
