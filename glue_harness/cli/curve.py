@@ -81,7 +81,7 @@ def command(
 def experiments_of(names: Sequence[str], store: Store) -> list[Experiment]:
     """Runs that repeat a plan with other seeds are one experiment."""
     from glue_harness.report.experiments import Experiment, pick
-    from glue_harness.runs.scored import refuse_scored
+    from glue_harness.runs.store import refuse_scored
 
     everything = store.summaries()[0]
     groups: dict[str, dict[int, Record]] = defaultdict(dict)

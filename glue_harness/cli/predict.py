@@ -66,8 +66,7 @@ def command(
     glue predict latest --task mnli --help                 the fields of the task
     """
     from glue_harness.metrics.selection import answering_step
-    from glue_harness.runs.scored import refuse_scored
-    from glue_harness.runs.store import Store
+    from glue_harness.runs.store import Store, refuse_scored
 
     registry, store = open_registry(task_folders), Store(results)
     task, record = registry.task(task_name), store.find(run)

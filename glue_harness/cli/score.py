@@ -190,8 +190,8 @@ def drawn_scores(scores: Mapping[str, Score], answered: Sequence[Answered]) -> S
     headings = ("task", "metric", "score", "95 % interval", "baseline", "examples", "invalid")
     yield table(headings, rows, right=headings[2:], whole=headings[1:])
     for one in answered:
-        facts = (f"{len(one.rows):,} {one.rows.split} rows of {one.rows.origin}", *one.rows.notes)
-        yield f"{one.task.name}: {'; '.join(facts)}", "dim"
+        told = (f"{len(one.rows):,} {one.rows.split} rows of {one.rows.origin}", *one.rows.notes)
+        yield f"{one.task.name}: {'; '.join(told)}", "dim"
         for text, count in scores[one.task.name].common_invalid:
             yield f"  {count:,} x {shortened(text)} is no answer"
     for remark in empty_answers(scores):

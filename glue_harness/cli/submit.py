@@ -53,8 +53,7 @@ def command(
     """
     from glue_harness.data import is_demo
     from glue_harness.report.console import note, say, show, table
-    from glue_harness.runs.scored import refuse_scored
-    from glue_harness.runs.store import Store
+    from glue_harness.runs.store import Store, refuse_scored
     from glue_harness.submit import assign, file_text, suite_of, write_zip
 
     registry = open_registry(task_folders)

@@ -15,8 +15,7 @@ from glue_harness.core.plan import EARLIER, Plan, plan_from
 from glue_harness.core.record import Record
 from glue_harness.metrics.selection import answering_step
 from glue_harness.runs.folder import RunFolder
-from glue_harness.runs.scored import refuse_scored
-from glue_harness.runs.store import Store
+from glue_harness.runs.store import Store, refuse_scored
 from glue_harness.suite.registry import Registry
 
 PART = "trained.safetensors"  # instead of all weights, where a method trained only some

@@ -10,8 +10,7 @@ from glue_harness.core.errors import UsageError
 from glue_harness.core.names import LATEST
 from glue_harness.core.plan import SCORED, Plan, plan_from, settings
 from glue_harness.core.record import Record
-from glue_harness.runs.scored import refuse_scored
-from glue_harness.runs.store import Store
+from glue_harness.runs.store import Store, refuse_scored
 
 PLACES = ("device", "precision", "threads", "torch", "transformers", "glue", "commit")  # where the bits come from
 

@@ -107,9 +107,3 @@ def holds(store: Store, record: Record, answered: Answered) -> bool:
     """Whether a run has exactly these answers."""
     kept = store.read_predictions(record.id, answered.task)
     return [(p.example.id, p.text) for p in kept] == [(p.example.id, p.text) for p in answered.predictions]
-
-
-def refuse_scored(record: Record, what: str) -> None:
-    """For whoever needs a model, or more of a training than its scores."""
-    if record.plan.get("method") == SCORED:
-        raise UsageError(f"run {record.id} has answers that were scored, not a model: {what}")

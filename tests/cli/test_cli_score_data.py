@@ -335,6 +335,19 @@ def test_other_answers_under_a_name_that_is_taken_are_refused(score, tmp_path):
     assert len(load_results(tmp_path / "results")) == 3
 
 
+def test_the_results_folder_is_made(score, tmp_path):
+    assert score(lines(GIVEN), "--as", "x", "--results", tmp_path / "new" / "results")[0] == 0
+    assert len(load_results(tmp_path / "new" / "results")) == 1
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(score, tmp_path):
+    (tmp_path / "file").write_text("")
+    code, _, err = score(lines(GIVEN), "--as", "x", "--results", tmp_path / "file")
+    assert code == 1
+    assert err.startswith("glue: results folder 'file' cannot be written: ")
+    assert err.count("\n") == 1
+
+
 def test_nothing_is_kept_of_answers_that_are_refused(score, tmp_path):
     assert score(lines(GIVEN[1:]), "--as", "x")[0] == 1
     assert not (tmp_path / "results").exists()
