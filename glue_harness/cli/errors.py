@@ -73,7 +73,7 @@ def command(
     glue errors latest --task rte
     glue errors RUN RUN --task mnli_matched --only fixed
     glue errors RUN --task rte --label entailment --text not --count
-    glue errors RUN RUN --task rte --json > cases.jsonl        a line for each example
+    glue errors RUN RUN --task rte --json > cases.jsonl    a line for each example
     """
     from glue_harness.report.errors import Wanted, count_of, facts_of, find_errors
     from glue_harness.runs.store import Store

@@ -60,12 +60,13 @@ def command(
     With --data the right answers come from there. FILE has an answer a line, as text, or is CSV, TSV or JSON lines
     with a column prediction, answer or label. Answers are in the order of the rows, or name them in a column id, idx
     or index. Labels are words or their numbers. Of several tasks FILE is a folder, with rte.csv or the like in it.
+    With --as the answers become a run that board, compare and errors take.
 
     \b
     glue score --task rte --data DIR answers.txt
-    glue score --task rte --data DIR answers.csv --as gpt      a run that board, compare and errors take
-    glue score --task glue --data DIR FOLDER --as gpt          cola.txt, sst2.csv, ...: all of a suite
-    glue predict RUN --task rte --rows DIR/RTE/dev.tsv --json | glue score --task rte --data DIR -
+    glue score --task rte --data DIR answers.csv --as gpt   to compare and rank
+    glue score --task glue --data DIR FOLDER --as gpt       cola.txt, rte.csv, ...
+    glue predict RUN -t rte --rows dev.tsv --json | glue score -t rte --data DIR -
 
     Without --data FILE has a line {"target": ..., "prediction": ...} for each answer.
 
