@@ -10,6 +10,7 @@ from glue_harness.core.record import Record
 from glue_harness.report import formats
 from glue_harness.report.board import make_boards
 from glue_harness.report.screen import drawn
+from glue_harness.report.spread import repeated
 from glue_harness.runs.resume import unfinished
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import load_tasks
@@ -92,6 +93,15 @@ def test_seeds_of_a_system_are_one_row(store):
     (row,) = board_of(store).rows
     assert (row.seeds, row.average.mean) == (3, 41.0)
     assert row.average.over == "seeds and examples"
+
+
+def test_its_seeds_tell_nothing_of_the_luck_of_training(store):
+    for seed in range(3):
+        scored(store, shift=seed, seed=seed)
+    assert repeated(store.summaries()[0]) == []
+    for seed in range(3):
+        finished(store, CHOSEN, tasks=("rte", "cola"), seed=seed)
+    assert [len(found.records) for found in repeated(store.summaries()[0])] == [3]
 
 
 def test_compare_names_no_setting_that_one_side_does_not_have(store, glue):
