@@ -22,7 +22,7 @@ from glue_harness.core.errors import GlueError, unknown
 from glue_harness.core.plugins import own_failure
 from glue_harness.report.console import printable
 
-VERBS: tuple[str, ...] = ("run", "tasks", "show", "mix", "score", "compare", "curve", "power")
+VERBS: tuple[str, ...] = ("run", "tasks", "show", "mix", "score", "compare", "errors", "curve", "power")
 VERBS += ("board", "predict", "submit", "demo", "doctor", "bench", "reproduce")
 MOST_TOLD = 2000  # characters of a message
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EPIPE)

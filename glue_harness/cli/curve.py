@@ -81,12 +81,15 @@ def command(
 def experiments_of(names: Sequence[str], store: Store) -> list[Experiment]:
     """Runs that repeat a plan with other seeds are one experiment."""
     from glue_harness.report.experiments import Experiment, pick
+    from glue_harness.runs.store import refuse_scored
 
     everything = store.summaries()[0]
     groups: dict[str, dict[int, Record]] = defaultdict(dict)
     for name in (part for text in names for part in text.split(",")):
         experiment = pick(store, name.strip(), everything)
         full = [store.find(record.id) for record in experiment.records]  # with their history
+        for record in full:
+            refuse_scored(record, "nothing was trained that a curve could show")
         groups[full[0].digest].update(zip(experiment.seeds, full, strict=True))
     return [Experiment(digest, tuple(group[seed] for seed in sorted(group))) for digest, group in groups.items()]
 

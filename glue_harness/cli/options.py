@@ -20,7 +20,7 @@ WITH_OTHER_OPTION = ("tasks", "rates")  # --task and --rate
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-MAKING = ("run", "demo", "reproduce")  # verbs that make the folder of runs; the others read it
+MAKING = ("run", "demo", "reproduce", "score")  # verbs that make the folder of runs; the others read it
 
 
 class RunsFolder(click.Path):

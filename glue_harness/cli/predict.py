@@ -66,10 +66,11 @@ def command(
     glue predict latest --task mnli --help                 the fields of the task
     """
     from glue_harness.metrics.selection import answering_step
-    from glue_harness.runs.store import Store
+    from glue_harness.runs.store import Store, refuse_scored
 
     registry, store = open_registry(task_folders), Store(results)
     task, record = registry.task(task_name), store.find(run)
+    refuse_scored(record, "nothing can answer further rows")
     step = answering_step(registry, record.scores, task)
     if step is None:
         learned = [name for name, other in registry.tasks.items() if answering_step(registry, record.scores, other)]

@@ -167,19 +167,25 @@ def without_trained_texts(scores: Mapping[str, Score], registry: Registry) -> st
 
 def remarks(record: Record) -> list[str]:
     """What a reader of the scores must know: answers that say nothing, and texts that the model did not see."""
-    from glue_harness.metrics.baselines import no_better
-
-    found = []
-    for name, score in record.scores.items():
-        if score.constant is not None:
-            found.append(f"{name}: every answer is {score.constant!r}")
-        elif keys := no_better(score.metrics, score.baseline):
-            found.append(f"{name}: {', '.join(keys)} no better than the baseline, one answer for all")
+    found = empty_answers(record.scores)
     for name, roles in record.data.items():
         for role, split in roles.items():
             if split.get("cut"):
                 share, lost = split["cut"] / split["examples"], split["lost"] / (split["tokens"] + split["lost"])
                 found.append(f"{name} {role}: {share:.1%} of the examples were cut off, {lost:.1%} of their tokens")
+    return found
+
+
+def empty_answers(scores: Mapping[str, Score]) -> list[str]:
+    """Of which tasks the answers say nothing."""
+    from glue_harness.metrics.baselines import no_better
+
+    found = []
+    for name, score in scores.items():
+        if score.constant is not None:
+            found.append(f"{name}: every answer is {score.constant!r}")
+        elif keys := no_better(score.metrics, score.baseline):
+            found.append(f"{name}: {', '.join(keys)} no better than the baseline, one answer for all")
     return found
 
 

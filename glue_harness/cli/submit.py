@@ -53,7 +53,7 @@ def command(
     """
     from glue_harness.data import is_demo
     from glue_harness.report.console import note, say, show, table
-    from glue_harness.runs.store import Store
+    from glue_harness.runs.store import Store, refuse_scored
     from glue_harness.submit import assign, file_text, suite_of, write_zip
 
     registry = open_registry(task_folders)
@@ -66,6 +66,8 @@ def command(
         raise UsageError("name a run, or a zip with --check")
     store = Store(results)
     records = [store.find(name) for name in runs]
+    for record in records:
+        refuse_scored(record, "nothing can answer the test rows")
     suite = suite or suite_of(registry, records)
     assigned = assign(registry, suite, records)
     if (missing := [one.file for one in assigned if not one.step]) and not fill_missing:

@@ -19,6 +19,8 @@ from glue_harness.core.settings import Setting, own_settings, plugin_files
 
 EARLIER = ("run:", "plan:")  # a model that an earlier run made: see runs/origin.py
 LARGEST_FILE = 2**16  # bytes of TOML: a plan has a tenth of that
+SCORED = "scored"  # in the place of a method: another system gave the answers, nothing was trained
+OF_SCORED = ("tasks", "data", "revision", "model", "method", "seed")  # all that such a plan says; model is the system
 
 # Headings of `glue run --help`; a setting without one has no option of its own and is reached by --set.
 LEARN, MODEL, MIX = "What to learn", "Model", "How often each task is drawn"
@@ -228,8 +230,19 @@ class Plan:
     def is_demo(self) -> bool:
         return is_demo(self.data)
 
+    @property
+    def is_scored(self) -> bool:
+        """Whether it only names a system whose answers were scored (`glue score --as`)."""
+        return self.method == SCORED
+
+    def says(self, name: str) -> bool:
+        """Whether a setting means anything in this plan."""
+        return not self.is_scored or name in OF_SCORED
+
     def to_dict(self) -> dict[str, Any]:
         """Every setting that applies: those of all plans, and those of this plan's method, optimiser and family."""
+        if self.is_scored:
+            return {name: getattr(self, name) for name in OF_SCORED} | {"tasks": list(self.tasks)}
         general = {name: getattr(self, name) for name in GENERAL}
         kinds = {"method": self.method, "optimizer": self.optimizer}
         own = {s.name: getattr(self, s.name) for s in own_settings().values() if kinds.get(s.owner[0]) == s.owner[1]}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import chain, groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from glue_harness.core.errors import DataError
 from glue_harness.core.reading import has_half_pair, json_value, lines_of, open_file
@@ -30,19 +30,24 @@ def decoded_lines(path: Path) -> Iterator[tuple[int, str]]:
         file = open_file(path)
     except OSError as error:
         raise DataError(f"cannot read {path}: {error.strerror}") from None
-    offset = 0
     with file:
-        for number, line in lines_of(file, str(path)):
-            start = len(BOM) if number == 1 and line.startswith(BOM) else 0
-            try:
-                text = line[start:].decode()
-            except UnicodeDecodeError as error:
-                place = offset + start + error.start
-                raise DataError(
-                    f"{path}, line {number}: byte {place} of the file is not UTF-8: convert it, or download it again"
-                ) from None
-            offset += len(line)
-            yield number, text
+        yield from decoded(file, str(path))
+
+
+def decoded(file: BinaryIO, name: str) -> Iterator[tuple[int, str]]:
+    """The same of a file that is open."""
+    offset = 0
+    for number, line in lines_of(file, name):
+        start = len(BOM) if number == 1 and line.startswith(BOM) else 0
+        try:
+            text = line[start:].decode()
+        except UnicodeDecodeError as error:
+            place = offset + start + error.start
+            raise DataError(
+                f"{name}, line {number}: byte {place} of the file is not UTF-8: convert it, or download it again"
+            ) from None
+        offset += len(line)
+        yield number, text
 
 
 def tsv_rows(path: Path, file: File, official: int | None, notes: list[str]) -> Iterator[dict[str, Any]]:

@@ -178,6 +178,16 @@ def examples(task: Task, row: Row, number: int) -> list[Example]:
     return made_of(task, row, lambda row: task.examples(row, number))
 
 
+def examples_of(task: Task, rows: Iterable[Any]) -> Iterator[Example]:
+    """The examples of a split one by one; a row that T5's rule cannot take is named with its place."""
+    for number, row in enumerate(rows):
+        try:
+            yield from examples(task, row, number)
+        except RowError as error:
+            origin = getattr(rows, "origin", "the rows")
+            raise DataError(f"{task.name}, row {number + 1} of {origin}: {error}") from None
+
+
 def made_of(task: Task, row: Row, make: Callable[[Row], Iterable[Made]]) -> list[Made]:
     if not row.keys() >= set(task.needs):
         raise RowError(missing(task, row))

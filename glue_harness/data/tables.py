@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import struct
 from collections.abc import Collection, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -14,49 +15,59 @@ from glue_harness.core.reading import LONGEST_LINE, json_value
 from glue_harness.core.task import HIDDEN_LABEL, Row, Task
 from glue_harness.data.lines import decoded_lines, text_lines
 
+NumberedLine = tuple[int, str]
 DELIMITERS = ",;\t"  # a spreadsheet writes semicolons where the comma is in numbers
 
 
 def csv_rows(path: Path) -> Iterator[dict[str, str]]:
     """Rows of a CSV file, all texts: cells may be in double quotes, and have commas and line ends inside these."""
+    return (row for _, row in csv_table(decoded_lines(path), str(path)))
+
+
+def csv_table(lines: Iterator[NumberedLine], name: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The same of a file's lines as they stand; each row with the number of its last line."""
     csv.field_size_limit(LONGEST_LINE)
-    _, first = next(decoded_lines(path), (1, ""))
-    reader = csv.reader(
-        (line for _, line in decoded_lines(path)), delimiter=max(DELIMITERS, key=first.count), strict=True
-    )
+    number, first = next(lines, (1, ""))
+    all_lines = (line for _, line in chain([(number, first)], lines))
+    reader = csv.reader(all_lines, delimiter=max(DELIMITERS, key=first.count), strict=True)
     header: list[str] = []
     try:
         for cells in reader:
             if not cells:
                 continue
             if not header:
-                header = checked_header(path, cells)
+                header = checked_header(name, cells)
             elif len(cells) != len(header):
                 found = f"expected {len(header)} columns, found {len(cells)}"
-                raise DataError(f"{path}, line {reader.line_num}: {found}: put cells that have commas in double quotes")
+                raise DataError(f"{name}, line {reader.line_num}: {found}: put cells that have commas in double quotes")
             else:
-                yield dict(zip(header, cells, strict=True))
+                yield reader.line_num, dict(zip(header, cells, strict=True))
     except csv.Error as error:
-        raise DataError(f"{path}, line {reader.line_num}: not CSV: {error}: is a double quote left open?") from None
+        raise DataError(f"{name}, line {reader.line_num}: not CSV: {error}: is a double quote left open?") from None
 
 
 def plain_rows(path: Path) -> Iterator[dict[str, str]]:
     """Rows of a tab-separated file: no character but tab and newline has a meaning, quotes neither."""
+    return (row for _, row in plain_table(text_lines(path), str(path)))
+
+
+def plain_table(lines: Iterator[NumberedLine], name: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """The same of a file's lines without their ends; each row with the number of its line."""
     header: list[str] = []
-    for number, line in text_lines(path):
+    for number, line in lines:
         cells = line.split("\t")
         if not header:
-            header = checked_header(path, cells)
+            header = checked_header(name, cells)
         elif len(cells) != len(header):
-            raise DataError(f"{path}, line {number}: expected {len(header)} columns, found {len(cells)}")
+            raise DataError(f"{name}, line {number}: expected {len(header)} columns, found {len(cells)}")
         else:
-            yield dict(zip(header, cells, strict=True))
+            yield number, dict(zip(header, cells, strict=True))
 
 
-def checked_header(path: Path, names: list[str]) -> list[str]:
-    twice = [name for k, name in enumerate(names) if name in names[:k]]
+def checked_header(name: str, names: list[str]) -> list[str]:
+    twice = [column for k, column in enumerate(names) if column in names[:k]]
     if twice:
-        raise DataError(f"{path}, line 1: column {twice[0]!r} stands there twice: is the first line a header?")
+        raise DataError(f"{name}, line 1: column {twice[0]!r} stands there twice: is the first line a header?")
     return names
 
 

@@ -77,6 +77,8 @@ def make_request(plan: Plan, registry: Registry, store: Store | None = None) -> 
 
 def check_names(plan: Plan) -> None:
     """What can be wrong with a plan before tasks are looked at."""
+    if plan.is_scored:
+        raise UsageError(f"method {plan.method!r} stands for answers that glue score recorded: it trains nothing")
     for kind, name, known in (
         ("mixing", plan.mixing, mixing.MIXINGS),
         ("method", plan.method, plugin_files("method")),

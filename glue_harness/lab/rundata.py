@@ -14,13 +14,13 @@ from glue_harness.core.plan import Plan
 from glue_harness.core.record import Clean, Score, Selection
 from glue_harness.core.task import Example, Prediction, Row, Task
 from glue_harness.data import Rows, subsets
-from glue_harness.data.rows import fingerprint
+from glue_harness.data.rows import examples_of, fingerprint
 from glue_harness.data.subsets import TrainPart
 from glue_harness.data.texts import Overlap, found_among, overlap, row_texts
 from glue_harness.lab.request import Request, rates
 from glue_harness.models.interface import Model
 from glue_harness.runs.evidence import score
-from glue_harness.train.tokens import Lengths, Subset, Tokens, examples_of, tokens_of
+from glue_harness.train.tokens import Lengths, Subset, Tokens, tokens_of
 
 
 class Questions(NamedTuple):

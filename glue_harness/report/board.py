@@ -20,6 +20,7 @@ from glue_harness.report.experiments import (
     invalid_percent,
     label,
     limits_of,
+    said,
 )
 from glue_harness.report.published import Published, load_published
 from glue_harness.report.rows import Board, BoardColumn, BoardRow, Candidate, Wanted, named
@@ -29,7 +30,7 @@ from glue_harness.suite.registry import Registry
 
 HELD_OUT = "steps chosen on held-out train"
 OPTIMISTIC = (
-    f"Rows without the mark '{HELD_OUT}' chose their steps by the scores that stand here: these are optimistic."
+    f"Trained rows without the mark '{HELD_OUT}' chose their steps by the scores that stand here: these are optimistic."
 )
 
 
@@ -149,7 +150,8 @@ def _candidate(records: Sequence[Record], wanted: Wanted) -> Candidate:
         digest=latest.digest,
         date=latest.started[:10],
         commit=f"{commit} changed" if commit and latest.environment.get("dirty") else commit,
-        **{name: getattr(plan, name) for name in ("model", "method", "limit", "temperature", "steps", "select")},
+        select=said(plan, "select") or "",
+        **{name: said(plan, name) for name in ("model", "method", "limit", "temperature", "steps")},
     )
     return Candidate(row, records, variance)
 

@@ -255,11 +255,12 @@ def notes_on(experiments: Sequence[Experiment]) -> Iterator[str]:
         if first.plan.is_demo != other.plan.is_demo:
             yield f"{pair}: one is on demo data and one is not, so their scores cannot be compared"
             continue
-        if first.plan.select != other.plan.select:
+        is_any_scored = first.plan.is_scored or other.plan.is_scored
+        if first.plan.select != other.plan.select and not is_any_scored:
             optimist = first if first.plan.select == "validation" else other
             yield f"{pair}: {optimist.name} chose its steps by the scores that stand here, which are optimistic"
         shared = [name for name in first.records[0].data if name in other.records[0].data]
-        for role, verb in (("validation", "scored"), ("train", "trained")):
+        for role, verb in (("validation", "scored"), *([] if is_any_scored else [("train", "trained")])):
             tasks = [name for name in shared if first.contents(name, role) != other.contents(name, role)]
             if tasks:
                 yield f"{pair} were {verb} on different data: {', '.join(tasks)}"

@@ -123,9 +123,9 @@ class Experiment:
         scores = [score for record in self.records for score in record.scores.values()]
         return {
             "data": self.plan.data,
-            "select": self.plan.select,
-            "steps": self.plan.steps,
-            "seconds": round(fmean(record.seconds for record in self.records), 1),
+            "select": said(self.plan, "select"),
+            "steps": said(self.plan, "steps"),
+            "seconds": None if self.plan.is_scored else round(fmean(record.seconds for record in self.records), 1),
             "invalid_percent": round(invalid_percent(scores), 2),
             "parameters": self.records[0].parameters.get("total"),
             "trainable": self.records[0].parameters.get("trainable"),
@@ -264,10 +264,19 @@ def refuse_repeats(records: Sequence[Record]) -> None:
             raise UsageError(f"run {run!r} is named twice: name each run once")
 
 
+def said(plan: Plan, name: str) -> Any:
+    """A setting's value; None in a plan that has no such setting, as one of a system whose answers were scored."""
+    return getattr(plan, name) if plan.says(name) else None
+
+
 def differing(plans: Sequence[Plan], but: Collection[str] = ()) -> dict[str, list[Any]]:
-    """The settings that not all plans share, each with its value in every plan."""
-    found = {name: [getattr(plan, name) for plan in plans] for name in settings() if name not in but}
-    return {name: values for name, values in found.items() if any(value != values[0] for value in values)}
+    """The settings that not all plans share that have them, each with its value in every plan."""
+    found = {}
+    for name in settings():
+        having = [getattr(plan, name) for plan in plans if plan.says(name)]
+        if name not in but and any(value != having[0] for value in having):
+            found[name] = [said(plan, name) for plan in plans]
+    return found
 
 
 def settings_apart(plans: Sequence[Plan]) -> list[dict[str, str]]:

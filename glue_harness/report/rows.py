@@ -119,10 +119,12 @@ def named(candidates: Sequence[Candidate]) -> tuple[list[Candidate], str]:
         found.append(candidate._replace(row=replace(candidate.row, name=name, settings=settings)))
     said = {name for words in apart for name in words}
     common = [getattr(rows[0], name) for name in ("model", "method") if name not in said]
-    if rows[0].mixing and "mixing" not in said and len({row.mixing for row in rows}) == 1:
-        common.append(mixing(rows[0]))
-    if "steps" not in said:
-        common.append(f"{rows[0].steps:,} steps")
+    trained = [row for row in rows if row.steps is not None]
+    where = " where trained" if len(trained) < len(rows) else ""
+    if trained and trained[0].mixing and "mixing" not in said and len({row.mixing for row in trained}) == 1:
+        common.append(mixing(trained[0]) + where)
+    if trained and "steps" not in said:
+        common.append(f"{trained[0].steps:,} steps{where}")
     return found, ", ".join(common)
 
 

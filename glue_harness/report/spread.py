@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from glue_harness.core.errors import DataError
+from glue_harness.core.plan import SCORED
 from glue_harness.core.record import Record
 from glue_harness.metrics.power import Spread, least_between_models, least_between_recipes
 from glue_harness.report.experiments import Experiment, in_order, label, title_of
@@ -58,10 +59,10 @@ def worth_reading(known: Sequence[Entry]) -> list[Entry]:
 
 
 def repeated(records: Iterable[Record]) -> list[Experiment]:
-    """The finished plans with three seeds or more; of one seed's repeats the latest counts."""
+    """The finished plans with three seeds or more that were trained; of one seed's repeats the latest counts."""
     by_digest: dict[str, dict[int, Record]] = {}
     for record in records:
-        if record.status == "finished":
+        if record.status == "finished" and record.plan.get("method") != SCORED:
             by_digest.setdefault(record.digest, {})[plan_of(record).seed] = record
     return [
         Experiment(f"plan {digest}", tuple(found[seed] for seed in sorted(found)))

@@ -27,7 +27,7 @@ def score(task: Task, predictions: Sequence[Prediction], step: int, tallies: Seq
     """A task's values, as its metrics' tallies give them, with what a reader needs to trust them."""
     invalid = [p.text for p in predictions if p.label is None]
     return Score(
-        split=task.splits["validation"],
+        split=task.splits.get("validation", ""),
         step=step,
         metrics={key: value if math.isfinite(value) else None for key, value in values_of(tallies).items()},
         intervals={},

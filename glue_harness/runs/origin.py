@@ -15,7 +15,7 @@ from glue_harness.core.plan import EARLIER, Plan, plan_from
 from glue_harness.core.record import Record
 from glue_harness.metrics.selection import answering_step
 from glue_harness.runs.folder import RunFolder
-from glue_harness.runs.store import Store
+from glue_harness.runs.store import Store, refuse_scored
 from glue_harness.suite.registry import Registry
 
 PART = "trained.safetensors"  # instead of all weights, where a method trained only some
@@ -40,6 +40,7 @@ def find_origin(plan: Plan, store: Store, registry: Registry) -> Origin:
         return Origin(plan.model, plan.model)
     name, at, task = plan.model.partition("@")
     record = _run_of(plan, name, store)
+    refuse_scored(record, f"model {plan.model!r} cannot start from it")
     step = _step_of(record, task if at else None, registry)
     run = store.run(record.id)
     if not run.has_checkpoint(step):

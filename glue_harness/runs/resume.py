@@ -8,9 +8,9 @@ from typing import Any
 
 from glue_harness.core.errors import UsageError
 from glue_harness.core.names import LATEST
-from glue_harness.core.plan import Plan, plan_from, settings
+from glue_harness.core.plan import SCORED, Plan, plan_from, settings
 from glue_harness.core.record import Record
-from glue_harness.runs.store import Store
+from glue_harness.runs.store import Store, refuse_scored
 
 PLACES = ("device", "precision", "threads", "torch", "transformers", "glue", "commit")  # where the bits come from
 
@@ -21,9 +21,13 @@ def unfinished(store: Store, name: str) -> Record:
     A finished run that still has snapshots was killed before it could tidy up: it is let do so.
     """
     if name != LATEST:
-        return store.find(name)
+        record = store.find(name)
+        refuse_scored(record, "there is nothing to resume")
+        return record
     for record in reversed(store.summaries()[0]):
         run = store.run(record.id)
+        if record.plan.get("method") == SCORED:
+            continue
         if (record.status != "finished" or run.snapshots()) and run.is_free():
             return store.find(record.id)
     raise UsageError(f"no unfinished run in {str(store.folder)!r}: there is nothing to resume")

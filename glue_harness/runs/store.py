@@ -16,7 +16,7 @@ from typing import Any
 
 from glue_harness.core.errors import DataError, GlueError, UsageError, unknown
 from glue_harness.core.names import LATEST, SAFE_NAMES, is_safe_name
-from glue_harness.core.plan import Plan
+from glue_harness.core.plan import SCORED, Plan
 from glue_harness.core.record import Record
 from glue_harness.core.task import Prediction, Task
 from glue_harness.core.writing import why
@@ -180,6 +180,12 @@ class Store:
 
     def read_train(self, run_id: str) -> list[dict[str, Any]]:
         return self.run(run_id).read_train()
+
+
+def refuse_scored(record: Record, what: str) -> None:
+    """For whoever needs a model, or more of a training than its scores."""
+    if record.plan.get("method") == SCORED:
+        raise UsageError(f"run {record.id} has answers that were scored, not a model: {what}")
 
 
 def _slug(text: str) -> str:

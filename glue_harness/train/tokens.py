@@ -6,7 +6,7 @@ import contextlib
 import gc
 import inspect
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from itertools import chain, islice
 from pathlib import Path
@@ -16,10 +16,9 @@ import numpy as np
 import pyarrow as pa
 
 from glue_harness.core import cache
-from glue_harness.core.errors import DataError, RowError
 from glue_harness.core.task import Example, Task
 from glue_harness.data import Rows
-from glue_harness.data.rows import examples
+from glue_harness.data.rows import examples_of
 from glue_harness.models.interface import Encoded, Model
 from glue_harness.models.packing import Stream
 from glue_harness.train import code
@@ -162,16 +161,6 @@ def key(task: Task, rows: Rows, model: Model) -> str:
             "versions": [sys.version_info[:2], *map(version, LIBRARIES)],
         }
     )
-
-
-def examples_of(task: Task, rows: Iterable[Any]) -> Iterator[Example]:
-    """The examples of a split one by one; a row that T5's rule cannot take is named with its place."""
-    for number, row in enumerate(rows):
-        try:
-            yield from examples(task, row, number)
-        except RowError as error:
-            origin = getattr(rows, "origin", "the rows")
-            raise DataError(f"{task.name}, row {number + 1} of {origin}: {error}") from None
 
 
 def write(file: IO[bytes], task: Task, examples: Iterator[Example], model: Model) -> None:

@@ -10,9 +10,9 @@ from toys import toy_model, toy_tokens
 from glue_harness import Plan, data, load_tasks, run
 from glue_harness.cli.progress import without_trained_texts
 from glue_harness.core.record import record_from
+from glue_harness.data.rows import examples_of
 from glue_harness.lab.rundata import Questions, some_of
 from glue_harness.runs.store import Store
-from glue_harness.train.tokens import examples_of
 
 REGISTRY = load_tasks()
 TINY = {"model": "tiny", "steps": 2, "eval_every": 1, "batch_size": 8, "device": "cpu", "max_input": 64}

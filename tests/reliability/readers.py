@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 from zipfile import ZipFile
@@ -17,11 +18,12 @@ from records import finished
 from glue_harness.cli.mix import read_sizes
 from glue_harness.core.plan import Plan, plan_from, read_plan
 from glue_harness.data import load
+from glue_harness.data.answer_files import read_answer_file
 from glue_harness.data.lines import paragraphs
 from glue_harness.data.own import questions
 from glue_harness.data.rows import examples
 from glue_harness.metrics import measure
-from glue_harness.metrics.answers import read_answers
+from glue_harness.metrics.answers import matched, read_answers
 from glue_harness.report import formats
 from glue_harness.report.board import make_boards
 from glue_harness.report.comparison import compare
@@ -222,6 +224,18 @@ def answers(task: str, rows: list[dict]) -> Reader:
     return Reader(f"answers to {task}", [json_lines(rows)], read)
 
 
+def answer_file(kind: str, task: str, seeds: list[bytes]) -> Reader:
+    """Answers to the first rows of a demo's validation split, held against them."""
+    rows = load(TASKS[task], "validation", "demo")
+    few = replace(rows, rows=list(rows)[:3])
+
+    def read(content: bytes, folder: Path) -> None:
+        found = read_answer_file(io.BytesIO(content), "answers", kind)
+        measure(TASKS[task].metrics, matched(TASKS[task], few, found, allow_invalid=True))
+
+    return Reader(f"answer file of {task}, {kind}", seeds, read)
+
+
 def own_questions(content: bytes, folder: Path) -> None:
     for example in questions(TASKS["record"], io.BytesIO(content), "rows"):
         example.inputs.encode()
@@ -272,6 +286,11 @@ READERS = [
         "record",
         [{"target": "a", "prediction": "b", "example": {"answers": ["a"], "idx": {"passage": 0, "query": 0}}}],
     ),
+    answer_file("text", "rte", [b"entailment\n1\nnot_entailment\n"]),
+    answer_file("tsv", "mrpc", [b"index\tprediction\n2\tequivalent\n0\t1\n1\t0\n"]),
+    answer_file("csv", "stsb", [b'id,answer\n2,"2.5"\n0,1\n1,0.2\n']),
+    answer_file("jsonl", "multirc", [json_lines([{"idx": k, "label": k % 2 == 0} for k in range(3)])]),
+    answer_file("jsonl", "record", [json_lines([{"answer": "Ann", "shares": {"Ann": 0.5}}] * 3)]),
     Reader("own questions", [json_lines(demo_rows("record")), b"premise\thypothesis\na\tb\n"], own_questions),
     Reader("sizes", [b'{"cola": 8551, "rte": 2490}'], sizes_file),
     Reader("zip", [zip_seed()], zip_file),

@@ -16,6 +16,7 @@ from glue_harness.cli.predict import drawn, facts_of
 from glue_harness.cli.score import MOST_COMMON
 from glue_harness.cli.streams import emit
 from glue_harness.core.task import Example, Prediction
+from glue_harness.data import load
 from glue_harness.report import formats
 from glue_harness.report.board import Board, BoardRow, make_boards
 from glue_harness.report.console import one_line
@@ -134,6 +135,7 @@ def evil(tmp_path, capsys):
         assert "Traceback" not in err
         return out + err
 
+    run.task = load_tasks([folder]).tasks["evil"]
     return run
 
 
@@ -177,6 +179,24 @@ def test_answers_are_shown_as_text(evil, tmp_path):
         shown = evil("score", "evil", tmp_path / "answers")
         assert is_inert(shown)
         assert f"{len(lines)} invalid" in shown
+
+
+def test_answers_to_rows_are_shown_as_text_and_so_are_the_examples_they_miss(evil, tmp_path):
+    texts = [text for text in HOSTILE if text != "\ud800"]  # no UTF-8
+    lines = [json.dumps({"answer": texts[k % len(texts)]}) for k in range(len(load(evil.task, "validation", "demo")))]
+    (tmp_path / "answers.jsonl").write_text("\n".join(lines))
+    (tmp_path / "answers.txt").write_text("\x1b[31m\n" * len(lines))
+    arguments = ("score", "evil", tmp_path / "answers.jsonl", "--data", "demo")
+    assert is_inert(evil(*arguments))
+    assert is_inert(evil(*arguments[:2], tmp_path / "answers.txt", *arguments[3:]))
+    assert "run" in evil(*arguments, "--invalid", "--as", "system", "--json")
+    assert is_inert(evil(*arguments, "--as", "\x1b[31m"))
+    shown = evil("errors", "system", "--limit", "200")
+    assert is_inert(shown)
+    assert r"\x1b[31mred\x1b[0m" in shown
+    assert "[red]alarm[/red]" in shown
+    assert is_inert(evil("errors", "system", "--text", "\x1b[31m", "--label", "\x1b[31m"))
+    assert is_inert(evil("errors", "system", "--json"))
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -17,9 +17,10 @@ from glue_harness.core import cache
 from glue_harness.core.errors import DataError
 from glue_harness.core.task import SpanNoise
 from glue_harness.data import Rows
+from glue_harness.data.rows import examples_of
 from glue_harness.suite.registry import load_tasks
 from glue_harness.train import code, tokens
-from glue_harness.train.tokens import CHUNK, Subset, Tokens, examples_of, key, tokens_of
+from glue_harness.train.tokens import CHUNK, Subset, Tokens, key, tokens_of
 
 TASK_FILE = (ROOT / "tests" / "examples" / "headlines.py").read_text(encoding="utf-8")
 
