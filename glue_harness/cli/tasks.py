@@ -112,6 +112,7 @@ def summary(task: Task) -> dict[str, Any]:
         "suite": task.suite,
         "part": task.part,
         "kind": task.kind,
+        "head": task.view.head if task.view else None,
         "rows": {role: task.source.rows.get(split) for role, split in task.splits.items()},
         "metrics": list(task.keys),
         "scored_by": list(task.scored_by),

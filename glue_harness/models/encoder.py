@@ -80,7 +80,7 @@ class Encoder:
     def __init__(
         self, body: nn.Module, tokenizer: PairTokenizer, heads: dict[str, Facts], origin: dict[str, Any], plan: Plan
     ) -> None:
-        self.name, self.origin = plan.model, origin
+        self.name, self.origin = plan.model, {**origin, "family": f"encoder ({body.config.model_type})"}
         self.tokenizer, self.facts = tokenizer, heads
         self.config, self.plan = body.config, plan
         self.body = body_of(self.config, self.name)
@@ -286,7 +286,7 @@ def load(plan: Plan, source: Path | None, tasks: Sequence[Task], texts: Iterable
     model.inspected()
     taken = {task: found.take_head(model.module.heads[task], task, facts) for task, facts in model.facts.items()}
     if any(taken.values()):
-        origin["heads"] = {task: said for task, said in taken.items() if said}
+        model.origin["heads"] = {task: said for task, said in taken.items() if said}
     return model
 
 

@@ -120,7 +120,9 @@ def load_model(plan: Plan, tasks: Sequence[Task], texts: Iterable[str]) -> Model
             raise UsageError(
                 f"{name} is {value} but model {plan.model!r} is of the family {family.name}, not {owner}: leave it out"
             )
-    return load_plugin("family", family.name).load(plan, source, tasks, texts)
+    model = load_plugin("family", family.name).load(plan, source, tasks, texts)
+    model.origin.setdefault("family", family.name)
+    return model
 
 
 def model_type(folder: Path, name: str) -> str:

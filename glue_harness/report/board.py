@@ -151,6 +151,8 @@ def _candidate(records: Sequence[Record], wanted: Wanted) -> Candidate:
         date=latest.started[:10],
         commit=f"{commit} changed" if commit and latest.environment.get("dirty") else commit,
         select=said(plan, "select") or "",
+        family=latest.environment.get("model", {}).get("family", ""),
+        parameters=latest.parameters.get("total"),
         **{name: said(plan, name) for name in ("model", "method", "limit", "temperature", "steps")},
     )
     return Candidate(row, records, variance)

@@ -46,6 +46,8 @@ class BoardRow:
     without_luck: float | None = None  # the average without the luck of choosing steps
     best: float | None = None  # probability that its true average is the highest of the ranked rows
     tested: bool = False  # whether its rank was found by a test of the kept answers
+    family: str = ""  # of models, and the architecture where a family has several
+    parameters: int | None = None
     mixing: str = ""
     limit: float | None = None
     temperature: float | None = None

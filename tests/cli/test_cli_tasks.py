@@ -78,6 +78,7 @@ def test_json_has_a_fact_sheet_of_each_task(capsys):
         "suite": "glue",
         "part": "extra",
         "kind": "classify",
+        "head": "label",
         "rows": {"validation": 9815, "test": 9796},
         "metrics": ["accuracy"],
         "scored_by": [],

@@ -16,6 +16,8 @@ COLUMNS: dict[str, Callable[[BoardRow], object]] = {  # of the tables that peopl
     "P(best)": lambda row: share(row.best),
     "Source": lambda row: row.source,
     "Model": lambda row: row.model,
+    "Family": lambda row: row.family,
+    "Parameters": lambda row: "" if row.parameters is None else f"{row.parameters / 1e6:.1f} M",
     "Method": lambda row: row.method,
     "Settings": lambda row: row.settings,
     "Average": lambda row: with_spread(row.average),

@@ -38,6 +38,8 @@ def _fields(board: Board, row: BoardRow) -> dict[str, Any]:
         "without_luck": row.without_luck,
         **{f"{name}_{part}": stat and getattr(stat, part) for name, stat in stats.items() for part in SPREAD},
         "missing": row.missing,
+        "family": row.family,
+        "parameters": row.parameters,
         "runs": " ".join(row.runs),
         "plan": row.digest,
         "date": row.date,
