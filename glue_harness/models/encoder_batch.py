@@ -31,6 +31,7 @@ class Group:
     whose: Tensor  # where it reads means: which mean each of these tokens (of `marks`, behind the first ones) is of
     sizes: Tensor  # how many tokens each mean is of; for `span`, how long each window is
     owners: Tensor  # of each sequence, its example
+    counts: Tensor  # of each example, its sequences
     places_in_owner: Tensor  # which sequence of its example each one is
     most: int  # sequences of an example
     means: bool
@@ -59,9 +60,7 @@ class Group:
         beyond = torch.arange(exact.shape[1], device=exact.device)[None] >= self.sizes[:, None]
         logs = exact.masked_fill(beyond[..., None], float("-inf")).log_softmax(1)
         ends = logs.gather(1, self.golds.long()[:, None])[:, 0].mean(-1)  # of start and end
-        windows = torch.bincount(self.owners, minlength=len(self.members))
-        summed = ends.new_zeros(len(self.members)).index_add(0, self.owners, -ends)
-        return summed / windows
+        return ends.new_zeros(len(self.members)).index_add(0, self.owners, -ends) / self.counts
 
     def by_example(self, rows: Sequence[Any]) -> list[list[Any]]:
         """What each window has, without what fills it up, in lists of the examples' windows."""
@@ -200,6 +199,7 @@ def group_of(
         tokens=at(tokens),
         whose=at(whose),
         owners=at(owners),
+        counts=at(counts),
         sizes=at(sizes),
         places_in_owner=at(np.concatenate([np.arange(count) for count in counts])),
         most=int(counts.max()),
