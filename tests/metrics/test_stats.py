@@ -121,6 +121,16 @@ def test_the_test_is_its_formula(seeds, clustered):
     assert (found.low, found.high) == pytest.approx((d - t_quantile(0.975, found.df) * found.se, 2 * d - found.low))
 
 
+def test_two_clusters_are_enough_for_a_test_with_one_degree_of_freedom():
+    clusters = [*np.arange(2).repeat(20)]
+    base, other = (np.random.default_rng(k).random((2, 40)) < share for k, share in ((1, 0.5), (4, 0.9)))
+    tallies = [[mean_tally(row, clusters=clusters) for row in side] for side in (base, other)]
+    found = compare_paired(*tallies, draws=40_000)["mean"]
+    d, se, df, p = judged_by_hand(base, other, clusters)
+    assert (found.difference, found.se) == (pytest.approx(d), pytest.approx(se, rel=0.02))
+    assert (found.df, found.p) == (pytest.approx(df, rel=0.1), pytest.approx(p, rel=0.2))
+
+
 def test_p_and_interval_never_disagree():
     for seed in range(30):
         base, other = (

@@ -116,7 +116,10 @@ def _expression(node: ast.AST) -> Iterator[ast.AST | str]:
             twice = ast.BinOp(ast.Constant(2), ast.Mult(), node.comparators[-1])  # a threshold
             yield _with(node, "comparators", [*node.comparators[:-1], twice])
     elif isinstance(node, ast.BinOp):
-        is_text = any(isinstance(side, ast.JoinedStr) or _is_text(side) for side in (node.left, node.right))
+        sides = (node.left, node.right)
+        is_text = any(
+            isinstance(side, ast.JoinedStr) or _is_text(side) or _is_none(side) for side in sides
+        )  # or a type
         if type(node.op) in COMPUTED and not is_text:
             yield _with(node, "op", COMPUTED[type(node.op)]())
     elif isinstance(node, ast.BoolOp):
