@@ -101,6 +101,9 @@ def test_shares_count_examples_and_epochs():
         ),
         (lambda: probabilities({"a": 0, "b": 0}), "the rates sum to 0: at least one task must be trained on"),
         (lambda: probabilities({"a": 1, "b": -1}), "the rate of task 'b' must be 0 or above, not -1"),
+        (lambda: probabilities({"a": 1, "b": math.inf}), "the rate of task 'b' must be 0 or above, not inf"),
+        (lambda: SizeRate(limit=math.inf), "limit must be above 0 (or 0 for no limit), not inf"),
+        (lambda: SizeRate(temperature=math.inf), "temperature must be above 0, not inf"),
         (lambda: probabilities({"a": math.nan}), "the rate of task 'a' must be 0 or above, not nan"),
         (
             lambda: rates("custom", {"mnli": 1}, custom={"mnil": 1}),

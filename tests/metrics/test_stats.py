@@ -122,13 +122,13 @@ def test_the_test_is_its_formula(seeds, clustered):
 
 
 def test_two_clusters_are_enough_for_a_test_with_one_degree_of_freedom():
-    clusters = [*np.arange(2).repeat(20)]
-    base, other = (np.random.default_rng(k).random((2, 40)) < share for k, share in ((1, 0.5), (4, 0.9)))
-    tallies = [[mean_tally(row, clusters=clusters) for row in side] for side in (base, other)]
+    base, other = (np.repeat([1, 0, 1, 0], [a, 20 - a, b, 20 - b]) for a, b in ((5, 10), (15, 12)))
+    tallies = [[mean_tally(side, clusters=[*np.arange(2).repeat(20)])] * 2 for side in (base, other)]
     found = compare_paired(*tallies, draws=40_000)["mean"]
-    d, se, df, p = judged_by_hand(base, other, clusters)
+    d, se, df, p = judged_by_hand([base] * 2, [other] * 2, np.arange(2).repeat(20))
     assert (found.difference, found.se) == (pytest.approx(d), pytest.approx(se, rel=0.02))
-    assert (found.df, found.p) == (pytest.approx(df, rel=0.1), pytest.approx(p, rel=0.2))
+    assert (found.df, found.p) == (pytest.approx(df, rel=0.02), pytest.approx(p, rel=0.05))
+    assert df == pytest.approx(1, abs=0.2)
 
 
 def test_p_and_interval_never_disagree():

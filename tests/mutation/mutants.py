@@ -113,6 +113,8 @@ def _expression(node: ast.AST) -> Iterator[ast.AST | str]:
         for k, op in enumerate(node.ops):
             yield _with(node, "ops", [*node.ops[:k], COMPARED[type(op)](), *node.ops[k + 1 :]])
         if isinstance(node.ops[-1], ast.Lt | ast.LtE | ast.Gt | ast.GtE) and isinstance(node.comparators[-1], BARE):
+            if ast.unparse(node.comparators[-1]) == "math.inf":
+                return
             twice = ast.BinOp(ast.Constant(2), ast.Mult(), node.comparators[-1])  # a threshold
             yield _with(node, "comparators", [*node.comparators[:-1], twice])
     elif isinstance(node, ast.BinOp):

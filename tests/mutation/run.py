@@ -11,6 +11,7 @@ first, until one fails. torch is imported once: each fault has a process forked 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import hashlib
 import json
@@ -21,6 +22,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import gettempdir
@@ -51,8 +53,9 @@ GROUPS = {
     "resume": ["runs/resume.py", "train/snapshots.py", "train/checkpoints.py", "lab/saving.py", "lab/attempt.py"],
 }
 LEFT_OUT = ("tests/reliability/test_fake_cuda.py", "tests/reliability/test_soak.py", "tests/test_docs.py")  # minutes
-QUICK = 20.0  # seconds of tests that are tried first, of all rooms alike
-LONGEST = 60.0  # seconds of tests for one fault
+QUICK = 8.0  # seconds of tests that are tried first, of all rooms alike
+LONGEST = 30.0  # seconds of tests for one fault
+COLLECTING = 0.5  # seconds that one more file of tests costs
 HEAVY = (
     *("torch", "transformers", "datasets", "evaluate", "sacrebleu", "rouge_score", "hypothesis", "scipy.stats"),
     *("sklearn.metrics", "rich.console", "rich.progress", "rich.table", "pandas", "anyio", "tomllib", "click"),
@@ -63,17 +66,17 @@ class Fault(NamedTuple):
     group: str
     file: str
     mutant: Mutant
-    code: str  # where it is planted: the piece within its line, marked
-    equal: str = ""  # why it is no fault, if it is none
+    key: str  # the file, the line with the piece that changes in between «», and what it becomes
+    nth: int  # of those with this key
 
     @property
-    def key(self) -> str:
-        """Not the number of the line, which moves."""
-        return f"{self.file}: {self.code} -> {' '.join(self.mutant.after.split())}"
+    def name(self) -> str:
+        """Without the number of the line, which moves."""
+        return self.key + f" ({self.nth})" * (self.nth > 1)
 
     @property
     def told(self) -> str:
-        return f"{self.file}:{self.mutant.line}: {self.code} -> {' '.join(self.mutant.after.split())[:90]}"
+        return self.key.replace(": ", f":{self.mutant.line}: ", 1)
 
 
 class Fate(NamedTuple):
@@ -88,35 +91,40 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=20, help="faults of each group; 0: all")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
     parser.add_argument("--only", action="append", help="FILE or FILE:LINE, all faults there")
+    parser.add_argument("--again", action="store_true", help="try those once more that no test noticed last time")
     parser.add_argument("--list", action="store_true", help="show the faults, plant none")
     chosen = parser.parse_args()
     faults = list(sampled(chosen.groups or list(GROUPS), chosen.sample, chosen.seed, chosen.only))
     if chosen.list:
         print("\n".join(fault.told for fault in faults))
         return
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that no child is left
     make_copy()
     for name in HEAVY:
         __import__(name)
     gc.freeze()  # what is imported here is no garbage of a child
     tests = traced()
-    results = []
+    kept = COPY.parent / "fates.json"
+    fates = {k: Fate(*v) for k, v in json.loads(kept.read_text(encoding="utf-8")).items()} if kept.exists() else {}
     for number, fault in enumerate(faults, 1):
-        fate = tried(fault, tests)
-        results.append((fault, fate))
-        word = f"killed by {fate.by}" if fate.killed else "SURVIVED"
-        print(f"{number}/{len(faults)}  {fault.told}  {word}, {fate.seconds:.1f} s", flush=True)
-    report(results)
+        if fault.name not in fates or (chosen.again and not fates[fault.name].killed):
+            fate = fates[fault.name] = tried(fault, tests)
+            kept.write_text(json.dumps(fates), encoding="utf-8")
+            word = f"killed by {fate.by}" if fate.killed else "SURVIVED"
+            print(f"{number}/{len(faults)}  {fault.told}  {word}, {fate.seconds:.1f} s", flush=True)
+    report([(fault, fates[fault.name]) for fault in faults])
 
 
 def sampled(groups: Sequence[str], size: int, seed: int, only: Sequence[str] | None) -> Iterator[Fault]:
     for group in groups:
-        found = []
-        for file in GROUPS[group]:
-            source = (ROOT / "glue_harness" / file).read_bytes()
+        found, keys = [], Counter[str]()
+        for file in (f"glue_harness/{name}" for name in GROUPS[group]):
+            source = (ROOT / file).read_bytes()
             for mutant in mutants_of(source):
-                name = f"glue_harness/{file}"
-                if not only or name in only or f"{name}:{mutant.line}" in only:
-                    found.append(Fault(group, name, mutant, marked(source, mutant)))
+                key = f"{file}: {marked(source, mutant)}"
+                keys[key] += 1
+                if not only or file in only or f"{file}:{mutant.line}" in only:
+                    found.append(Fault(group, file, mutant, key, keys[key]))
         if size and not only:
             places = list(range(len(found)))
             random.Random(f"{group} {seed}").shuffle(places)  # so that a larger sample holds the smaller one
@@ -125,11 +133,12 @@ def sampled(groups: Sequence[str], size: int, seed: int, only: Sequence[str] | N
 
 
 def marked(source: bytes, mutant: Mutant) -> str:
-    """The line with the piece that changes in between «»."""
+    """The line with the piece that changes in between «», and what it becomes."""
     start = source.rfind(b"\n", 0, mutant.start) + 1
     stop = source.find(b"\n", mutant.stop)
     parts = source[start : mutant.start], "«", mutant.before, "»", source[mutant.stop : stop]
-    return " ".join("".join(part if isinstance(part, str) else part.decode() for part in parts).split())
+    line = "".join(part if isinstance(part, str) else part.decode() for part in parts)
+    return " ".join(f"{line} -> {mutant.after}".split())
 
 
 def make_copy() -> None:
@@ -158,6 +167,7 @@ def forked(work: Callable[[], Any], limit: float) -> Any:
     pid = os.fork()
     if pid == 0:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         with open(COPY.parent / "output.txt", "wb") as output:
             os.dup2(output.fileno(), 1)
             os.dup2(output.fileno(), 2)
@@ -167,12 +177,15 @@ def forked(work: Callable[[], Any], limit: float) -> Any:
         told.write_text(json.dumps(work()), encoding="utf-8")
         os._exit(0)
     ends = time.monotonic() + limit
-    while os.waitpid(pid, os.WNOHANG)[0] == 0:
-        if time.monotonic() > ends:
+    try:
+        while os.waitpid(pid, os.WNOHANG)[0] == 0:
+            if time.monotonic() > ends:
+                return None
+            time.sleep(0.02)
+    finally:  # also what the tests started
+        with contextlib.suppress(ProcessLookupError, ChildProcessError):
             os.killpg(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
-            return None
-        time.sleep(0.02)
     return json.loads(told.read_text(encoding="utf-8")) if told.exists() else None
 
 
@@ -210,19 +223,28 @@ def traced() -> dict[str, Any]:
 
 
 def covering(fault: Fault, tests: dict[str, Any]) -> list[str]:
-    """The tests that run the fault, quick ones first; of what runs on import, those that run anything of its file."""
+    """The tests that run the fault, quick ones first, those of its room before others; then those beside them.
+
+    What a fixture of a whole file ran counts for the first of its tests only, so the others of the file are tried too.
+    A fault in what runs on import is everywhere: its tests are those that run anything of its file.
+    """
     wanted = fault.mutant.lines
-    found = []
+    room = f"tests/{fault.file.split('/')[1]}/"
+    hits = set()
     for name, facts in tests.items():
         lines = facts["lines"].get(fault.file, ())
         if any(wanted is None or line in wanted for line in lines):
-            found.append(name)
-    mirror = f"tests/{fault.file.split('/')[1]}/"
+            hits.add(name)
+    files = {file_of(name) for name in hits}
 
     def cost(name: str) -> float:
-        return tests[name]["seconds"] * (1 if name.startswith(mirror) else 2)
+        return tests[name]["seconds"] + COLLECTING * (not name.startswith(room)) + COLLECTING * (name not in hits)
 
-    return sorted(found, key=cost)
+    return sorted((name for name in tests if file_of(name) in files), key=cost)
+
+
+def file_of(test: str) -> str:
+    return test.partition("::")[0]
 
 
 def tried(fault: Fault, tests: dict[str, Any]) -> Fate:
@@ -241,7 +263,7 @@ def tried(fault: Fault, tests: dict[str, Any]) -> Fate:
 
             def work(part: list[str] = part) -> str:
                 plugin = Chosen(part)
-                code = run_pytest(plugin, ["-x", *sorted({name.partition("::")[0] for name in part})])
+                code = run_pytest(plugin, ["-x", *sorted({file_of(name) for name in part})])
                 return plugin.fails or ("" if code == 0 else f"pytest ends with {code}")
 
             by = forked(work, 60 + 5 * seconds)
@@ -255,12 +277,13 @@ def tried(fault: Fault, tests: dict[str, Any]) -> Fate:
 def parts(order: Sequence[str], tests: dict[str, Any]) -> Iterator[list[str]]:
     """Quick ones, then the others up to what one fault may cost."""
     part: list[str] = []
-    spent, bound = 0.0, QUICK
+    spent, bound, files = 0.0, QUICK, set()
     for name in order:
-        spent += tests[name]["seconds"]
+        spent += tests[name]["seconds"] + COLLECTING * (file_of(name) not in files)
+        files.add(file_of(name))
         if spent > bound and part:
             yield part
-            part, bound = [], LONGEST
+            part, bound, files = [], LONGEST, set()
         if spent > LONGEST:
             return
         part.append(name)
@@ -275,14 +298,14 @@ def report(results: Sequence[tuple[Fault, Fate]]) -> None:
     for group, pairs in [*rows.items(), ("all", list(results))]:
         if pairs:
             killed = sum(fate.killed for _, fate in pairs)
-            equal = sum(not fate.killed and fault.key in known for fault, fate in pairs)
+            equal = sum(not fate.killed and fault.name in known for fault, fate in pairs)
             share = killed / max(1, len(pairs) - equal)
             left = len(pairs) - killed - equal
             print(f"{group:<12}{len(pairs):>8}{equal:>10}{killed:>8}{left:>6}{share:>8.1%}")
     print()
     for fault, fate in results:
         if not fate.killed:
-            print(f"{fault.told}  ({fate.by}){'  ' + known[fault.key] if fault.key in known else ''}")
+            print(f"{fault.told}  ({fate.by}){'  ' + known[fault.name] if fault.name in known else ''}")
 
 
 if __name__ == "__main__":

@@ -58,6 +58,8 @@ def test_an_id_says_what_the_run_is_and_stays_inside_the_folder(store):
     assert rest.startswith("mnli-t5-gr-e-s3-")
     assert store.run_folder(store.new_id(plan)).parent == store.folder
     assert "-3tasks-" in store.new_id(Plan(tasks=("cola", "rte", "mrpc")))
+    assert "-cola-rte-" in store.new_id(Plan(tasks=("cola", "rte")))
+    assert f"-rte-{'m' * 24}-s0-" in store.new_id(Plan(tasks=("rte",), model="m" * 30))
 
 
 def test_ids_of_one_instant_differ(store):
