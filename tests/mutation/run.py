@@ -53,8 +53,7 @@ GROUPS = {
     "resume": ["runs/resume.py", "train/snapshots.py", "train/checkpoints.py", "lab/saving.py", "lab/attempt.py"],
 }
 LEFT_OUT = ("tests/reliability/test_fake_cuda.py", "tests/reliability/test_soak.py", "tests/test_docs.py")  # minutes
-QUICK = 8.0  # seconds of tests that are tried first, of all rooms alike
-LONGEST = 30.0  # seconds of tests for one fault
+QUICK = 8.0  # seconds of tests that are tried first: then pytest starts anew for the others
 COLLECTING = 0.5  # seconds that one more file of tests costs
 HEAVY = (
     *("torch", "transformers", "datasets", "evaluate", "sacrebleu", "rouge_score", "hypothesis", "scipy.stats"),
@@ -90,6 +89,7 @@ def main() -> None:
     parser.add_argument("groups", nargs="*", help=f"of {', '.join(GROUPS)}; all")
     parser.add_argument("--sample", type=int, default=20, help="faults of each group; 0: all")
     parser.add_argument("--seed", type=int, default=1, help="of the sample")
+    parser.add_argument("--seconds", type=float, default=30, help="of tests for one fault")
     parser.add_argument("--only", action="append", help="FILE or FILE:LINE, all faults there")
     parser.add_argument("--again", action="store_true", help="try those once more that no test noticed last time")
     parser.add_argument("--list", action="store_true", help="show the faults, plant none")
@@ -108,7 +108,7 @@ def main() -> None:
     fates = {k: Fate(*v) for k, v in json.loads(kept.read_text(encoding="utf-8")).items()} if kept.exists() else {}
     for number, fault in enumerate(faults, 1):
         if fault.name not in fates or (chosen.again and not fates[fault.name].killed):
-            fate = fates[fault.name] = tried(fault, tests)
+            fate = fates[fault.name] = tried(fault, tests, chosen.seconds)
             kept.write_text(json.dumps(fates), encoding="utf-8")
             word = f"killed by {fate.by}" if fate.killed else "SURVIVED"
             print(f"{number}/{len(faults)}  {fault.told}  {word}, {fate.seconds:.1f} s", flush=True)
@@ -247,7 +247,7 @@ def file_of(test: str) -> str:
     return test.partition("::")[0]
 
 
-def tried(fault: Fault, tests: dict[str, Any]) -> Fate:
+def tried(fault: Fault, tests: dict[str, Any], longest: float) -> Fate:
     began, order = time.monotonic(), covering(fault, tests)
     file = COPY / fault.file
     source = file.read_bytes()
@@ -258,7 +258,7 @@ def tried(fault: Fault, tests: dict[str, Any]) -> Fate:
     sys.dont_write_bytecode = True
     file.write_bytes(fault.mutant.planted(source))
     try:
-        for part in parts(order, tests):
+        for part in parts(order, tests, longest):
             seconds = sum(tests[name]["seconds"] for name in part)
 
             def work(part: list[str] = part) -> str:
@@ -274,7 +274,7 @@ def tried(fault: Fault, tests: dict[str, Any]) -> Fate:
     return Fate(False, f"{len(order)} tests", time.monotonic() - began)
 
 
-def parts(order: Sequence[str], tests: dict[str, Any]) -> Iterator[list[str]]:
+def parts(order: Sequence[str], tests: dict[str, Any], longest: float) -> Iterator[list[str]]:
     """Quick ones, then the others up to what one fault may cost."""
     part: list[str] = []
     spent, bound, files = 0.0, QUICK, set()
@@ -283,8 +283,8 @@ def parts(order: Sequence[str], tests: dict[str, Any]) -> Iterator[list[str]]:
         files.add(file_of(name))
         if spent > bound and part:
             yield part
-            part, bound, files = [], LONGEST, set()
-        if spent > LONGEST:
+            part, bound, files = [], longest, set()
+        if spent > longest:
             return
         part.append(name)
     if part:

@@ -7,7 +7,7 @@ from toys import CPU, toy_feed, toy_model, toy_plan
 from glue_harness.core.errors import GlueError
 from glue_harness.methods import load_method
 from glue_harness.train.learner import Learner
-from glue_harness.train.loop import Measurement, State, skip_or_stop
+from glue_harness.train.loop import Measurement, State, skip_or_stop, train
 from glue_harness.train.optimizers import make_optimizer
 
 
@@ -43,3 +43,21 @@ def test_weights_that_are_not_finite_are_named_and_counted():
         other.view(-1)[0] = float("inf")
     with pytest.raises(GlueError, match=rf"^weights at load are not finite: {first} and 1 more$"):
         learner.check_weights("at load")
+
+
+def test_only_skipped_updates_do_not_reach_the_optimizer(monkeypatch):
+    """Also the second skip of a run: the optimiser would spread what is not finite over all weights."""
+    learner = learner_of(steps=8, batch_size=2, on_nonfinite="skip")
+    spoiled, moved, loss = iter("01010010"), [], learner.model.loss
+
+    def poisoned(*arguments):
+        found = loss(*arguments)
+        return found._replace(total=found.total * float("nan")) if next(spoiled) == "1" else found
+
+    monkeypatch.setattr(learner.model, "loss", poisoned)
+    step = learner.optimizer.step
+    monkeypatch.setattr(learner.optimizer, "step", lambda: (moved.append(state.step + 1), step()))
+    state = State()
+    train(learner, toy_feed(learner.model, 2), CPU, (), state=state)
+    assert (state.skipped, moved) == ([2, 4, 7], [1, 3, 5, 6, 8])
+    learner.check_weights("at the end")

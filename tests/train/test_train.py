@@ -129,6 +129,15 @@ def test_hooks_run_when_due_and_at_the_end():
     assert state.seen == {"toy": 48}
 
 
+def test_a_hook_sees_the_rate_the_examples_and_the_tokens_of_its_step():
+    seen: list[tuple] = []
+    note = Hook(1, lambda state: seen.append((state.step, state.lr, state.examples, state.tokens)))
+    model, _ = trained([note], steps=4, warmup=2, schedule="linear", lr=0.01, batch_size=8)
+    padded = [toy_feed(model, 8).update(step).padded for step in range(4)]
+    rates = [0.005, 0.01, 0.01, 0.005]
+    assert seen == [(k + 1, rates[k], 8 * (k + 1), sum(padded[: k + 1])) for k in range(4)]
+
+
 def test_nonfinite_loss_names_step_and_examples():
     with pytest.raises(
         GlueError,
