@@ -181,7 +181,9 @@ def test_adafactor_equals_transformers_where_both_factor():
     from transformers.optimization import Adafactor as Reference
 
     torch.manual_seed(0)
-    ours = torch.nn.ParameterList([torch.nn.Parameter(torch.randn(s)) for s in ((128, 130), (200,), (150, 256))])
+    ours = torch.nn.ParameterList(
+        [torch.nn.Parameter(torch.randn(s)) for s in ((128, 130), (200,), (150, 256), (3, 128, 140))]
+    )
     theirs = copy.deepcopy(ours)
     optimizers = (
         Adafactor(ours, lr=1e-3),
