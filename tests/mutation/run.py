@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from tempfile import gettempdir
 from typing import Any, NamedTuple
@@ -33,7 +33,7 @@ from mutants import Mutant, mutants_of
 
 ROOT = Path(__file__).resolve().parents[2]
 COPY = Path(gettempdir()) / f"glue-mutation-{os.getuid()}" / "copy"  # ../shared stays beside it, as a link
-KNOWN = Path(__file__).with_name("survivors.json")  # "file: code": why no test can or need notice it
+EQUAL = Path(__file__).with_name("equal.json")  # changes that are no faults -> why nothing computed differs
 GROUPS = {
     "metrics": [
         "metrics/__init__.py",
@@ -106,13 +106,16 @@ def main() -> None:
     tests = traced()
     kept = COPY.parent / "fates.json"
     fates = {k: Fate(*v) for k, v in json.loads(kept.read_text(encoding="utf-8")).items()} if kept.exists() else {}
+    equal = json.loads(EQUAL.read_text(encoding="utf-8"))
     for number, fault in enumerate(faults, 1):
-        if fault.name not in fates or (chosen.again and not fates[fault.name].killed):
+        if fault.name in equal:
+            fates[fault.name] = Fate(False, f"no fault: {equal[fault.name]}", 0.0)
+        elif fault.name not in fates or (chosen.again and not fates[fault.name].killed):
             fate = fates[fault.name] = tried(fault, tests, chosen.seconds)
             kept.write_text(json.dumps(fates), encoding="utf-8")
             word = f"killed by {fate.by}" if fate.killed else "SURVIVED"
             print(f"{number}/{len(faults)}  {fault.told}  {word}, {fate.seconds:.1f} s", flush=True)
-    report([(fault, fates[fault.name]) for fault in faults])
+    report([(fault, fates[fault.name]) for fault in faults], equal)
 
 
 def sampled(groups: Sequence[str], size: int, seed: int, only: Sequence[str] | None) -> Iterator[Fault]:
@@ -291,21 +294,19 @@ def parts(order: Sequence[str], tests: dict[str, Any], longest: float) -> Iterat
         yield part
 
 
-def report(results: Sequence[tuple[Fault, Fate]]) -> None:
-    known = json.loads(KNOWN.read_text(encoding="utf-8")) if KNOWN.exists() else {}
-    print(f"\n{'group':<12}{'faults':>8}{'no fault':>10}{'killed':>8}{'left':>6}{'share':>8}")
+def report(results: Sequence[tuple[Fault, Fate]], equal: Collection[str]) -> None:
+    print(f"\n{'group':<12}{'changes':>8}{'no fault':>10}{'killed':>8}{'left':>6}{'share':>8}")
     rows = {group: [pair for pair in results if pair[0].group == group] for group in GROUPS}
     for group, pairs in [*rows.items(), ("all", list(results))]:
         if pairs:
             killed = sum(fate.killed for _, fate in pairs)
-            equal = sum(not fate.killed and fault.name in known for fault, fate in pairs)
-            share = killed / max(1, len(pairs) - equal)
-            left = len(pairs) - killed - equal
-            print(f"{group:<12}{len(pairs):>8}{equal:>10}{killed:>8}{left:>6}{share:>8.1%}")
+            none = sum(fault.name in equal for fault, _ in pairs)
+            share = killed / max(1, len(pairs) - none)
+            print(f"{group:<12}{len(pairs):>8}{none:>10}{killed:>8}{len(pairs) - none - killed:>6}{share:>8.1%}")
     print()
     for fault, fate in results:
         if not fate.killed:
-            print(f"{fault.told}  ({fate.by}){'  ' + known[fault.name] if fault.name in known else ''}")
+            print(f"{fault.told}  ({fate.by})")
 
 
 if __name__ == "__main__":

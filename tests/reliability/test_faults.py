@@ -86,6 +86,15 @@ def test_with_every_checkpoint_damaged_it_begins_again(killed, whole):
     assert evidence(the_run(killed)) == whole
 
 
+def test_it_goes_on_from_a_step_that_is_saved_but_not_scored(plan, whole, zygote, tmp_path):  # noqa: F811
+    results = tmp_path / "results"
+    assert zygote(results, plan=plan.to_dict(), checkpoint_every=1, **KILL)["signal"] == signal.SIGKILL
+    record = run(None, results=results, resume="latest", checkpoint_every=1)
+    assert record.resumed == [5]
+    assert [step for step, _ in record.history["rte"]] == [2, 4, 6, 8]
+    assert evidence(the_run(results)) == whole
+
+
 def test_time_and_resumptions_add_up(killed):
     before = record_in(the_run(killed))
     record = run(None, results=killed, resume="latest")
