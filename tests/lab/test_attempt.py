@@ -1,7 +1,33 @@
-"""One attempt at a run: what its seconds went to."""
+"""One attempt at a run: whom it tells what, which steps it logs, what its seconds went to."""
 
+from glue_harness import Plan, run
 from glue_harness.lab import attempt
 from glue_harness.lab.attempt import PhaseClock
+from glue_harness.runs.store import Store
+
+
+class Witness:
+    def __init__(self):
+        self.stepped_at, self.scored_at, self.folder = [], [], None
+
+    def assembled(self, setup, record, folder):
+        self.folder = folder
+
+    def stepped(self, setup, state):
+        self.stepped_at.append(state.step)
+
+    def scored(self, step, values):
+        self.scored_at.append((step, sorted(values)))
+
+
+def test_a_watcher_sees_every_step_and_the_log_the_first_each_tenth_and_the_last(tmp_path):
+    plan = Plan(("rte",), data="demo:20", model="tiny", steps=22, eval_every=8, batch_size=2, device="cpu")
+    witness = Witness()
+    record = run(plan, results=tmp_path, watcher=witness)
+    assert witness.folder == tmp_path / record.id
+    assert witness.stepped_at == [*range(1, 23)]
+    assert witness.scored_at == [(step, ["rte"]) for step in (8, 16, 22)]
+    assert [entry["step"] for entry in Store(tmp_path).read_train(record.id)] == [1, 10, 20, 22]
 
 
 def test_seconds_of_phases_come_on_top_of_those_of_earlier_attempts(monkeypatch):
