@@ -92,6 +92,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30, help="of tests for one fault")
     parser.add_argument("--only", action="append", help="FILE or FILE:LINE, all faults there")
     parser.add_argument("--again", action="store_true", help="try those once more that no test noticed last time")
+    parser.add_argument("--first", action="append", default=[], help="a file of tests to try before others")
     parser.add_argument("--list", action="store_true", help="show the faults, plant none")
     chosen = parser.parse_args()
     faults = list(sampled(chosen.groups or list(GROUPS), chosen.sample, chosen.seed, chosen.only))
@@ -111,7 +112,7 @@ def main() -> None:
         if fault.name in equal:
             fates[fault.name] = Fate(False, f"no fault: {equal[fault.name]}", 0.0)
         elif fault.name not in fates or (chosen.again and not fates[fault.name].killed):
-            fate = fates[fault.name] = tried(fault, tests, chosen.seconds)
+            fate = fates[fault.name] = tried(fault, tests, chosen.seconds, chosen.first)
             kept.write_text(json.dumps(fates), encoding="utf-8")
             word = f"killed by {fate.by}" if fate.killed else "SURVIVED"
             print(f"{number}/{len(faults)}  {fault.told}  {word}, {fate.seconds:.1f} s", flush=True)
@@ -250,8 +251,9 @@ def file_of(test: str) -> str:
     return test.partition("::")[0]
 
 
-def tried(fault: Fault, tests: dict[str, Any], longest: float) -> Fate:
+def tried(fault: Fault, tests: dict[str, Any], longest: float, first: Sequence[str]) -> Fate:
     began, order = time.monotonic(), covering(fault, tests)
+    order.sort(key=lambda name: file_of(name) not in first)
     file = COPY / fault.file
     source = file.read_bytes()
     compiled = (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc")
