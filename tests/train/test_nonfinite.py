@@ -7,7 +7,7 @@ from toys import CPU, toy_feed, toy_model, toy_plan
 from glue_harness.core.errors import GlueError
 from glue_harness.methods import load_method
 from glue_harness.train.learner import Learner
-from glue_harness.train.loop import Measurement, State, skip_or_stop, train
+from glue_harness.train.loop import Measurement, State, blamed, skip_or_stop, train
 from glue_harness.train.optimizers import make_optimizer
 
 
@@ -61,3 +61,14 @@ def test_only_skipped_updates_do_not_reach_the_optimizer(monkeypatch):
     train(learner, toy_feed(learner.model, 2), CPU, (), state=state)
     assert (state.skipped, moved) == ([2, 4, 7], [1, 3, 5, 6, 8])
     learner.check_weights("at the end")
+
+
+def test_blame_is_laid_without_dropout(monkeypatch):
+    learner, trains = learner_of(), []
+    model, feed = learner.model, toy_feed(learner.model, 4)
+    loss = model.loss
+    monkeypatch.setattr(model, "loss", lambda *batch: (trains.append(model.module.training), loss(*batch))[1])
+    model.module.train()
+    said = blamed(feed.update(0).ids, feed.drawn(0), model, CPU)
+    assert said.startswith("4 of 4 examples, of toy: toy/")  # none alone
+    assert trains == [False] * 4
