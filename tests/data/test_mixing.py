@@ -60,6 +60,13 @@ def test_short_names_are_t5s_mixtures():
     assert len(mixing.mixture("t5:all")) == 11 + 12 + 5 + 1
 
 
+def test_mixtures_of_equal_rates_have_rates_of_one():
+    mnli = ("glue_mnli_v002", "glue_mnli_mismatched_v002", "glue_mnli_matched_v002")
+    assert mixing.mixture("glue_mnli_and_dev_v002") == dict.fromkeys(mnli, 1.0)
+    for name in ("all_equal", "large_supervised_equal", "large_translation_equal", "squad_trivia_qa_equal"):
+        assert {*mixing.mixture(name).values()} == {1.0}
+
+
 def test_unsupervised_text_has_a_fixed_rate_where_t5_fixes_it():
     huge = SizeRate(temperature=2.0)
     for name in ("en_mix", "all_mix"):
@@ -101,6 +108,9 @@ def test_shares_count_examples_and_epochs():
         ),
         (lambda: probabilities({"a": 0, "b": 0}), "the rates sum to 0: at least one task must be trained on"),
         (lambda: probabilities({"a": 1, "b": -1}), "the rate of task 'b' must be 0 or above, not -1"),
+        (lambda: probabilities({"a": 1, "b": math.inf}), "the rate of task 'b' must be 0 or above, not inf"),
+        (lambda: SizeRate(limit=math.inf), "limit must be above 0 (or 0 for no limit), not inf"),
+        (lambda: SizeRate(temperature=math.inf), "temperature must be above 0, not inf"),
         (lambda: probabilities({"a": math.nan}), "the rate of task 'a' must be 0 or above, not nan"),
         (
             lambda: rates("custom", {"mnli": 1}, custom={"mnil": 1}),

@@ -64,6 +64,15 @@ def test_choices_are_independent(drawn):
     assert abs((after == 3).mean() - 0.35) < 5 * np.sqrt(0.35 * 0.65 / len(after))
 
 
+def test_no_block_of_draws_repeats_another(drawn):
+    """Else a long run would see the same order of tasks again and again, though every share were right."""
+    blocks = drawn[0].reshape(4, BLOCK)
+    alike = sum(p * p for p in PROBABILITIES)  # of independent choices
+    for first in range(4):
+        for other in range(first + 1, 4):
+            assert abs((blocks[first] == blocks[other]).mean() - alike) < 5 * np.sqrt(alike * (1 - alike) / BLOCK)
+
+
 def test_another_seed_draws_otherwise(drawn):
     tasks, rows = Sampler(8, SIZES, PROBABILITIES).draws(0, 1000)
     assert (tasks != drawn[0][:1000]).any()
@@ -74,6 +83,9 @@ def test_draws_stay_the_same_in_every_version():
     tasks, rows = Sampler(0, (5, 7), (1, 3)).draws(0, 12)
     assert tasks.tolist() == [0, 0, 0, 1, 1, 1, 1, 1, 1, 0, 1, 0]
     assert rows.tolist() == [3, 2, 4, 6, 2, 1, 3, 5, 0, 1, 4, 0]
+    tasks, rows = Sampler(0, (5, 7), (1, 3)).draws(3 * BLOCK - 6, 3 * BLOCK + 6)
+    assert tasks.tolist() == [1, 0, 0, 1, 1, 1, 0, 1, 1, 1, 0, 1]
+    assert rows.tolist() == [6, 2, 3, 4, 1, 5, 4, 2, 3, 6, 0, 0]
 
 
 def test_words_are_reached_at_once():

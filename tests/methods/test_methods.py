@@ -12,6 +12,7 @@ from toys import CPU, toy_examples, toy_feed, toy_model, toy_plan, toy_task, voc
 
 from glue_harness import Plan, load_tasks, run
 from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.core.sealed import MARKER
 from glue_harness.core.settings import plugin_files
 from glue_harness.data import load as load_rows
 from glue_harness.data.own import question
@@ -20,6 +21,7 @@ from glue_harness.methods import load_method
 from glue_harness.models.interface import Encoded, count_parameters
 from glue_harness.models.stacks import encode
 from glue_harness.models.t5 import T5, from_scratch
+from glue_harness.models.tokenizer import load_tokenizer
 from glue_harness.runs.folder import RunFolder
 from glue_harness.runs.store import Store
 from glue_harness.train import checkpoints, passes
@@ -368,7 +370,9 @@ def test_what_was_saved_answers_as_before(method, tmp_path):
     assert answers(again) != answers(model)
     checkpoints.load(RunFolder(tmp_path), STEPS, again)
     assert answers(again) == answers(model)
-    assert (RunFolder(tmp_path).checkpoint(STEPS) / PART).exists() == (method in PARTIAL)
+    folder = RunFolder(tmp_path).checkpoint(STEPS)
+    assert (folder / PART).exists() == (method in PARTIAL)
+    assert load_tokenizer(folder).fingerprint == vocabulary().fingerprint  # it may exist nowhere else
 
 
 def kept(tmp_path, method="adapter", **changes) -> None:
@@ -412,6 +416,15 @@ def test_norms_that_learn_are_no_part_of_the_base(tmp_path):
     nn.init.zeros_(other.parts().norms[0])
     checkpoints.load(RunFolder(tmp_path), 1, other)
     assert other.parts().norms[0].eq(1).all()
+
+
+def test_a_step_that_was_not_kept_or_only_half_is_said_to_be_none(tmp_path):
+    kept(tmp_path)
+    with pytest.raises(GlueError, match=r"^no complete checkpoint at '.*step-00000002'$"):
+        checkpoints.load(RunFolder(tmp_path), 2, prepared("adapter")[0])
+    (RunFolder(tmp_path).checkpoint(1) / MARKER).unlink()
+    with pytest.raises(GlueError, match=r"^no complete checkpoint at '.*step-00000001'$"):
+        checkpoints.load(RunFolder(tmp_path), 1, prepared("adapter")[0])
 
 
 def test_a_cut_off_file_is_one_line(tmp_path):

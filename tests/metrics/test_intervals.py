@@ -9,7 +9,7 @@ import scipy.stats
 from glue_harness import metrics
 from glue_harness.core.task import Example, Prediction, Tally
 from glue_harness.metrics import bootstrap
-from glue_harness.metrics.bootstrap import cluster_places, drawn_weights
+from glue_harness.metrics.bootstrap import cluster_places, drawn_weights, resampled
 from glue_harness.metrics.intervals import interval, wilson
 from glue_harness.metrics.units import Share
 
@@ -124,6 +124,13 @@ def test_clusters_in_which_all_are_right_count_once():
     assert found == pytest.approx((100 * low, 100))
 
 
+def test_the_design_effect_of_two_clusters_has_one_degree_of_freedom():
+    right = [1] * 9 + [0] * 1 + [1] * 4 + [0] * 6
+    deff = 2 / 1 * 2 * 2.5**2 / (20 * 0.65 * 0.35)  # each cluster is 2.5 hits off
+    low, high = wilson(0.65, 20 / deff, scipy.stats.t.ppf(0.975, 1))
+    assert interval(share_tally(right, [*np.arange(2).repeat(10)]))["mean"] == pytest.approx((100 * low, 100 * high))
+
+
 def test_a_table_of_answers_has_the_interval_of_its_dirichlet():
     pairs = [(0, 0)] * 30 + [(0, 1)] * 6 + [(1, 0)] * 4 + [(1, 1)] * 60
     low, high = interval(metrics.matthews.tally(predictions(pairs)), draws=20_000)["matthews_corrcoef"]
@@ -147,3 +154,11 @@ def test_the_other_values_have_expanded_percentiles():
     low, high = interval(mean_tally(values), draws=40_000)["mean"]
     half = scipy.stats.t.ppf(0.975, 19) * 100 * values.std(ddof=1) / math.sqrt(20)
     assert (low, high) == pytest.approx((100 * values.mean() - half, 100 * values.mean() + half), abs=0.4)
+
+
+def test_percentiles_are_expanded_as_hesterberg_says():
+    """From the draws themselves, where n is so small that both of his corrections show."""
+    tally = mean_tally(np.random.default_rng(3).normal(0.5, 0.1, 6))
+    drawn = resampled(tally.score, np.arange(6), 1000, 0)["mean"]
+    outside = scipy.stats.norm.cdf(math.sqrt(6 / 5) * scipy.stats.t.ppf(0.025, 5))
+    assert interval(tally)["mean"] == pytest.approx(np.quantile(drawn, [outside, 1 - outside]))

@@ -120,6 +120,15 @@ def test_correlations_equal_scipy(seed):
     assert value(metrics.spearman, made) == pytest.approx(100 * scipy.stats.spearmanr(golds, guesses)[0])
 
 
+def test_rounding_takes_no_correlation_beyond_its_range():
+    for seed in range(100):
+        golds = np.random.default_rng(seed).normal(size=12)
+        for sign in (1, -1):
+            made = predictions(list(zip(golds.tolist(), (sign * golds).tolist(), strict=True)))
+            assert value(metrics.pearson, made) == pytest.approx(sign * 100)
+            assert -100 <= value(metrics.pearson, made) <= 100
+
+
 def test_spearman_of_lines_equals_scipy():
     xs, ys = np.random.default_rng(0).integers(0, 4, size=(2, 50, 9))
     expected = [scipy.stats.spearmanr(x, y)[0] for x, y in zip(xs, ys, strict=True)]

@@ -121,6 +121,16 @@ def test_the_test_is_its_formula(seeds, clustered):
     assert (found.low, found.high) == pytest.approx((d - t_quantile(0.975, found.df) * found.se, 2 * d - found.low))
 
 
+def test_two_clusters_are_enough_for_a_test_with_one_degree_of_freedom():
+    base, other = (np.repeat([1, 0, 1, 0], [a, 20 - a, b, 20 - b]) for a, b in ((5, 10), (15, 12)))
+    tallies = [[mean_tally(side, clusters=[*np.arange(2).repeat(20)])] * 2 for side in (base, other)]
+    found = compare_paired(*tallies, draws=40_000)["mean"]
+    d, se, df, p = judged_by_hand([base] * 2, [other] * 2, np.arange(2).repeat(20))
+    assert (found.difference, found.se) == (pytest.approx(d), pytest.approx(se, rel=0.02))
+    assert (found.df, found.p) == (pytest.approx(df, rel=0.02), pytest.approx(p, rel=0.05))
+    assert df == pytest.approx(1, abs=0.2)
+
+
 def test_p_and_interval_never_disagree():
     for seed in range(30):
         base, other = (

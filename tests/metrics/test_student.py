@@ -5,13 +5,18 @@ import math
 import pytest
 from scipy.stats import t as student
 
-from glue_harness.metrics.student import Variance, p_of, t_975, total
+from glue_harness.metrics.student import T_975, Variance, p_of, t_975, total
 
 
 @pytest.mark.parametrize("freedom", [1, 2, 2.4, 3.7, 12.2, 29.5, 30, 31, 60, 1000, 1e7])
 def test_the_quantile(freedom):
     assert t_975(freedom) == pytest.approx(student.ppf(0.975, freedom), rel=5e-3)
     assert Variance(4, freedom).half_width == 2 * t_975(freedom)
+
+
+def test_the_table_is_scipys_to_its_last_digit():
+    assert tuple(round(student.ppf(0.975, freedom), 3) for freedom in range(1, 31)) == T_975
+    assert [t_975(freedom) for freedom in range(1, 31)] == list(T_975)
 
 
 @pytest.mark.parametrize("freedom", [1, 1.5, 2, 8, 30, 1e5])

@@ -93,6 +93,31 @@ def test_every_example_stands_in_one_row_that_has_room(sizes):
     assert all(sum(sizes[k][0] for k in row) <= 60 and sum(sizes[k][1] for k in row) <= 12 for row in rows)
 
 
+def test_an_example_goes_into_the_fullest_row_that_has_room_in_every_stream():
+    assert best_fit([(6,), (5,), (4,), (3,)], 10, ()) == [[0, 2], [1, 3]]
+    assert best_fit([(7, 2), (6, 1), (5, 1), (3, 1)], 10, (2,)) == [[0], [1, 3], [2]]  # row 0 has no depth left
+    assert best_fit([(5, 1, 9), (5, 1, 9)], 10, (2, 10)) == [[0], [1]]  # the third stream is full
+    assert best_fit([(5, 1, 5), (5, 1, 5)], 10, (2, 10)) == [[0, 1]]
+    assert best_fit([(2, 7), (2, 1)], 10, (3,)) == [[0], [1]]  # deeper than a row's share: a row as deep as it is
+
+
+def test_the_cost_is_of_padded_tokens_and_of_the_attention_between_them():
+    sizes = [(3, 90), (4, 90), (5, 90)]
+    assert cost([[0, 1], [2]], sizes) == pytest.approx(2 * 7 * (1 + 7 / 1500))
+    assert cost([[0, 1], [2]], sizes, Grid(width=4, rows=4)) == pytest.approx(4 * 8 * (1 + 8 / 1500))
+    assert cost([[0, 1, 2]], sizes) < cost([[0, 1], [2]], sizes)
+
+
+def test_long_targets_do_not_all_come_to_stand_in_one_row():
+    """A row holds twice its share of the targets at most, and what one example may have on top."""
+    sizes = [(10, 100)] * 40 + [(10, 1)] * 60 + [(100, 1)]
+    rows = pack(sizes)
+    widths, depths = ([sum(sizes[k][stream] for k in row) for row in rows] for stream in (0, 1))
+    width = max(widths)
+    assert max(depths) <= 100 + 2 * width * 4061 // 1100 < 100 * (width // 10)  # as many as the width has room for
+    assert max(depths) > 100 + width * 4061 // 1100
+
+
 @given(SIZES)
 def test_packing_never_costs_more_than_padding_each(sizes):
     rows = pack(sizes)

@@ -86,6 +86,15 @@ def test_with_every_checkpoint_damaged_it_begins_again(killed, whole):
     assert evidence(the_run(killed)) == whole
 
 
+def test_it_goes_on_from_a_step_that_is_saved_but_not_scored(plan, whole, zygote, tmp_path):  # noqa: F811
+    results = tmp_path / "results"
+    assert zygote(results, plan=plan.to_dict(), checkpoint_every=1, **KILL)["signal"] == signal.SIGKILL
+    record = run(None, results=results, resume="latest", checkpoint_every=1)
+    assert record.resumed == [5]
+    assert [step for step, _ in record.history["rte"]] == [2, 4, 6, 8]
+    assert evidence(the_run(results)) == whole
+
+
 def test_time_and_resumptions_add_up(killed):
     before = record_in(the_run(killed))
     record = run(None, results=killed, resume="latest")
@@ -263,21 +272,22 @@ def test_a_rate_that_is_too_large_stops_within_three_steps(plan, tmp_path):
     assert record_in(the_run(tmp_path))["status"] == "failed"
 
 
-def test_weights_that_are_not_finite_are_never_kept(plan, tmp_path, monkeypatch):
-    """The loss of the step was finite; what the optimizer made of it is not."""
+@pytest.mark.parametrize(("spoiled", "every", "left"), [(4, None, 2), (3, 1, 2)])
+def test_weights_that_are_not_finite_are_never_kept(spoiled, every, left, plan, tmp_path, monkeypatch):
+    """The loss of the step was finite; what the optimizer made of it is not. Step 3 is saved but not scored."""
     original = torch.optim.AdamW.step
 
     def step(self, closure=None):
         original(self, closure)
         state = next(iter(self.state.values()))
-        if state["step"] == 4:
+        if state["step"] == spoiled:
             self.param_groups[0]["params"][0].data.fill_(math.inf)
 
     monkeypatch.setattr(torch.optim.AdamW, "step", step)
-    with pytest.raises(GlueError, match=r"weights after step 4 are not finite: shared\.weight$"):
-        run(plan, results=tmp_path)
+    with pytest.raises(GlueError, match=rf"weights after step {spoiled} are not finite: shared\.weight$"):
+        run(plan, results=tmp_path, checkpoint_every=every)
     folder = the_run(tmp_path)
-    assert [step for step, _ in RunFolder(folder).snapshots()] == [2]
+    assert RunFolder(folder).snapshots()[0][0] == left
     assert [step for step, _ in record_in(folder)["history"]["rte"]] == [2]
 
 

@@ -1,6 +1,7 @@
 """Runs are saved whole or not at all, and read one by one: a broken one never hides the others."""
 
 import errno
+import gc
 import json
 import os
 import subprocess
@@ -13,7 +14,7 @@ from glue_harness.core.errors import DataError, GlueError, UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.record import Record, Score
 from glue_harness.core.task import Metric, Source, Tally
-from glue_harness.runs.store import Store
+from glue_harness.runs.store import Store, without_collector
 from glue_harness.suite.build import classify
 
 RIGHT = Metric(
@@ -58,6 +59,8 @@ def test_an_id_says_what_the_run_is_and_stays_inside_the_folder(store):
     assert rest.startswith("mnli-t5-gr-e-s3-")
     assert store.run_folder(store.new_id(plan)).parent == store.folder
     assert "-3tasks-" in store.new_id(Plan(tasks=("cola", "rte", "mrpc")))
+    assert "-cola-rte-" in store.new_id(Plan(tasks=("cola", "rte")))
+    assert f"-rte-{'m' * 24}-s0-" in store.new_id(Plan(tasks=("rte",), model="m" * 30))
 
 
 def test_ids_of_one_instant_differ(store):
@@ -187,6 +190,15 @@ def test_broken_records_are_named_and_the_others_are_read(store):
     for name, (_, reason) in broken.items():
         assert reasons[name].startswith(reason), name
         assert "\n" not in reasons[name]
+
+
+def test_the_collector_rests_while_records_are_made_and_is_left_as_it_was():
+    with without_collector():
+        assert not gc.isenabled()
+        with without_collector():
+            pass
+        assert not gc.isenabled()
+    assert gc.isenabled()
 
 
 def test_a_folder_that_is_not_there_holds_no_runs(store):
@@ -333,6 +345,15 @@ for k in range(15):
     shared.notes = [f"{sys.argv[2]} {k}"] * 500
     store.save(shared)
 """
+
+
+def test_a_long_training_log_is_read_and_one_that_memory_may_not_hold_is_refused(store, monkeypatch):
+    run = store.run(made(store).id)
+    run.log.write_text("".join(json.dumps({"step": step, "loss": 0.5}) + "\n" for step in range(50_000)))
+    assert [entry["step"] for entry in run.read_train()] == [*range(50_000)]
+    monkeypatch.setattr("glue_harness.runs.folder.LARGEST_LOG", 2**20)
+    with pytest.raises(DataError, match=r"train\.jsonl: it cannot be read: it is larger than 1 MiB$"):
+        run.read_train()
 
 
 def test_several_processes_write_to_one_folder_while_another_reads(store):

@@ -168,6 +168,15 @@ def test_a_draw_is_a_function_of_seed_and_number():
     assert len(set(map(tuple, texts))) > 10  # of five texts
 
 
+def test_a_draw_is_the_same_in_updates_of_any_size():
+    feed = feed_of(model_with_room())
+    whole, parts = (
+        [tuple(map(list, d.encoded.streams)) for start, stop in places for d in feed.draws(start, stop)]
+        for places in ([(0, 96)], [(0, 7), (7, 40), (40, 96)])
+    )
+    assert whole == parts
+
+
 def test_other_tasks_are_fed_as_ever():
     model = model_with_room()
     (example,) = toy_examples(1)

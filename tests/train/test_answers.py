@@ -1,5 +1,7 @@
 """Answers: strict equals free greedy decoding, closed equals decoding constrained by a trie."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from toys import CPU, LABELS, toy_examples, toy_model, toy_plan, toy_task
@@ -100,6 +102,17 @@ def test_batches_keep_every_row_once_within_the_budget():
     longest = max(e.length for e in encoded)
     assert all(len(b) * encoded[b[0]].length - sum(encoded[k].length for k in b) <= 20 + longest for b in batches)
     assert len(by_length(encoded, 10**6, 10**6)) == 1
+
+
+def test_a_batch_ends_where_its_padding_costs_as_much_as_one_batch_more():
+    def batches(lengths, budget, waste):
+        found = by_length([SimpleNamespace(length=n) for n in lengths], budget, waste)
+        return [[lengths[k] for k in batch] for batch in found]
+
+    assert batches([9, 10, 8, 9, 9], 1000, 2) == [[10, 9, 9], [9, 8]]
+    assert batches([10, 6, 6], 1000, 4) == [[10, 6], [6]]
+    assert batches([10, 10, 10], 20, 100) == [[10, 10], [10]]  # the budget is of padded tokens, and may be used up
+    assert batches([4, 10, 5], 8, 100) == [[10], [5], [4]]  # one that exceeds it stands alone
 
 
 def test_a_single_choice_is_forced():

@@ -17,11 +17,11 @@ from glue_harness.train.arrangement import buckets, packed
 from glue_harness.train.device import Machine
 from glue_harness.train.feed import Feed, PackedFeed
 from glue_harness.train.learner import Learner
-from glue_harness.train.loop import Hook, State, clip, train
+from glue_harness.train.loop import Hook, State, clip, hash_seed, train
 from glue_harness.train.memory import Fit
 from glue_harness.train.optimizers import learning_rate, make_optimizer
 from glue_harness.train.optimizers.adafactor import Adafactor
-from glue_harness.train.passes import accumulate
+from glue_harness.train.passes import accumulate, fitting
 
 
 def trained(hooks=(), dropout=0.1, micro=None, machine=CPU, **changes):
@@ -95,6 +95,26 @@ def test_same_plan_and_seed_give_the_same_bits():
     assert not all(torch.equal(a, b) for a, b in zip(weights(first).values(), weights(other).values(), strict=True))
 
 
+def test_dropout_is_a_function_of_the_steps_seed_and_not_of_history():
+    model = toy_model(dropout=0.3)
+    model.module.train()
+    update, found = toy_feed(model, 8).update(0), []
+    for seed in (5, 6, 5):
+        torch.rand(3)  # whatever was drawn before
+        found.append(fitting(model, update, CPU, Fit(), seed).item())
+    assert found[0] == found[2] != found[1]
+
+
+def test_no_two_steps_share_a_seed_and_no_version_changes_it():
+    assert len({hash_seed(seed, step) for seed in range(30) for step in range(3000)}) == 90_000
+    assert all(0 <= hash_seed(seed, step) < 2**63 for seed in (0, 7, 2**40) for step in (0, 1, 10**7))
+    assert (hash_seed(0, 0), hash_seed(1, 2), hash_seed(3, 0)) == (
+        1,
+        2_082_924_258_217_183_112,
+        6_532_028_347_405_268_032,
+    )
+
+
 def test_training_learns():
     losses = []
     trained([Hook(1, lambda state: losses.append(state.loss))], steps=80, dropout=0.0, lr=3e-3)
@@ -107,6 +127,15 @@ def test_hooks_run_when_due_and_at_the_end():
     assert steps == [4, 6]
     assert state.examples == 48
     assert state.seen == {"toy": 48}
+
+
+def test_a_hook_sees_the_rate_the_examples_and_the_tokens_of_its_step():
+    seen: list[tuple] = []
+    note = Hook(1, lambda state: seen.append((state.step, state.lr, state.examples, state.tokens)))
+    model, _ = trained([note], steps=4, warmup=2, schedule="linear", lr=0.01, batch_size=8)
+    padded = [toy_feed(model, 8).update(step).padded for step in range(4)]
+    rates = [0.005, 0.01, 0.01, 0.005]
+    assert seen == [(k + 1, rates[k], 8 * (k + 1), sum(padded[: k + 1])) for k in range(4)]
 
 
 def test_nonfinite_loss_names_step_and_examples():
@@ -152,7 +181,9 @@ def test_adafactor_equals_transformers_where_both_factor():
     from transformers.optimization import Adafactor as Reference
 
     torch.manual_seed(0)
-    ours = torch.nn.ParameterList([torch.nn.Parameter(torch.randn(s)) for s in ((128, 130), (200,), (150, 256))])
+    ours = torch.nn.ParameterList(
+        [torch.nn.Parameter(torch.randn(s)) for s in ((128, 130), (200,), (150, 256), (3, 128, 140))]
+    )
     theirs = copy.deepcopy(ours)
     optimizers = (
         Adafactor(ours, lr=1e-3),
@@ -218,6 +249,8 @@ def test_buckets_are_cut_by_length_when_it_pays():
     assert sorted(buckets(lengths, None)[-1]) == list(range(8))
     assert len(buckets([10] * 24, None)) == 1
     assert max(map(len, buckets([10] * 24, 5))) <= 5
+    assert [len(part) for part in buckets([10] * 24, 6)] == [6] * 4  # the limit itself may be reached
+    assert buckets([3, 1, 2], None) == [[1, 2, 0]]
 
 
 def packed_feed(model) -> PackedFeed:
