@@ -225,7 +225,8 @@ def plan_of(
     Later sources win: --recipe, the run that goes on, --demo, the plan file, options, --set.
     """
     from glue_harness.core.plan import parsed, plan_from, read_plan
-    from glue_harness.lab.recipes import departures, overridden, values_of
+    from glue_harness.core.settings import over, refuse_two_lengths
+    from glue_harness.lab.recipes import departures, values_of
 
     given = dict(given)
     names, rates, recipe = given.pop("names", ()), given.pop("rates", ()), given.pop("recipe", None)
@@ -239,18 +240,16 @@ def plan_of(
         raise UsageError(
             "--batch-size counts examples, --batch-tokens tokens: an update has one size, give one of them"
         )
-    values = {**begun, **demo, **(read_plan(file) if file else {})}
-    if "batch_size" in options:  # an update has one size: this one, whatever is below
-        values.pop("batch_tokens", None)
-    values |= options
     for text in by_key:
         key, value = pair(text, "--set", str)
-        values[key] = parsed(key, value, "--set")
+        options[key] = parsed(key, value, "--set")
+    refuse_two_lengths(options, "command line")
+    values = over(over(over(begun, demo), read_plan(file) if file else {}), options)
     if "tasks" not in values:
         raise UsageError("no task: name one with --task, for example --task mnli (glue tasks lists them)")
     if recipe is None:
         return plan_from(values), []
-    plan = plan_from(overridden(values_of(recipe, values["tasks"], registry), values))
+    plan = plan_from(over(values_of(recipe, values["tasks"], registry), values))
     return plan, [departures(recipe, plan, registry)]
 
 

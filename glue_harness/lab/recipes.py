@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from glue_harness.core.errors import unknown
@@ -61,12 +61,6 @@ def values_of(name: str, tasks: Sequence[str], registry: Registry) -> Settings:
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
     return RECIPES[name](select(Plan(tuple(tasks)), registry))
-
-
-def overridden(values: Settings, given: Mapping[str, Any]) -> Settings:
-    """A recipe's settings under those that a user gives. Examples and tokens both say how large an update is."""
-    left_out = {"batch_tokens"} if "batch_size" in given else set()
-    return {key: value for key, value in values.items() if key not in left_out} | dict(given)
 
 
 def departures(name: str, plan: Plan, registry: Registry) -> str:

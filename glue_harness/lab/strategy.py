@@ -17,7 +17,8 @@ from glue_harness.lab.request import canonical
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
-LONGER = 2  # what comes first takes twice the steps of the tuning: T5's 2^19 to 2^18
+LONGER = 2  # what comes first is twice as long as the tuning: T5's 2^19 steps to 2^18
+NEVER = 10**9  # steps between evaluations, of a run that is scored only at its end
 MIXED = ("mixing", "limit", "temperature", "rates")  # settings that say nothing about one task alone
 TEXT = ("text", "text_share")
 
@@ -37,7 +38,7 @@ class Brief:
 
     plan: Plan
     registry: Registry
-    first_steps: int  # of what comes before the tuning
+    first_steps: int | None  # of what comes before the tuning; None: LONGER
 
     @property
     def units(self) -> list[str]:
@@ -92,7 +93,10 @@ class Brief:
 
     def first(self, name: str, plan: Plan) -> Stage:
         """A stage that others build on: longer, all parameters, scored once at its end."""
-        return Stage(name, plan.replace(steps=self.first_steps, eval_every=self.first_steps, method="full"))
+        if self.first_steps is None and plan.epochs is not None:
+            return Stage(name, plan.replace(epochs=LONGER * plan.epochs, eval_every=NEVER, method="full"))
+        steps = self.first_steps or LONGER * plan.steps
+        return Stage(name, plan.replace(steps=steps, eval_every=steps, method="full"))
 
 
 def single(brief: Brief) -> list[Stage]:
@@ -160,7 +164,7 @@ def stages_of(strategy: str, plan: Plan, registry: Registry, first_steps: int | 
         raise UsageError(f"strategy {strategy!r} has no run before the others: leave out --pretrain-steps")
     if strategy not in WITH_TEXT and (plan.text, plan.text_share) != (None, None):
         raise UsageError(f"strategy {strategy!r} trains on no text: leave out --text and --text-share")
-    brief = Brief(canonical(plan, registry), registry, first_steps or LONGER * plan.steps)
+    brief = Brief(canonical(plan, registry), registry, first_steps)
     if not brief.units:
         raise UsageError(f"no task of {', '.join(plan.tasks)} can be scored: a strategy needs one")
     return STRATEGIES[strategy](brief)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol, cast
 
+from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import load_plugin
 
@@ -32,6 +33,11 @@ class Method(Protocol):
 
 def load_method(name: str) -> Method:
     return cast(Method, load_plugin("method", name))
+
+
+def no_place(plan: Plan, what: str) -> UsageError:
+    """The error for a method that takes hold of something which a model does not have."""
+    return UsageError(f"method {plan.method} has no place in model {plan.model!r}, which has no {what}")
 
 
 def learn_only(model: Model, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:

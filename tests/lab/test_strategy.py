@@ -234,7 +234,11 @@ def test_a_dry_run_counts_every_stage(tmp_path, glue, monkeypatch):
     monkeypatch.setattr("glue_harness.lab.assemble.assemble", lambda request: request)
     monkeypatch.setattr(
         "glue_harness.lab.estimate.estimate",
-        lambda request: {"training_seconds": 60.0 * request.plan.steps, "evaluation_seconds": 180.0},
+        lambda request: {
+            "steps": request.plan.steps,
+            "training_seconds": 60.0 * request.plan.steps,
+            "evaluation_seconds": 180.0,
+        },
     )
     command = ("run", "--task", "rte,cola", *OPTIONS, "--strategy", "multitask-finetune", "--dry-run")
     code, out, _ = glue(*command, "--results", tmp_path)
