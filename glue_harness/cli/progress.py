@@ -125,6 +125,8 @@ class ProgressDisplay:
 def describe(setup: Setup) -> list[str]:
     """The run in a few lines: what learns, on what machine, at what cost of memory, from which data."""
     from glue_harness.lab.estimate import state_bytes
+    from glue_harness.lab.recipes import advice
+    from glue_harness.models.families import known_of
 
     plan, counts, at_first = setup.request.plan, setup.learner.counts, setup.learner.learn_at_first
     passes = "" if plan.epochs is None else f" ({plan.length})"
@@ -135,6 +137,13 @@ def describe(setup: Setup) -> list[str]:
         f"weights, gradients and optimiser state: {state_bytes(setup) / 2**20:,.0f} MiB (activations come on top)",
         f"{plan.steps:,} steps of {plan.update}{passes}, {plan.optimizer}, lr {plan.lr:g}, seed {plan.seed}",
     ]
+    origin = setup.learner.model.origin
+    heads: dict[str, list[str]] = {}
+    for task, said in origin.get("heads", {}).items():
+        heads.setdefault(said, []).append(task)
+    lines += [f"head of {', '.join(tasks)}: {said}" for said, tasks in heads.items()]
+    if warning := advice(plan, known_of(setup.request.origin.source), setup.request.origin.to_record() | origin):
+        lines.append(warning)
     if plan.patience:
         lines.append(f"ends early after {plan.patience} evaluations without a better mean of the tasks' scores")
     if (plan.eval_every or 0) > plan.steps:

@@ -250,7 +250,8 @@ class Plan:
     @property
     def length(self) -> str:
         """How long a run is, in words: as it was asked for."""
-        return f"{self.steps:,} steps" if self.epochs is None else f"{self.epochs:g} epochs"
+        number, unit = (f"{self.steps:,}", "step") if self.epochs is None else (f"{self.epochs:g}", "epoch")
+        return f"{number} {unit}" + ("" if number == "1" else "s")
 
     @property
     def warmup_steps(self) -> int:

@@ -6,7 +6,7 @@ from records import runner
 from glue_harness import Plan, load_tasks
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import plan_from
-from glue_harness.lab.recipes import departures, values_of
+from glue_harness.lab.recipes import Applied, values_of
 from glue_harness.runs.store import Store
 
 REGISTRY = load_tasks()
@@ -40,9 +40,9 @@ def test_lengths_are_those_of_the_suite(tasks, lengths):
 
 
 def test_what_is_changed_is_said():
-    assert departures("t5", plan("rte"), REGISTRY) == "recipe t5"
+    assert Applied("t5", REGISTRY).note(plan("rte")) == "recipe t5"
     changed = plan("rte").replace(steps=10, clip=1.0)
-    assert departures("t5", changed, REGISTRY) == "recipe t5, but steps 10, clip 1.0"
+    assert Applied("t5", REGISTRY).note(changed) == "recipe t5, but steps 10, clip 1.0"
 
 
 def test_the_modern_recipe_answers_among_valid_answers():
