@@ -102,9 +102,10 @@ def test_killed_behind_its_last_snapshot_it_trains_no_further(ended, tmp_path, m
     assert [step for step, _ in again.history["rte"]] == [5, 10, 15]
 
 
-def test_a_run_that_gets_better_to_its_end_is_not_cut_short(tmp_path):
-    record = run(plan(lr=1e-3, steps=9, patience=3), results=tmp_path)
-    assert (record.stopped, record.last_step) == (None, 9)
+def test_patience_that_runs_out_at_the_last_planned_step_cuts_nothing_short(tmp_path):
+    record = run(plan(steps=15), results=tmp_path)
+    assert [step for step, _ in record.history["rte"]] == [5, 10, 15]
+    assert (record.stopped, record.last_step) == (None, 15)
 
 
 def test_of_several_tasks_the_mean_must_get_better():
