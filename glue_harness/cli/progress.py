@@ -126,7 +126,6 @@ def describe(setup: Setup) -> list[str]:
     """The run in a few lines: what learns, on what machine, at what cost of memory, from which data."""
     from glue_harness.lab.estimate import state_bytes
     from glue_harness.lab.recipes import advice
-    from glue_harness.models.families import known_of
 
     plan, counts, at_first = setup.request.plan, setup.learner.counts, setup.learner.learn_at_first
     passes = "" if plan.epochs is None else f" ({plan.length})"
@@ -142,7 +141,7 @@ def describe(setup: Setup) -> list[str]:
     for task, said in origin.get("heads", {}).items():
         heads.setdefault(said, []).append(task)
     lines += [f"head of {', '.join(tasks)}: {said}" for said, tasks in heads.items()]
-    if warning := advice(plan, known_of(setup.request.origin.source), setup.request.origin.to_record() | origin):
+    if warning := advice(plan, {**origin, **setup.request.origin.to_record()}):
         lines.append(warning)
     if plan.patience:
         lines.append(f"ends early after {plan.patience} evaluations without a better mean of the tasks' scores")

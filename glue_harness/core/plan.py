@@ -254,10 +254,6 @@ class Plan:
         return f"{number} {unit}" + ("" if number == "1" else "s")
 
     @property
-    def warmup_steps(self) -> int:
-        return self.warmup or int(self.warmup_share * self.steps)
-
-    @property
     def is_demo(self) -> bool:
         return is_demo(self.data)
 

@@ -15,7 +15,6 @@ from glue_harness.core.plan import EARLIER, Plan
 from glue_harness.core.settings import over
 from glue_harness.core.task import Task
 from glue_harness.lab.request import select
-from glue_harness.models.families import Known
 from glue_harness.suite.registry import Registry
 
 LENGTHS = {"glue": (512, 84), "superglue": (512, 62), "qa": (512, 97)}  # suite -> tokens of inputs, of targets
@@ -157,7 +156,7 @@ def refuse_other_family(name: str, model: str, family: str | None) -> None:
         others = [other for other, recipe in RECIPES.items() if recipe.family == family]
         fix = f"use --recipe {others[0]}" if others else "leave it out"
         raise UsageError(
-            f"recipe {name} is for models of the family {RECIPES[name].family}, but {model!r} is of {family}: "
+            f"recipe {name} is for the family {RECIPES[name].family}, but model {model!r} is of the family {family}: "
             f"{fix}, or another --model"
         )
 
@@ -188,11 +187,11 @@ class Applied:
         return f"recipe {self.name}" + (f", but {', '.join(other)}" if other else "")
 
 
-def advice(plan: Plan, known: Known, origin: Mapping[str, Any]) -> str | None:
-    """What is wrong with a plan's rate for its model, if anything: the default is T5's."""
-    is_pretrained = origin.get("kind") == "pretrained" and "run" not in origin
-    if known.family != "encoder" or not is_pretrained or plan.method not in ("full", "unfreeze"):
-        return None
-    if plan.optimizer != "adamw" or plan.lr <= HIGH_RATE:
+def advice(plan: Plan, origin: Mapping[str, Any]) -> str | None:
+    """What is wrong with a plan's rate for a model of that origin, if anything: the default is T5's."""
+    family, kind = origin.get("family", "").partition(" ")[0], origin.get("kind")
+    is_pretrained = (family, kind) == ("encoder", "pretrained") and origin.get("run") is None
+    is_moved_whole = plan.method in ("full", "unfreeze") and plan.optimizer == "adamw"
+    if not is_pretrained or not is_moved_whole or plan.lr <= HIGH_RATE:
         return None
     return f"lr {plan.lr:g} is high for a pre-trained encoder that learns whole: see --recipe bert"

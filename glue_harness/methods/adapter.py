@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.methods import learn_only, no_place
+from glue_harness.methods import blocks_of, lacking, learn_only
 from glue_harness.models.interface import Model
 
 SETTINGS = (
@@ -55,10 +55,10 @@ class Adapter(nn.Module):
 
 def places(model: Model, plan: Plan) -> Iterator[tuple[nn.Module, int, float]]:
     """What adapters stand behind, the size of its output, and the dropout of its block."""
-    parts = model.parts()
-    wanted = [*parts.feed_forwards, *(parts.attentions if plan.adapter_place == "both" else ())]
-    if not parts.feed_forwards or (plan.adapter_place == "both" and not parts.attentions):
-        raise no_place(plan, "feed-forward sub-layers" if not parts.feed_forwards else "matrix behind its attentions")
+    parts, both = blocks_of(model, plan), plan.adapter_place == "both"
+    wanted = [*parts.feed_forwards, *(parts.attentions if both else ())]
+    if not parts.feed_forwards or (both and not parts.attentions):
+        raise lacking(plan, "sub-layers of attention" if parts.feed_forwards else "feed-forward sub-layers")
     rates = {
         part: [p.p for p in block.modules() if isinstance(p, nn.Dropout)][-1:]
         for stack in parts.stacks

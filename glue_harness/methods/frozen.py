@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.methods import learn_only, no_place
+from glue_harness.methods import blocks_of, learn_only
 from glue_harness.models.interface import Model, Parts
 
 SETTINGS = (
@@ -47,21 +47,19 @@ def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
     if not parts.heads:
         if plan.frozen_layers == "sum":
             raise UsageError(f"frozen_layers is 'sum' but model {plan.model!r} has no heads to read it: leave it out")
-        if not parts.stacks:
-            raise no_place(plan, "blocks")
-        return learn_only(model, [*parts.stacks[-1][-1].parameters(), parts.norms[-1]])
+        return learn_only(model, [*blocks_of(model, plan).stacks[-1][-1].parameters(), parts.norms[-1]])
     heads = {id(part) for head in parts.heads for part in head.modules()}
     for part in model.module.children():
         if heads.isdisjoint(map(id, part.modules())):
             part.eval()
             part.train = lambda mode=True, part=part: part  # the loop's `train()` turns dropout on everywhere else
-    return learn_only(model, sum_layers(parts, plan).parameters() if plan.frozen_layers == "sum" else ())
+    if plan.frozen_layers == "last":
+        return learn_only(model, ())
+    return learn_only(model, sum_layers(blocks_of(model, plan)).parameters())
 
 
-def sum_layers(parts: Parts, plan: Plan) -> LayerSum:
+def sum_layers(parts: Parts) -> LayerSum:
     """Has the last block of a pass give the sum of what entered the first one and what all blocks gave."""
-    if not parts.stacks:
-        raise no_place(plan, "blocks")
     blocks = parts.stacks[-1]
     passes = parts.passes or len(blocks)
     seen: list[Tensor] = []

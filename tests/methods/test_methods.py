@@ -436,7 +436,7 @@ def base(tmp_path_factory):
 
 
 @pytest.mark.parametrize("method", ["unfreeze", *PARTIAL])
-@pytest.mark.parametrize("source", ["a folder", "tiny", "bert:tiny"])
+@pytest.mark.parametrize("source", ["a folder", "tiny"])
 def test_a_runs_model_answers_again(method, source, base, tmp_path, capsys):
     needs(method)
     model = str(base) if source == "a folder" else source

@@ -47,7 +47,7 @@ def by_depth(parameters: Sequence[nn.Parameter], parts: Parts, decay: float) -> 
 
 def learning_rate(plan: Plan) -> Callable[[int], float]:
     """The rate of a step: a linear rise over the warm-up's steps, then constant or a linear fall to 0."""
-    warmup = plan.warmup_steps
+    warmup = plan.warmup or int(plan.warmup_share * plan.steps)
 
     def rate(step: int) -> float:
         if step < warmup:
