@@ -152,7 +152,7 @@ def two_rounds(brief: Brief) -> list[Stage]:
     tasks = [name for unit in brief.units for name in brief.registry.suites.get(unit, (unit,))]
     start = brief.alone(FIRST_ROUND).replace(method="full")
     answers = (FIRST_ROUND,) if FIRST_ROUND in tasks and start == brief.alone(FIRST_ROUND) else ()
-    stages = [Stage(f"train {FIRST_ROUND}", start, answers)]
+    stages = [Stage(f"train {FIRST_ROUND}" + ("" if answers else " first"), start, answers)]
     for task in dict.fromkeys(tasks):
         if task in SECOND_ROUND:
             plan = after(stages[0], brief.alone(task), at=FIRST_ROUND)
