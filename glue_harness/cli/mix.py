@@ -55,6 +55,7 @@ class Mix(NamedTuple):
 @click.option("--scale", type=float, metavar="S", help="With --sizes: multiplies every size before the limit.")
 @click.option("--rate", "rates", multiple=True, metavar="TASK=X", help="A task's rate, for --mixing custom.")
 @plan_option("steps", "Optimiser updates of the planned run.")
+@plan_option("epochs", "Instead: times that as many examples are drawn as there are.")
 @plan_option("batch_size", "Examples per update.")
 @task_folders_option
 @json_option
@@ -76,10 +77,12 @@ def command(
     glue mix --mixture t5:all_proportional --limit 524288
     glue mix --sizes sizes.json --mixing temperature --temperature 4 --json
     """
-    from glue_harness.data.mixing import SizeRate, shares
+    from glue_harness.core.settings import refuse_two_lengths
+    from glue_harness.data.mixing import SizeRate, shares, steps_of
     from glue_harness.data.mixing import rates as rates_of
 
     given = {key: value for key, value in options.items() if value is not None}
+    refuse_two_lengths(given, "command line")
     if rates:
         given["rates"] = dict(pair(text, "--rate") for text in rates)
     if names and (mixtures or file):
@@ -104,26 +107,28 @@ def command(
         mix = of_tasks(tuple(split_names(names)), given, open_registry(task_folders))
     else:
         raise UsageError("nothing to mix: name tasks with --task, a mixture with --mixture, or give --sizes FILE")
-    planned = not file or not given.keys().isdisjoint(("steps", "batch_size"))
-    drawn = shares(mix.sizes, mix.rates, mix.plan.steps * mix.plan.batch_size)
+    planned = not file or not given.keys().isdisjoint(("steps", "epochs", "batch_size"))
+    batch, steps = mix.plan.batch_size, mix.plan.steps
+    if mix.plan.epochs is not None:
+        steps = steps_of(mix.plan.epochs, mix.sizes, mix.rates, batch)
+    drawn = shares(mix.sizes, mix.rates, steps * batch)
     fields = {"rates": "rate", "probabilities": "probability"}
     fields |= {"examples": "examples", "epochs": "epochs"} if planned else {}
     facts = {key: {task: getattr(share, name) for task, share in drawn.items()} for key, name in fields.items()}
-    emit(as_json, facts, shown(mix.plan, drawn, planned))
+    emit(as_json, facts, shown(f"{steps:,} steps of {batch:,} examples", drawn, planned))
     for text in mix.notes:
         note(text)
     if not file:
         note(OFFICIAL if mix.plan.data == "hub" else f"examples: counted in --data {mix.plan.data}")
 
 
-def shown(plan: Plan, drawn: Mapping[str, Share], planned: bool) -> Shown:
+def shown(title: str, drawn: Mapping[str, Share], planned: bool) -> Shown:
     columns = ("task", "examples", "rate", "share", "drawn", "epochs")[: 6 if planned else 4]
-    title = f"{plan.steps:,} steps of {plan.batch_size:,} examples" if planned else ""
     rows = []
     for task, (size, rate, probability, examples, epochs) in drawn.items():
         cells = (f"{rate:,.6g}", f"{probability:.2%}", f"{examples:,.0f}", or_dash(epochs, ".2f"))
         rows.append((task, or_dash(size, ","), *(cells if rate else ("only scored", "-", "-", "-")))[: len(columns)])
-    yield table(columns, rows, title=title, right=columns[1:])
+    yield table(columns, rows, title=title if planned else "", right=columns[1:])
 
 
 def plan_of(names: Names, given: dict[str, Any], unlimited: bool) -> Plan:

@@ -125,15 +125,26 @@ class ProgressDisplay:
 def describe(setup: Setup) -> list[str]:
     """The run in a few lines: what learns, on what machine, at what cost of memory, from which data."""
     from glue_harness.lab.estimate import state_bytes
+    from glue_harness.lab.recipes import advice
 
     plan, counts, at_first = setup.request.plan, setup.learner.counts, setup.learner.learn_at_first
+    passes = "" if plan.epochs is None else f" ({plan.length})"
     slowly = f", {at_first:,} at first" if at_first < counts["trainable"] else ""
     lines = [
         f"model {plan.model}: {counts['trainable']:,} of {counts['total']:,} parameters learn ({plan.method}{slowly}); "
         f"{setup.machine.device.type}, {setup.machine.precision}",
         f"weights, gradients and optimiser state: {state_bytes(setup) / 2**20:,.0f} MiB (activations come on top)",
-        f"{plan.steps:,} steps of {plan.update}, {plan.optimizer}, lr {plan.lr:g}, seed {plan.seed}",
+        f"{plan.steps:,} steps of {plan.update}{passes}, {plan.optimizer}, lr {plan.lr:g}, seed {plan.seed}",
     ]
+    origin = setup.learner.model.origin
+    heads: dict[str, list[str]] = {}
+    for task, said in origin.get("heads", {}).items():
+        heads.setdefault(said, []).append(task)
+    lines += [f"head of {', '.join(tasks)}: {said}" for said, tasks in heads.items()]
+    if warning := advice(plan, {**origin, **setup.request.origin.to_record()}):
+        lines.append(warning)
+    if plan.patience:
+        lines.append(f"ends early after {plan.patience} evaluations without a better mean of the tasks' scores")
     if (plan.eval_every or 0) > plan.steps:
         lines.append(f"scored once, at the end: eval_every is {plan.eval_every:,}")
     for task, roles in setup.data.rows.by_role.items():
@@ -147,6 +158,8 @@ def show_scores(record: Record, registry: Registry, folder: Path) -> None:
         show(score_table(record.scores, registry))
         if line := without_trained_texts(record.scores, registry):
             say(line)
+    if record.stopped:
+        say(record.stopped["why"])
     for remark in remarks(record):
         say(f"Note: {remark}", style="yellow")
     if len(record.mix) > 1:

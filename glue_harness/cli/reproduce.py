@@ -89,7 +89,7 @@ def command(
     """
     from glue_harness.core.plan import parsed
     from glue_harness.core.writing import write_atomic
-    from glue_harness.lab.recipes import departures
+    from glue_harness.lab.recipes import Applied
     from glue_harness.lab.request import canonical, make_request
     from glue_harness.lab.strategy import Brief
     from glue_harness.report.published import load_published
@@ -131,7 +131,7 @@ def command(
         show_runs(configurations, chosen, store)
         return
     made = carry_out_all(configurations, chosen, registry, results, quiet)
-    head = head_of(size, configurations, departures("t5", size.plan, registry), seeds)
+    head = head_of(size, configurations, Applied("t5", registry).note(size.plan), seeds)
     kind = "" if size.is_full else "-demo" if demo else "-scaled"
     reproduced = table_of(name, kind, head, made, Brief(canonical(size.plan, registry), registry, 0), published)
     show_table(reproduced)

@@ -27,6 +27,7 @@ from glue_harness.core.plan import LEARN, MIX, MODEL, SCORES, SEVERAL, TRAINING
 if TYPE_CHECKING:
     from glue_harness.core.plan import Plan
     from glue_harness.core.record import Record
+    from glue_harness.lab.recipes import Applied
     from glue_harness.lab.request import Request
     from glue_harness.runs.store import Store
     from glue_harness.suite.registry import Registry
@@ -57,7 +58,10 @@ class Run(Sectioned):
 @click.option("--demo", is_flag=True, help="Synthetic data and a tiny model: no network, under a minute.")
 @plan_options
 @click.option("--rate", "rates", multiple=True, metavar="TASK=X", help="A task's rate, for --mixing custom.")
-@click.option("--strategy", help="single, multitask, multitask-finetune, leave-one-out or pretrain-finetune.")
+@click.option(
+    "--strategy",
+    help="single, multitask, multitask-finetune, leave-one-out, pretrain-finetune or two-rounds.",
+)
 @click.option(
     "--pretrain-steps",
     type=click.IntRange(min=1),
@@ -67,7 +71,10 @@ class Run(Sectioned):
 @click.option(
     "--seeds", type=click.IntRange(min=1), metavar="N", default=1, show_default=True, help="Runs, one a seed."
 )
-@click.option("--recipe", help="t5 or modern: settings by name, which options override.")
+@click.option(
+    "--recipe",
+    help="modern or t5; for encoders bert, stable, roberta, electra or modernbert: settings, which options override.",
+)
 @click.option("--plan", "file", type=click.Path(path_type=Path), help="Plan as TOML; options here override it.")
 @click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting: the list is below.")
 @click.option(
@@ -133,13 +140,14 @@ def command(
     store = Store(results)
     others = {"dry_run": dry_run, "seeds": seeds > 1, "strategy": bool(strategy), "recipe": bool(given["recipe"])}
     begun = find_begun(store, resume, force, **others)
-    plan, notes = plan_of(begun.plan if begun else {}, DEMO if demo else {}, given, registry)
+    plan, recipe = plan_of(begun.plan if begun else {}, DEMO if demo else {}, given, registry, store)
     request = make_request(plan, registry, store)
     if strategy is None and pretrain_steps is not None:
         raise UsageError("--pretrain-steps is what comes before a strategy tunes: add --strategy")
 
     def stages() -> list[Any]:
-        return stages_of(strategy, request.plan, registry, pretrain_steps) if strategy else []
+        own = recipe.settings if recipe else None
+        return stages_of(strategy, request.plan, registry, pretrain_steps, own) if strategy else []
 
     for stage in stages():
         make_request(stage.plan, registry)  # names and folders first: torch takes seconds to import
@@ -152,15 +160,14 @@ def command(
     from glue_harness.lab.assemble import settle  # torch begins here
 
     request = settle(request)
+    do = partial(carry_out, results=results, quiet=quiet, checkpoint_every=checkpoint_every, recipe=recipe)
     if dry_run and strategy:
         show_stages(stages(), request, seeds, results, as_json)
     elif dry_run:
         show_dry_run(request, results, as_json, show_all, left_of(request.plan, seeds, store))
     elif strategy:
-        do = partial(carry_out, results=results, quiet=quiet, checkpoint_every=checkpoint_every, notes=notes)
         run_strategy(strategy, stages(), request, seeds, results, do, quiet, as_json)
     else:
-        do = partial(carry_out, results=results, quiet=quiet, checkpoint_every=checkpoint_every, notes=notes)
         if seeds == 1:
             records = [do(request, "", resume=begun and begun.id, force=force)]
         else:
@@ -218,14 +225,17 @@ def find_begun(store: Store, resume: str | None, force: bool, **others: bool) ->
 
 
 def plan_of(
-    begun: Mapping[str, Any], demo: Mapping[str, Any], given: Mapping[str, Any], registry: Registry
-) -> tuple[Plan, list[str]]:
-    """The plan that the command line asks for, and what the record says of its recipe.
+    begun: Mapping[str, Any], demo: Mapping[str, Any], given: Mapping[str, Any], registry: Registry, store: Store
+) -> tuple[Plan, Applied | None]:
+    """The plan that the command line asks for, and its recipe; `store` has the runs that its model may come from.
 
     Later sources win: --recipe, the run that goes on, --demo, the plan file, options, --set.
     """
     from glue_harness.core.plan import parsed, plan_from, read_plan
-    from glue_harness.lab.recipes import departures, overridden, values_of
+    from glue_harness.core.settings import over, refuse_two_lengths
+    from glue_harness.lab.recipes import Applied, refuse_other_family, values_of
+    from glue_harness.models.families import known_of
+    from glue_harness.runs.origin import find_origin
 
     given = dict(given)
     names, rates, recipe = given.pop("names", ()), given.pop("rates", ()), given.pop("recipe", None)
@@ -239,29 +249,37 @@ def plan_of(
         raise UsageError(
             "--batch-size counts examples, --batch-tokens tokens: an update has one size, give one of them"
         )
-    values = {**begun, **demo, **(read_plan(file) if file else {})}
-    if "batch_size" in options:  # an update has one size: this one, whatever is below
-        values.pop("batch_tokens", None)
-    values |= options
     for text in by_key:
         key, value = pair(text, "--set", str)
-        values[key] = parsed(key, value, "--set")
+        options[key] = parsed(key, value, "--set")
+    refuse_two_lengths(options, "command line")
+    values = over(over(over(begun, demo), read_plan(file) if file else {}), options)
     if "tasks" not in values:
         raise UsageError("no task: name one with --task, for example --task mnli (glue tasks lists them)")
     if recipe is None:
-        return plan_from(values), []
-    plan = plan_from(overridden(values_of(recipe, values["tasks"], registry), values))
-    return plan, [departures(recipe, plan, registry)]
+        return plan_from(values), None
+    values_of(recipe, values["tasks"], registry)  # names first: a model may be asked for over the network
+    kept = ("tasks", "model", "seed")
+    model = plan_from({name: values[name] for name in kept if name in values})
+    known = known_of(find_origin(model, store, registry).source)
+    refuse_other_family(recipe, model.model, known.family)
+    applied = Applied(recipe, registry, known.size, values)
+    return plan_from({**applied.settings(values["tasks"]), **values}), applied
 
 
-def carry_out(request: Request | Plan, stage: str, results: Path, quiet: bool, **how: Any) -> Record:
+def carry_out(
+    request: Request | Plan, stage: str, results: Path, quiet: bool, recipe: Applied | None = None, **how: Any
+) -> Record:
     """One run, watched; Ctrl-C is one line."""
     from glue_harness.cli.progress import ProgressDisplay
+    from glue_harness.core.plan import Plan
     from glue_harness.lab.run import run
 
+    plan = request if isinstance(request, Plan) else request.plan
+    notes = [recipe.note(plan)] if recipe else []
     with ProgressDisplay(quiet) as display:
         try:
-            return run(request, results=results, watcher=display, stage=stage, **how)
+            return run(request, results=results, watcher=display, stage=stage, notes=notes, **how)
         except KeyboardInterrupt as stop:
             raise interrupted(stop, display.folder, bool(stage)) from None
 

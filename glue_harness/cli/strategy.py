@@ -74,21 +74,23 @@ def show_stages(stages: Sequence[Stage], request: Request, seeds: int, results: 
     rows: list[dict[str, Any]] = []
     wanted = range(base.seed, base.seed + seeds)
     for stage in stages:
-        done = {seed: found.id for seed in wanted if (found := store.finished(stage.plan.digest, seed))}
+        done = {seed: found for seed in wanted if (found := store.finished(stage.plan.digest, seed))}
         training = evaluation = 0.0
+        steps = next((record.plan["steps"] for record in done.values()), stage.plan.steps)
         left = seeds - len(done)
         if left:  # timed on the model that the first stage starts from: a stage that follows has one of its size
             timed = stage.plan.replace(model=base.model, tokenizer=base.tokenizer)
             cost = estimate(assemble(make_request(timed, request.registry, store)))
             training, evaluation = left * cost["training_seconds"], left * cost["evaluation_seconds"]
+            steps = cost["steps"]
         rows.append(
             {
                 "stage": stage.name,
                 "tasks": list(stage.plan.tasks),
                 "model": stage.plan.model,
-                "steps": stage.plan.steps,
+                "steps": steps,
                 "plan": stage.plan.digest,
-                "finished": done.get(base.seed),
+                "finished": done[base.seed].id if base.seed in done else None,
                 "seeds_left": [seed for seed in wanted if seed not in done],
                 "training_seconds": training,
                 "evaluation_seconds": evaluation,

@@ -15,7 +15,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 
 from glue_harness.core.errors import UsageError, unknown
 from glue_harness.core.reading import read_small, toml_value
-from glue_harness.core.settings import Setting, own_settings, plugin_files
+from glue_harness.core.settings import Setting, over, own_settings, plugin_files, refuse_two_lengths
 
 EARLIER = ("run:", "plan:")  # a model that an earlier run made: see runs/origin.py
 LARGEST_FILE = 2**16  # bytes of TOML: a plan has a tenth of that
@@ -72,7 +72,10 @@ class Plan:
     text_share: float | None = setting(
         None, "Its share of what is drawn, beside other tasks; default: by its size.", MIX, above=0, below=1
     )
-    steps: int = setting(1000, "Optimiser updates.", TRAINING, above=0)
+    steps: int = setting(1000, "Optimiser updates.", TRAINING, above=0)  # 0: the epochs are not counted yet
+    epochs: float | None = setting(
+        None, "Instead: times that as many examples are drawn as there are.", TRAINING, above=0, below=1e6
+    )
     batch_size: int = setting(32, "Examples per update.", TRAINING, above=0)
     batch_tokens: int | None = setting(
         None, "Instead: input tokens per update, packed as T5 does it.", TRAINING, above=0
@@ -87,6 +90,13 @@ class Plan:
     optimizer: str = setting("adamw", "adamw or adafactor.", TRAINING, fixed=True)
     schedule: str = setting("linear", "constant, or linear: a fall to 0.", choices=("constant", "linear"))
     warmup: int = setting(0, "Steps in which the rate rises first.", least=0)
+    warmup_share: float = setting(0.0, "Instead: their share of all steps, rounded down.", least=0, below=1)
+    patience: int | None = setting(
+        None, "Evaluations without a better mean of the tasks' scores that end a run; default: none do.", above=0
+    )
+    layer_decay: float = setting(
+        1.0, "Factor of the rate from each block to the one below; heads have all of it, embeddings least.", above=0
+    )
     clip: float | None = setting(1.0, "Largest norm of the gradient, or none.", above=0)
     dropout: float | None = setting(None, "Instead of the model's own.", least=0, below=1)
     on_nonfinite: str = setting(
@@ -134,18 +144,20 @@ class Plan:
     def __init__(self, tasks: str | Sequence[str], **values: Any) -> None:
         """`tasks` is a list, or names with commas between them."""
         names = [name.strip() for name in tasks.split(",")] if isinstance(tasks, str) else tasks
+        refuse_two_lengths(values, "plan")
         self._fill({"tasks": names, **values}, "plan")
 
     def _fill(self, values: Mapping[str, Any], where: str) -> None:
         values = {**values.get("own", {}), **{name: value for name, value in values.items() if name != "own"}}
         own_kinds = own_settings()
         own: dict[str, Any] = {}
+        follows = values.get("epochs") is not None and "steps" not in values
         for name, declared in GENERAL.items():
             value = values.get(name, declared.default)
             if type(value) is not type(declared.default) or value != declared.default:  # few are: ten thousand plans
                 value = declared.checked(value, where)  # are read for a board
                 declared.check_bounds(value)
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, 0 if follows and name == "steps" else value)
         for name in values.keys() - GENERAL.keys():
             if name in own_kinds:
                 value = own_kinds[name].checked(values[name], where)
@@ -177,7 +189,11 @@ class Plan:
                 f"batch_tokens {self.batch_tokens} makes rows of max_input ({self.max_input}) tokens in T5's way: "
                 "it must hold at least one, and goes without micro_batch and packing"
             )
-        if self.warmup >= self.steps:
+        if self.layer_decay > 1:
+            raise UsageError(f"layer_decay {self.layer_decay:g} would move what is below most: it must be at most 1")
+        if self.warmup and self.warmup_share:
+            raise UsageError(f"warmup is {self.warmup} and warmup_share {self.warmup_share:g}: give one of them")
+        if self.warmup >= self.steps > 0:
             raise UsageError(f"warmup {self.warmup} leaves nothing of {self.steps} steps: it must be below steps")
         for name, value in self.own.items():
             kind, owner = own_settings()[name].owner if name in own_settings() else ("", "")
@@ -205,7 +221,12 @@ class Plan:
             if declared.owner[0] in changes and changes[declared.owner[0]] != declared.owner[1]
         }
         own = {name: value for name, value in self.own.items() if name not in left}
-        return Plan(**{**{name: getattr(self, name) for name in GENERAL}, **own, **changes})
+        general = {name: getattr(self, name) for name in GENERAL if name != "steps" or self.steps}
+        return plan_from(over({**general, **own}, changes))
+
+    def lasting(self, steps: int) -> Plan:
+        """The plan whose epochs amount to so many steps."""
+        return plan_from({**self.to_dict(), "steps": steps})
 
     @property
     def digest(self) -> str:
@@ -227,6 +248,12 @@ class Plan:
         return f"{self.batch_tokens:,} tokens" if self.batch_tokens else f"{self.batch_size:,} examples"
 
     @property
+    def length(self) -> str:
+        """How long a run is, in words: as it was asked for."""
+        number, unit = (f"{self.steps:,}", "step") if self.epochs is None else (f"{self.epochs:g}", "epoch")
+        return f"{number} {unit}" + ("" if number == "1" else "s")
+
+    @property
     def is_demo(self) -> bool:
         return is_demo(self.data)
 
@@ -236,14 +263,16 @@ class Plan:
         return self.method == SCORED
 
     def says(self, name: str) -> bool:
-        """Whether a setting means anything in this plan."""
-        return not self.is_scored or name in OF_SCORED
+        """Whether a setting means anything in this plan: of steps and epochs one does, the other follows or is not."""
+        if self.is_scored:
+            return name in OF_SCORED
+        return name != ("epochs" if self.epochs is None else "steps")
 
     def to_dict(self) -> dict[str, Any]:
         """Every setting that applies: those of all plans, and those of this plan's method, optimiser and family."""
         if self.is_scored:
             return {name: getattr(self, name) for name in OF_SCORED} | {"tasks": list(self.tasks)}
-        general = {name: getattr(self, name) for name in GENERAL}
+        general = {name: getattr(self, name) for name in GENERAL if self.says(name)}
         kinds = {"method": self.method, "optimizer": self.optimizer}
         own = {s.name: getattr(self, s.name) for s in own_settings().values() if kinds.get(s.owner[0]) == s.owner[1]}
         return {**general, **own, **self.own, "tasks": list(self.tasks), "rates": dict(self.rates)}
@@ -298,7 +327,9 @@ def read_plan(path: Path) -> dict[str, Any]:
         raise UsageError(f"cannot read plan {str(path)!r}: {error.strerror}") from None
     except ValueError as error:
         raise UsageError(f"plan {str(path)!r} is not TOML: {error}") from None
-    return {key: setting_named(key, str(path)).checked(value, str(path)) for key, value in values.items()}
+    found = {key: setting_named(key, str(path)).checked(value, str(path)) for key, value in values.items()}
+    refuse_two_lengths(found, str(path))
+    return found
 
 
 def setting_named(name: str, where: str) -> Setting:

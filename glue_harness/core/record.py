@@ -45,6 +45,13 @@ class Clean(TypedDict, total=False):
     metrics: dict[str, float | None]  # x100; empty where no row is left out; None where undefined
 
 
+class EarlyEnd(TypedDict):
+    """Where and why a run ended before the last step of its plan."""
+
+    step: int
+    why: str
+
+
 class Environment(TypedDict, total=False):
     """Versions, device, threads, precision, and these."""
 
@@ -89,11 +96,17 @@ class Record:
     parameters: dict[str, int] = field(default_factory=dict)  # total, trainable
     environment: Environment = field(default_factory=Environment)
     timing: dict[str, float | None] = field(default_factory=dict)
+    stopped: EarlyEnd | None = None  # None: after the last step of its plan
     resumed: list[int] = field(default_factory=list)  # the steps it went on from
     skipped: list[int] = field(default_factory=list)  # the steps whose update was not finite
     notes: list[str] = field(default_factory=list)  # whatever was not as asked
     error: str | None = None
     schema: int = SCHEMA
+
+    @property
+    def last_step(self) -> int:
+        """Of a finished run."""
+        return self.stopped["step"] if self.stopped else int(self.plan["steps"])
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)

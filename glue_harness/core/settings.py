@@ -112,6 +112,28 @@ class Setting:
         return f"{self.help}  [default: {shown}]"
 
 
+# What is given to the left says the same in another way, and takes the place of what stands below it.
+INSTEAD = {
+    "batch_size": "batch_tokens",
+    "steps": "epochs",
+    "epochs": "steps",
+    "warmup": "warmup_share",
+    "warmup_share": "warmup",
+}
+
+
+def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings over others, of a recipe or a file."""
+    displaced = {INSTEAD[name] for name, value in above.items() if name in INSTEAD and value is not None}
+    return {name: value for name, value in below.items() if name not in displaced} | dict(above)
+
+
+def refuse_two_lengths(values: Mapping[str, Any], where: str) -> None:
+    if values.get("steps") is not None and values.get("epochs") is not None:
+        both = f"steps is {values['steps']} and epochs {values['epochs']:g}"
+        raise UsageError(f"{where}: {both}: a run has one length, give one of them")
+
+
 def plugin_files(kind: str) -> dict[str, Path]:
     """The files of a kind by the names they go by: ours, then those of the user's folders."""
     folders = [PACKAGE / PLACES[kind]]

@@ -107,6 +107,12 @@ def shares(sizes: Mapping[str, float | None], rates: Mapping[str, float], exampl
     return found
 
 
+def steps_of(epochs: float, sizes: Mapping[str, float | None], rates: Mapping[str, float], an_update: float) -> int:
+    """Updates in which as many examples are drawn, so often, as all tasks have that are drawn at all."""
+    examples = sum(sizes.get(task) or 0 for task, rate in rates.items() if rate > 0)
+    return max(1, math.ceil(round(epochs * examples / an_update, 6)))  # 0.1 x 30 is no more than 3
+
+
 class Realised(NamedTuple):
     """What a run saw of one task, beside what its mixing promised."""
 

@@ -82,11 +82,16 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     source = plan.replace(model=request.origin.source, tokenizer=vocabulary or plan.tokenizer)
     model = load_model(source, (*rows.trained, *request.scored), rows.texts())
     rows = rows.read_by(model)
-    model.check(rows.trained)
     total = count_parameters(model.module.parameters())
     added, tokens = method.added(model, plan) if hasattr(method, "added") else (0, 0)
+    model.prompt_length = tokens  # before anything is encoded: a model may have room for so many tokens only
+    model.check(rows.trained)
     room.check_method(plan, total, added, tokens, model.token_bytes, bool(model.parts().attention))
     data = encode_rows(rows, request, model)
+    feed = make_feed(request, data, model, machine)
+    if plan.epochs:
+        plan = plan.lasting(mixing.steps_of(plan.epochs, data.sizes, data.rates, feed.examples_an_update()))
+        request, machine = replace(request, plan=plan), device.set_up(plan)
     trained = [found for (_, role), found in data.lengths.items() if role == "train"]
     room.check_update(plan, sum(data.sizes.values()), sum(found.tokens for found in trained))
     for name, asked in data.scoring.items():
@@ -101,11 +106,10 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
         "use a smaller --model, --optimizer adafactor or a --method that trains less",
         torch.cuda.mem_get_info(machine.device)[0] if machine.on_gpu else None,
     )
-    learner = Learner(plan, model, method, parameters, learn_at_first, make_optimizer(plan, parameters))
-    feed = make_feed(request, data, model, machine)
+    learner = Learner(plan, model, method, parameters, learn_at_first, make_optimizer(plan, parameters, model.parts()))
     fit = find_fit(model, machine, learn_at_first)
     if machine.on_gpu and not fit.tried:  # elsewhere nothing fails for want of memory, or all does
-        probe(model, machine, fit, feed, plan.max_input)
+        probe(model, machine, fit, feed, model.lengths[0])
     return Setup(request, data, learner, machine, feed, fit)
 
 

@@ -68,7 +68,6 @@ class Attempt:
     def __post_init__(self) -> None:
         self.plan = self.request.plan
         self.clock = PhaseClock(self.record.timing)
-        self.every = evaluated_every(self.plan)
 
     def go(self) -> None:
         found = self._snapshot() if self.resumes else None
@@ -76,10 +75,12 @@ class Attempt:
         if found and learns_vocabulary(self.plan):  # the one that the weights know
             vocabulary = str(self.folder.checkpoint(found.progress.state.step))
         self.setup = setup = assemble(self.request, vocabulary)
+        self.request, self.plan = setup.request, setup.request.plan  # whose epochs are steps now
+        self.every = evaluated_every(self.plan)
         setup.learner.check_weights(f"of model {self.plan.model!r}")
         self.saver = Saver(self.folder, setup.learner)
         if self.resumes:
-            self._refuse_changes()
+            self._refuse_changes(found)
             self._roll_back(found or Snapshot(Progress(), Record(self.record.id, {}, "")))
         if not self.progress.state.step:
             self.progress.fit = setup.fit
@@ -117,13 +118,14 @@ class Attempt:
         step = found.progress.state.step if found else 0
         if not found:
             self._note(["had no checkpoint to go on from and began again"])
-        elif found.has_optimizer != (step < self.plan.steps):  # it is kept while steps are left
-            raise UsageError(f"run {self.record.id} has done {step:,} steps: it cannot have {self.plan.steps:,} in all")
         self.record.resumed.append(step)
         return found
 
-    def _refuse_changes(self) -> None:
-        """The same run goes on only with the same data and the same vocabulary."""
+    def _refuse_changes(self, found: Snapshot | None) -> None:
+        """The same run goes on only with the same data and the same vocabulary, and with steps left to do."""
+        step = found.progress.state.step if found else 0
+        if found and found.has_optimizer != (step < self.plan.steps):  # it is kept while steps are left
+            raise UsageError(f"run {self.record.id} has done {step:,} steps: it cannot have {self.plan.steps:,} in all")
         if self.record.environment.get("model", self._model()) != self._model():
             raise UsageError(f"model {self.plan.model!r} is not the one that run {self.record.id} began with")
         changed = changed_data(self.record.data or self._data(), self._data())
@@ -137,7 +139,7 @@ class Attempt:
         self.started = True
         self.progress, step = found.progress, found.progress.state.step
         self.folder.roll_back(step)
-        for part in ("scores", "history", "last"):
+        for part in ("scores", "history", "last", "stopped"):
             setattr(self.record, part, getattr(found.record, part))
         if step:
             checkpoints.load(self.folder, step, self.setup.learner.model)
@@ -149,6 +151,7 @@ class Attempt:
         """What the record says beside the scores: parameters, data, mix, software and machine."""
         setup, record = self.setup, self.record
         record.parameters = setup.learner.counts
+        record.plan = {**self.plan.to_dict(), "steps": self.plan.steps}
         self._note(setup.data.rows.notes)
         self._note(setup.truncations)
         record.mix = setup.mix
@@ -227,6 +230,8 @@ class Attempt:
             self._save(state)
             raise
         values = self.evaluation.take(found, state.step)
+        self.record.stopped = self.evaluation.ends_early(state.step)
+        state.over = self.record.stopped is not None
         self._count()
         self.clock.turn_to("train")
         self.folder.save(self.record)

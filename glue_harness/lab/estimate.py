@@ -26,6 +26,7 @@ def estimate(setup: Setup) -> dict[str, Any]:
     whole = sum(len(asked.examples) for asked in setup.data.scoring.values())
     again = evaluation.an_example * whole if plan.eval_limit or plan.select == "heldout" else 0.0
     return {
+        "steps": plan.steps,
         "parameters": setup.learner.counts,
         "learn_at_first": setup.learner.learn_at_first,
         "state_bytes": state_bytes(setup),

@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from glue_harness.core.record import Record, Score
+from glue_harness.core.record import EarlyEnd, Record, Score
 from glue_harness.core.task import Prediction, Tally, Task
 from glue_harness.lab.assemble import Setup
 from glue_harness.lab.rundata import Questions
 from glue_harness.lab.saving import Saver
 from glue_harness.metrics import crossfit, measure
-from glue_harness.metrics.selection import best_step
+from glue_harness.metrics.selection import best_step, wait_of
 from glue_harness.runs.evidence import score, with_intervals
 from glue_harness.runs.folder import RunFolder
 from glue_harness.train import checkpoints
@@ -59,7 +59,7 @@ class Evaluation:
             if not self.held_out:
                 record.last[name] = result
         improved = [group for group in self.groups if self._is_best(group, step)]
-        if improved or step == self.plan.steps:
+        if improved or step == self.plan.steps or self.ends_early(step):
             self.saver.save_weights(step)
             best.update(dict.fromkeys(improved, step))
             self.folder.prune({*best.values(), step})
@@ -70,6 +70,19 @@ class Evaluation:
             self._take_halves(tallies)
         self.progress.evaluated = step
         return {name: result.metrics for name, result in scored.items()}
+
+    def ends_early(self, step: int) -> EarlyEnd | None:
+        """Whether patience ran out at a step that was scored: a function of the scores, so the same when resumed."""
+        patience, choosing = self.plan.patience, self.setup.data.choosing
+        waited = wait_of(choosing.values(), self.record.history)
+        if patience is None or waited.evaluations < patience or step == self.plan.steps:
+            return None
+        best = f"{waited.mean:.2f}, of step {waited.step:,}"
+        why = (
+            f"ended after step {step:,} of {self.plan.steps:,}: {waited.evaluations} evaluations without a better mean "
+            f"of {', '.join(choosing)} than {best} (patience)"
+        )
+        return {"step": step, "why": why}
 
     def _keep(self, task: Task, scored: Score, found: Sequence[Prediction]) -> None:
         rows = self.setup.data.rows

@@ -64,6 +64,8 @@ def make_request(plan: Plan, registry: Registry, store: Store | None = None) -> 
         for scorer in found:
             if scorer.name != name:
                 groups.pop(scorer.name, None)
+    if plan.patience and not groups:
+        raise UsageError(f"patience is {plan.patience} but no task of {', '.join(plan.tasks)} is scored: leave it out")
     notes += left_out(plan, registry, selected)
     return Request(
         plan=plan.replace(model=origin.model),

@@ -56,7 +56,7 @@ def run(
         attempt = Attempt(request, folder, record, stop, watcher, checkpoint_every, resume is not None, force)
         if record.status != "finished":
             carry_out(attempt, store, stop)
-        folder.tidy({score.step for score in record.scores.values()} | {request.plan.steps})
+        folder.tidy({score.step for score in record.scores.values()} | {record.last_step})
         stop.obey()  # whoever asked this run to stop means those after it too
     return record
 

@@ -6,20 +6,27 @@ before anything has run, is the same for every seed, and a finished stage is fou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from glue_harness.core.errors import UsageError, unknown
 from glue_harness.core.plan import Plan, default_of
 from glue_harness.core.record import Record, Score
 from glue_harness.data import mixing
+from glue_harness.lab.recipes import FROM_MNLI
 from glue_harness.lab.request import canonical
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
-LONGER = 2  # what comes first takes twice the steps of the tuning: T5's 2^19 to 2^18
+LONGER = 2  # what comes first is twice as long as the tuning: T5's 2^19 steps to 2^18
+NEVER = 10**9  # steps between evaluations, of a run that is scored only at its end
+FIRST_ROUND, SECOND_ROUND = "mnli", FROM_MNLI
 MIXED = ("mixing", "limit", "temperature", "rates")  # settings that say nothing about one task alone
 TEXT = ("text", "text_share")
+
+
+Own = Callable[[tuple[str, ...]], Mapping[str, Any]]  # settings for tasks
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,8 @@ class Brief:
 
     plan: Plan
     registry: Registry
-    first_steps: int  # of what comes before the tuning
+    first_steps: int | None  # of what comes before the tuning; None: LONGER
+    own: Own = lambda tasks: {}  # what a recipe says for tasks alone
 
     @property
     def units(self) -> list[str]:
@@ -46,7 +54,7 @@ class Brief:
         for name in names:
             if mixing.is_mixture(name):
                 raise UsageError(f"{name} is a mixture, which a strategy cannot take apart: name its tasks or suites")
-        return [name for name in names if any(map(self._is_scored, self.registry.suites.get(name, (name,))))]
+        return [name for name in names if any(map(self.is_scored, self.registry.suites.get(name, (name,))))]
 
     @property
     def split_suite(self) -> list[str]:
@@ -57,7 +65,7 @@ class Brief:
     def _is_text(self, name: str) -> bool:
         return name in self.registry.tasks and self.registry.tasks[name].noise is not None
 
-    def _is_scored(self, name: str) -> bool:
+    def is_scored(self, name: str) -> bool:
         scorers = self.registry.scorers(self.registry.task(name))
         return any("validation" in task.splits and task.metrics for task in scorers)
 
@@ -70,7 +78,8 @@ class Brief:
         """A plan for one unit: what the others need is left out, so that it equals a run of the unit by itself."""
         kept = MIXED if unit in self.registry.suites else ()
         left_out = [*TEXT, *(name for name in MIXED if name not in kept)]
-        plan = self.plan.replace(tasks=(unit,), **{name: default_of(name) for name in left_out})
+        alone = {name: default_of(name) for name in left_out}
+        plan = self.plan.replace(tasks=(unit,), **alone, **self.own((unit,)))
         return after(start, plan) if start else plan
 
     def joint(self, leave_out: str | None = None, text: bool = True) -> Plan:
@@ -92,7 +101,10 @@ class Brief:
 
     def first(self, name: str, plan: Plan) -> Stage:
         """A stage that others build on: longer, all parameters, scored once at its end."""
-        return Stage(name, plan.replace(steps=self.first_steps, eval_every=self.first_steps, method="full"))
+        if self.first_steps is None and plan.epochs is not None:
+            return Stage(name, plan.replace(epochs=LONGER * plan.epochs, eval_every=NEVER, method="full"))
+        steps = self.first_steps or LONGER * plan.steps
+        return Stage(name, plan.replace(steps=steps, eval_every=steps, method="full"))
 
 
 def single(brief: Brief) -> list[Stage]:
@@ -132,12 +144,33 @@ def pretrain_finetune(brief: Brief) -> list[Stage]:
     ]
 
 
+def two_rounds(brief: Brief) -> list[Stage]:
+    """MNLI first, and the small tasks that gain from it from its best step; all others from the same model as MNLI.
+
+    What others start from is trained whole: under another method MNLI has a run of its own besides.
+    """
+    tasks = [name for unit in brief.units for name in brief.registry.suites.get(unit, (unit,))]
+    start = brief.alone(FIRST_ROUND).replace(method="full")
+    answers = (FIRST_ROUND,) if FIRST_ROUND in tasks and start == brief.alone(FIRST_ROUND) else ()
+    stages = [Stage(f"train {FIRST_ROUND}" + ("" if answers else " first"), start, answers)]
+    for task in dict.fromkeys(tasks):
+        if task in SECOND_ROUND:
+            plan = after(stages[0], brief.alone(task), at=FIRST_ROUND)
+            stages.append(Stage(f"tune {task}", plan, (task,)))
+        elif (task,) != answers and brief.is_scored(task):
+            stages.append(Stage(f"train {task}", brief.alone(task), (task,)))
+    if not any(stage.plan.model != brief.plan.model for stage in stages):
+        raise UsageError(f"no second round: name one of {', '.join(SECOND_ROUND)} with --task")
+    return stages
+
+
 STRATEGIES: dict[str, Callable[[Brief], list[Stage]]] = {
     "single": single,
     "multitask": multitask,
     "multitask-finetune": multitask_finetune,
     "leave-one-out": leave_one_out,
     "pretrain-finetune": pretrain_finetune,
+    "two-rounds": two_rounds,
 }
 WITH_TEXT = ("multitask", "multitask-finetune", "leave-one-out", "pretrain-finetune")
 WITH_FIRST = ("multitask-finetune", "leave-one-out", "pretrain-finetune")
@@ -147,20 +180,25 @@ def tuned(brief: Brief, start: Stage) -> list[Stage]:
     return [Stage(f"tune {unit}", brief.alone(unit, start), (unit,)) for unit in brief.units]
 
 
-def after(start: Stage, plan: Plan) -> Plan:
-    """The plan from the end of an earlier stage, whose vocabulary comes along."""
-    return plan.replace(model=f"plan:{start.plan.digest}", tokenizer=None)
+def after(start: Stage, plan: Plan, at: str = "") -> Plan:
+    """The plan from the end of an earlier stage, or its best step `at` a task; its vocabulary comes along."""
+    return plan.replace(model=f"plan:{start.plan.digest}" + (f"@{at}" if at else ""), tokenizer=None)
 
 
-def stages_of(strategy: str, plan: Plan, registry: Registry, first_steps: int | None = None) -> list[Stage]:
-    """The runs of a strategy in an order in which each finds what it starts from."""
+def stages_of(
+    strategy: str, plan: Plan, registry: Registry, first_steps: int | None = None, own: Own | None = None
+) -> list[Stage]:
+    """The runs of a strategy in an order in which each finds what it starts from.
+
+    `own`: what a recipe says for tasks that are trained alone.
+    """
     if strategy not in STRATEGIES:
         raise unknown("strategy", strategy, STRATEGIES)
     if first_steps is not None and strategy not in WITH_FIRST:
         raise UsageError(f"strategy {strategy!r} has no run before the others: leave out --pretrain-steps")
     if strategy not in WITH_TEXT and (plan.text, plan.text_share) != (None, None):
         raise UsageError(f"strategy {strategy!r} trains on no text: leave out --text and --text-share")
-    brief = Brief(canonical(plan, registry), registry, first_steps or LONGER * plan.steps)
+    brief = Brief(canonical(plan, registry), registry, first_steps, own or (lambda tasks: {}))
     if not brief.units:
         raise UsageError(f"no task of {', '.join(plan.tasks)} can be scored: a strategy needs one")
     return STRATEGIES[strategy](brief)

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol, cast
 
+from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import load_plugin
 
 if TYPE_CHECKING:
     from torch import nn
 
-    from glue_harness.models.interface import Model
+    from glue_harness.models.interface import Model, Parts
 
 
 class Method(Protocol):
@@ -32,6 +33,19 @@ class Method(Protocol):
 
 def load_method(name: str) -> Method:
     return cast(Method, load_plugin("method", name))
+
+
+def blocks_of(model: Model, plan: Plan) -> Parts:
+    """The parts of a model that has blocks, which nearly every method takes hold of."""
+    parts = model.parts()
+    if not parts.stacks:
+        raise lacking(plan, "blocks")
+    return parts
+
+
+def lacking(plan: Plan, what: str) -> UsageError:
+    """The error for a method that has no place in a model."""
+    return UsageError(f"method {plan.method} needs {what}, of which model {plan.model!r} has none: use --method full")
 
 
 def learn_only(model: Model, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:

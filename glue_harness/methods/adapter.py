@@ -1,11 +1,16 @@
-"""Adapters as T5 has them: a small residual layer after the feed-forward sub-layer of every block."""
+"""Adapters as T5 has them: a small residual layer after the feed-forward sub-layer of every block.
+
+`adapter_place = both` puts one after each attention too, before its output is added, as Houlsby et al. (2019) did.
+"""
+
+from collections.abc import Iterator
 
 from torch import Tensor, nn
 from torch.nn import functional
 
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.methods import learn_only
+from glue_harness.methods import blocks_of, lacking, learn_only
 from glue_harness.models.interface import Model
 
 SETTINGS = (
@@ -17,6 +22,14 @@ SETTINGS = (
         "adapters+norms (T5's paper) or adapters (its code).",
         "Model",
         choices=("adapters+norms", "adapters"),
+        fixed=True,
+    ),
+    Setting(
+        "adapter_place",
+        str,
+        "feed-forward",
+        "After feed-forward (T5's), or both: after attentions too (Houlsby's); for --method adapter.",
+        choices=("feed-forward", "both"),
         fixed=True,
     ),
 )
@@ -40,24 +53,35 @@ class Adapter(nn.Module):
         return x + self.dropout(self.up(inner))
 
 
+def places(model: Model, plan: Plan) -> Iterator[tuple[nn.Module, int, float]]:
+    """What adapters stand behind, the size of its output, and the dropout of its block."""
+    parts, both = blocks_of(model, plan), plan.adapter_place == "both"
+    wanted = [*parts.feed_forwards, *(parts.attentions if both else ())]
+    if not parts.feed_forwards or (both and not parts.attentions):
+        raise lacking(plan, "sub-layers of attention" if parts.feed_forwards else "feed-forward sub-layers")
+    rates = {
+        part: [p.p for p in block.modules() if isinstance(p, nn.Dropout)][-1:]
+        for stack in parts.stacks
+        for block in stack
+        for part in block.modules()
+    }
+    for part in wanted:
+        yield part, getattr(part, "out_features", parts.embeddings.weight.shape[-1]), sum(rates[part])
+
+
 def added(model: Model, plan: Plan) -> tuple[int, int]:
-    parts = model.parts()
-    size = parts.embeddings.weight.shape[-1]
-    return len(parts.feed_forwards) * size * (2 * plan.adapter_width + 1), 0
+    return sum(size * (2 * plan.adapter_width + 1) for _, size, _ in places(model, plan)), 0
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
     """The paper trains the model's layer norms too; T5's released recipe only what is in the adapters."""
-    parts = model.parts()
-    size = parts.embeddings.weight.shape[-1]
-    learning = list(parts.norms) if plan.adapter_trains == "adapters+norms" else []
-    for sub_layer in parts.feed_forwards:
-        rate = next(part.p for part in sub_layer.modules() if isinstance(part, nn.Dropout))
-        sub_layer.adapter = Adapter(size, plan.adapter_width, rate)
-        sub_layer.register_forward_hook(through_adapter)  # unlike a wrapper, leaves the names of weights as they are
-        learning += sub_layer.adapter.parameters()
+    learning = list(model.parts().norms) if plan.adapter_trains == "adapters+norms" else []
+    for part, size, rate in list(places(model, plan)):
+        part.adapter = Adapter(size, plan.adapter_width, rate)
+        part.register_forward_hook(through_adapter)  # unlike a wrapper, leaves the names of weights as they are
+        learning += part.adapter.parameters()
     return learn_only(model, learning)
 
 
-def through_adapter(sub_layer: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> Tensor:
-    return sub_layer.adapter(output)
+def through_adapter(part: nn.Module, _: tuple[Tensor, ...], output: Tensor) -> Tensor:
+    return part.adapter(output)

@@ -1,16 +1,86 @@
-"""Feature-based: the model stays as it is, only the last block and the norm above it learn.
+"""Feature-based: the model stays as it is, and what answers learns to read its fixed features.
 
-Of an encoder-decoder that is the decoder's last block: its attention picks from the encoder's fixed features
-and turns them into the answer. The output matrix is no head of its own, it is the embeddings again (or as large).
+Where heads answer, only they learn, on the encoder's states without dropout; `frozen_layers = sum` gives them a learned
+weighted sum of all layers, as ELMo does. Of a model that writes, the last block and the norm above it learn: of an
+encoder-decoder the decoder's, whose attention picks from the encoder's fixed features and turns them into the answer.
+The output matrix is no head of its own, it is the embeddings again (or as large).
 """
 
-from torch import nn
+from typing import Any
 
+import torch
+from torch import Tensor, nn
+
+from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
-from glue_harness.methods import learn_only
-from glue_harness.models.interface import Model
+from glue_harness.core.settings import Setting
+from glue_harness.methods import blocks_of, learn_only
+from glue_harness.models.interface import Model, Parts
+
+SETTINGS = (
+    Setting(
+        "frozen_layers",
+        str,
+        "last",
+        "What heads read: last, or sum: a learned weighted sum of all layers (ELMo's), for --method frozen.",
+        choices=("last", "sum"),
+        fixed=True,
+    ),
+)
+
+
+class LayerSum(nn.Module):
+    """scale x sum_j softmax(weights)_j h_j, with h_0 what enters the first block (Peters et al., 2018)."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.zeros(layers))
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, layers: list[Tensor]) -> Tensor:
+        shares = self.weights.softmax(0)
+        return self.scale * sum(share * states for share, states in zip(shares, layers, strict=True))
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
     parts = model.parts()
-    return learn_only(model, [*parts.stacks[-1][-1].parameters(), parts.norms[-1]])
+    if not parts.heads:
+        if plan.frozen_layers == "sum":
+            raise UsageError(f"frozen_layers is 'sum' but model {plan.model!r} has no heads to read it: leave it out")
+        return learn_only(model, [*blocks_of(model, plan).stacks[-1][-1].parameters(), parts.norms[-1]])
+    heads = {id(part) for head in parts.heads for part in head.modules()}
+    for part in model.module.children():
+        if heads.isdisjoint(map(id, part.modules())):
+            part.eval()
+            part.train = lambda mode=True, part=part: part  # the loop's `train()` turns dropout on everywhere else
+    if plan.frozen_layers == "last":
+        return learn_only(model, ())
+    return learn_only(model, sum_layers(blocks_of(model, plan)).parameters())
+
+
+def sum_layers(parts: Parts) -> LayerSum:
+    """Has the last block of a pass give the sum of what entered the first one and what all blocks gave."""
+    blocks = parts.stacks[-1]
+    passes = parts.passes or len(blocks)
+    seen: list[Tensor] = []
+    parts.reader.layer_sum = layer_sum = LayerSum(passes + 1)
+
+    def begin(*_: Any) -> None:
+        seen.clear()  # what an earlier pass left, that ended in the middle
+
+    @torch.compiler.disable  # a graph of a block would hold what its list had when it was made
+    def gather(block: nn.Module, given: tuple[Any, ...], named: dict[str, Any], output: Any) -> Any:
+        states = output[0] if isinstance(output, tuple) else output
+        if not seen:
+            seen.append(given[0] if given else named["hidden_states"])
+        seen.append(states)
+        if len(seen) <= passes:
+            return output
+        summed = layer_sum(seen)
+        seen.clear()
+        return (summed, *output[1:]) if isinstance(output, tuple) else summed
+
+    parts.embeddings.register_forward_pre_hook(begin)
+    for block in blocks:
+        block.register_forward_hook(gather, with_kwargs=True)
+    return layer_sum

@@ -5,7 +5,7 @@ from torch import nn
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.methods import learn_only
+from glue_harness.methods import lacking, learn_only
 from glue_harness.models.interface import Model
 
 SETTINGS = (Setting("lora_rank", int, 8, "Rank of the updates, for --method lora.", above=0, fixed=True),)
@@ -15,6 +15,8 @@ SCALE = 2  # lora_alpha over the rank
 def added(model: Model, plan: Plan) -> tuple[int, int]:
     """Two matrices beside each query and value matrix: rank x its inputs, its outputs x rank."""
     names = tuple(model.parts().attention)
+    if not names:
+        raise lacking(plan, "attention")
     changed = (part.weight for name, part in model.module.named_modules() if name.rpartition(".")[2] in names)
     return sum(plan.lora_rank * sum(weight.shape) for weight in changed), 0
 

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.methods import learn_only
+from glue_harness.methods import blocks_of, learn_only
 from glue_harness.models.interface import Model
 
 SETTINGS = (Setting("prompt_length", int, 20, "Vectors of a prompt, for --method prompt.", above=0, fixed=True),)
@@ -15,7 +15,7 @@ SPECIAL = 3  # padding, end, unknown
 
 
 def added(model: Model, plan: Plan) -> tuple[int, int]:
-    return plan.prompt_length * model.parts().embeddings.weight.shape[-1], plan.prompt_length
+    return plan.prompt_length * blocks_of(model, plan).embeddings.weight.shape[-1], plan.prompt_length
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:

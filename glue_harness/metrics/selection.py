@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
-from typing import TypeGuard
+from typing import NamedTuple, TypeGuard
 
 from glue_harness.core.record import Score
 from glue_harness.core.task import Task
@@ -31,6 +31,29 @@ def best_step(tasks: Sequence[Task], histories: Mapping[str, History]) -> int | 
         return fmean(found) if found else -math.inf  # of steps without any defined value, one is best all the same
 
     return max(sorted({step for table in tables for step in table}), key=mean_at, default=None)
+
+
+class Wait(NamedTuple):
+    """How long nothing got better."""
+
+    evaluations: int  # since the best one
+    step: int  # of the best one
+    mean: float
+
+
+def wait_of(groups: Iterable[Sequence[Task]], histories: Mapping[str, History]) -> Wait:
+    """Since the mean over groups of tasks, of the mean over each one's values, was highest. Undefined counts as 0."""
+    tables = [[by_step(histories.get(task.name, ())) for task in tasks] for tasks in groups if tasks]
+    steps = sorted({step for of_group in tables for table in of_group for step in table})
+
+    def mean_at(step: int) -> float:
+        values = [[value or 0.0 for table in group for value in table.get(step, {}).values()] for group in tables]
+        return fmean(fmean(of_group) if of_group else 0.0 for of_group in values)
+
+    if not steps:
+        return Wait(0, 0, 0.0)
+    best = max(steps, key=mean_at)
+    return Wait(len(steps) - 1 - steps.index(best), best, mean_at(best))
 
 
 def by_step(history: History) -> dict[int, dict[str, float | None]]:

@@ -28,6 +28,7 @@ class Body:
     feed_forward: str  # and to the one that gives the block's
     call: Callable[[nn.Module, Tensor, Tensor, Tensor, Tensor], Tensor]  # ids, segments, positions, types -> states
     reader: str = ""  # path in a block to what reads the block's input more than once, and nothing else does
+    final: str = ""  # path to the norm above the blocks
     first_position: Callable[[nn.Module], int] = lambda module: 0  # of the table of positions
 
 
@@ -91,9 +92,16 @@ BODIES = {  # `model_type` in config.json
         "attention.self",
     ),
     "mpnet": Body(
-        "encoder.layer", "q", "v", "attention.attn.o", "output.dense", _plain, "attention.attn", _after_padding
+        "encoder.layer",
+        "q",
+        "v",
+        "attention.attn.o",
+        "output.dense",
+        _plain,
+        "attention.attn",
+        first_position=_after_padding,
     ),
-    "modernbert": Body("layers", "Wqkv", "Wqkv", "attn.Wo", "mlp.Wo", _local),
+    "modernbert": Body("layers", "Wqkv", "Wqkv", "attn.Wo", "mlp.Wo", _local, final="final_norm"),
 }
 
 

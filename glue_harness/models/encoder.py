@@ -70,6 +70,7 @@ SETTINGS = (
     Setting("loss_weights", dict, {}, "A task's weight in the loss of an encoder, as {stsb = 0.5}; default: 1."),
     Setting("stride", int, 128, "Tokens that two windows of a long SQuAD paragraph share.", least=0, fixed=True),
 )
+LEAST = 8  # tokens of an input: two texts of one or two, and what stands between them
 DIGITS = 4  # behind the point of a number that a head answers: a batch's order changes later ones
 KEPT = 16  # bytes of each value that a block makes: in fp32 and bf16, with masks and what the backward pass adds
 
@@ -90,8 +91,6 @@ class Encoder:
             {task: make_head(self.config, of.kind, of.outputs, f"{plan.seed}/{task}") for task, of in heads.items()}
         )
         self.positions = positions_of(body, self.body)
-        most = plan.max_input if self.positions is None else min(plan.max_input, self.positions)
-        self.lengths = (most,)
         self.vocabulary = tokenizer.size
         self.fingerprint = ["encoder", tokenizer.fingerprint, str(plan.stride)]
         self.prompt_length = 0
@@ -103,6 +102,12 @@ class Encoder:
             for block in blocks_of(body, self.body):
                 lower_once(block.get_submodule(self.body.reader))
 
+    @property
+    def lengths(self) -> tuple[int, ...]:
+        """A prompt in front of an input takes its place among the positions."""
+        most = self.plan.max_input
+        return (most if self.positions is None else min(most, self.positions - self.prompt_length),)
+
     def check(self, tasks: Sequence[Task]) -> None:
         if unread := [task.name for task in tasks if task.view is None]:
             raise UsageError(f"model {self.name!r} cannot write texts, which {', '.join(unread)} needs: use a T5")
@@ -110,6 +115,9 @@ class Encoder:
             raise UsageError(f"answers is 'strict' but model {self.name!r} writes no text: use --answers closed")
         if other := [name for name in self.plan.loss_weights if name not in self.facts]:
             raise UsageError(f"loss_weights has {other[0]!r}, which is not trained: it has {', '.join(self.facts)}")
+        if self.lengths[0] < min(LEAST, self.plan.max_input):
+            left = f"leaves {max(0, self.lengths[0])} of the {self.positions} positions of model {self.name!r}"
+            raise UsageError(f"prompt_length {self.prompt_length} {left} for an input: make it smaller")
         if not self.tokenizer.between and any(self.facts[task.name].kind != "label" for task in tasks):
             raise UsageError(f"model {self.name!r} has no separator between two texts: use another for pairs")
 
@@ -246,19 +254,18 @@ class Encoder:
     def parts(self) -> Parts:
         body, names = self.module.body, self.body
         blocks = blocks_of(body, names)
-        norms = [
-            part.weight
-            for part in body.modules()
-            if isinstance(part, nn.LayerNorm | nn.RMSNorm) and part.elementwise_affine
-        ]
+        norms = [part for part in body.modules() if isinstance(part, nn.LayerNorm | nn.RMSNorm)]
         return Parts(
             stacks=(blocks,),
             feed_forwards=[block.get_submodule(names.feed_forward) for block in blocks],
             attention=tuple(dict.fromkeys((names.query, names.value))),
-            norms=norms,
+            norms=[parameter for norm in norms for parameter in norm.parameters()],
             embeddings=body.get_input_embeddings(),
             reader=body,
             heads=list(self.module.heads.values()),
+            above=[body.get_submodule(names.final)] if names.final else (),
+            attentions=[block.get_submodule(names.attention) for block in blocks],
+            passes=len(blocks) if self.config.model_type != "albert" else self.config.num_hidden_layers,
         )
 
     def save(self, folder: Path) -> None:

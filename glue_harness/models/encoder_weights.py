@@ -40,13 +40,17 @@ class Source(NamedTuple):
     pooler: dict[str, Tensor]  # the encoder's own, by the names that it has in a head
 
     def take_head(self, head: nn.Module, task: str, facts: Facts) -> str:
-        """Weights of a head that was trained before, for this task or another of its kind; says which."""
+        """Weights of a head that was trained before, for this task or one like it; says which.
+
+        Of a head of another kind its pooling fits, as MNLI's does for STS-B.
+        """
         take_over(head, self.pooler, outputs=False)
-        for name, other in sorted(self.heads.items(), key=lambda found: found[0] != task):
-            if other.kind == facts.kind:
-                same = name == task or (other.choices == facts.choices and bool(facts.choices))
-                whole = take_over(head, head_weights(self.folder, name), outputs=same)
-                return f"of {name}" if whole else f"of {name}, its output layer made anew: the labels differ"
+        for name, other in sorted(self.heads.items(), key=lambda of: (of[0] != task, of[1].kind != facts.kind)):
+            alike = other.kind == facts.kind and other.choices == facts.choices and bool(facts.choices)
+            taken = take_over(head, head_weights(self.folder, name), outputs=name == task or alike)
+            if taken:
+                anew = ", its output layer made anew: the labels differ"
+                return f"of {name}" + ("" if taken == "whole" else anew)
         return "made anew" if self.heads else self.take_fine_tuned(head, task, facts)
 
     def take_fine_tuned(self, head: nn.Module, task: str, facts: Facts) -> str:
@@ -63,7 +67,7 @@ class Source(NamedTuple):
                 return f"of {made}, its output layer made anew: its labels are not those of {task}"
             last, _ = output_layer(head)
             weights |= {name: weights[name][order] for name in (f"{last}.weight", f"{last}.bias") if name in weights}
-        return f"of {made}" if take_over(head, weights, outputs=True) else ""
+        return f"of {made}" if take_over(head, weights, outputs=True) == "whole" else ""
 
 
 def from_scratch(plan: Plan, shape: Mapping[str, int], texts: Iterable[str]) -> tuple[nn.Module, PairTokenizer]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glue_harness.core.errors import UsageError, unknown
 from glue_harness.core.plan import EARLIER, Plan
@@ -67,6 +67,38 @@ def millions_of(model: str, source: str) -> float | None:
     if not Path(source).is_dir():
         return None
     return sum(map(math.prod, shapes_in(Path(source)).values())) / 1e6
+
+
+class Known(NamedTuple):
+    """What is known of a model before it is loaded; None: nothing."""
+
+    family: str | None = None
+    size: int | None = None  # of its hidden states
+
+
+def known_of(source: str) -> Known:
+    """Of a model from scratch, a folder of weights, or a Hub id, of which only the configuration is fetched."""
+    if is_from_scratch(source):
+        family = next(family for family in families() if source in family.shapes)
+        return Known(family.name, family.shapes[source].get("hidden_size"))
+    config: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        config = json.loads((config_of_hub(source) or Path(source) / "config.json").read_text(encoding="utf-8"))
+    kind, size = config.get("model_type"), config.get("hidden_size") or config.get("dim")
+    return Known(next((family.name for family in families() if kind in family.types), None), size)
+
+
+def config_of_hub(model: str) -> Path | None:
+    """The configuration of a model of the Hub; None where it cannot be had: loading the model will say why."""
+    if Path(model).is_dir() or not looks_like_hub_id(model):
+        return None
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        return Path(hf_hub_download(model, "config.json", etag_timeout=HUB_TIMEOUT))
+    except (OSError, ValueError, HfHubHTTPError, RuntimeError):
+        return None
 
 
 def shapes_in(folder: Path) -> dict[str, tuple[int, ...]]:

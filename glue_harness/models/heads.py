@@ -138,11 +138,12 @@ def output_layer(head: nn.Module) -> tuple[str, nn.Linear]:
     return [(name, part) for name, part in head.named_modules() if isinstance(part, nn.Linear)][-1]
 
 
-def take_over(head: nn.Module, weights: Mapping[str, Tensor], outputs: bool) -> bool:
-    """Weights of another head of this kind, as far as they fit; whether the output layer's are among them."""
+def take_over(head: nn.Module, weights: Mapping[str, Tensor], outputs: bool) -> str:
+    """Weights of another head, as far as they fit: `whole` if the output layer's are among them, `part`, or none."""
     own = head.state_dict()
     last, _ = output_layer(head)
     fits = {n: w for n, w in weights.items() if n in own and own[n].shape == w.shape}
     whole = outputs and all(n in fits for n in own if n.startswith(f"{last}."))
-    head.load_state_dict({n: w for n, w in fits.items() if whole or not n.startswith(f"{last}.")}, strict=False)
-    return whole
+    taken = {n: w for n, w in fits.items() if whole or not n.startswith(f"{last}.")}
+    head.load_state_dict(taken, strict=False)
+    return "whole" if whole else "part" if taken else ""

@@ -65,12 +65,15 @@ class Parts:
     """What methods take hold of, by its role."""
 
     stacks: Sequence[Sequence[nn.Module]]  # blocks from bottom to top; the last stack gives the answer
-    feed_forwards: Sequence[nn.Module]  # the sub-layer that gives each block's output
+    feed_forwards: Sequence[nn.Module]  # the sub-layer that gives each block's output, block by block of the stacks
     attention: Sequence[str]  # names of the query and value matrices in each attention
-    norms: Sequence[nn.Parameter]  # scales of the layer norms; the last one stands before the answer
+    norms: Sequence[nn.Parameter]  # of the layer norms; without heads, the last one stands before the answer
     embeddings: nn.Module  # of the input tokens
     reader: nn.Module  # the module that holds them, and whatever else comes before the blocks
     heads: Sequence[nn.Module] = ()  # made for the tasks: without training they answer by chance
+    above: Sequence[nn.Module] = ()  # what else stands above the blocks: final norms, an output matrix of its own
+    attentions: Sequence[nn.Module] = ()  # the matrix that gives each attention's output, before it is added
+    passes: int = 0  # blocks that the states go through in the last stack, where some are used again; 0: each once
 
 
 class Model(Protocol):

@@ -148,6 +148,8 @@ def load_pair_tokenizer(folder: Path, name: str) -> PairTokenizer:
         raise UsageError(f"model {name!r}: its vocabulary in {str(folder)!r} cannot be read: {reason}") from None
     if not getattr(tokenizer, "is_fast", False):
         raise UsageError(f"model {name!r}: its vocabulary has no fast form: add its tokenizer.json")
+    for how in ("is_local", "local_files_only"):  # would be saved: a resumed run's files would be others
+        tokenizer.init_kwargs.pop(how, None)
     return PairTokenizer(tokenizer)
 
 

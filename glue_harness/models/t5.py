@@ -235,7 +235,8 @@ class T5:
         return [Answer(self.tokenizer.decode(row[1:]), {}) for row in ids.tolist()]
 
     def parts(self) -> Parts:
-        encoder, decoder = self.module.encoder, self.module.decoder
+        encoder, decoder, output = self.module.encoder, self.module.decoder, self.module.lm_head
+        own_output = () if output.weight is encoder.embed_tokens.weight else (output,)
         return Parts(
             stacks=(encoder.block, decoder.block),
             feed_forwards=[block.layer[-1] for block in (*encoder.block, *decoder.block)],
@@ -243,6 +244,11 @@ class T5:
             norms=[part.weight for name, part in self.module.named_modules() if name.endswith("layer_norm")],
             embeddings=encoder.embed_tokens,
             reader=encoder,
+            above=(encoder.final_layer_norm, decoder.final_layer_norm, *own_output),
+            attentions=[
+                *(block.layer[0].SelfAttention.o for block in (*encoder.block, *decoder.block)),
+                *(block.layer[1].EncDecAttention.o for block in decoder.block),
+            ],
         )
 
     def save(self, folder: Path) -> None:

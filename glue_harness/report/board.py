@@ -153,7 +153,8 @@ def _candidate(records: Sequence[Record], wanted: Wanted) -> Candidate:
         select=said(plan, "select") or "",
         family=latest.environment.get("model", {}).get("family", ""),
         parameters=latest.parameters.get("total"),
-        **{name: said(plan, name) for name in ("model", "method", "limit", "temperature", "steps")},
+        steps=None if plan.is_scored else plan.steps,
+        **{name: said(plan, name) for name in ("model", "method", "limit", "temperature")},
     )
     return Candidate(row, records, variance)
 

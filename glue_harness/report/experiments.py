@@ -35,6 +35,7 @@ SHORT = {  # how the tables of the field call a metric
     "bleu": "BLEU",
 }
 SPEAKING = ("tasks", "model", "method", "mixing", "optimizer", "schedule")  # settings whose value says what it is
+LENGTH = ("steps", "epochs")  # of a run: a plan has one of the two
 LEAST_SEEDS = 3  # for an interval: that of two reaches far beyond any score
 OVER_EXAMPLES, OVER_SEEDS, OVER_BOTH = "examples", "seeds", "seeds and examples"  # what an interval is over
 TOLERANCE = 1e-6  # of a score at the end of its range
@@ -274,9 +275,15 @@ def differing(plans: Sequence[Plan], but: Collection[str] = ()) -> dict[str, lis
     found = {}
     for name in settings():
         having = [getattr(plan, name) for plan in plans if plan.says(name)]
-        if name not in but and any(value != having[0] for value in having):
+        differs = any(value != having[0] for value in having) or (name in LENGTH and have_two_lengths(plans))
+        if name not in but and differs:
             found[name] = [said(plan, name) for plan in plans]
     return found
+
+
+def have_two_lengths(plans: Sequence[Plan]) -> bool:
+    """Whether some count steps and others epochs."""
+    return len({plan.epochs is None for plan in plans if not plan.is_scored}) > 1
 
 
 def settings_apart(plans: Sequence[Plan]) -> list[dict[str, str]]:
@@ -284,12 +291,13 @@ def settings_apart(plans: Sequence[Plan]) -> list[dict[str, str]]:
 
     Seed and folder of the data tell no experiments apart, nor does what is no part of a plan's identity.
     """
-    chosen = [plan.to_dict() for plan in plans]
+    of_plans = [plan.to_dict() for plan in plans]
     apart: list[dict[str, str]] = [{} for _ in plans]
     for name, declared in settings().items():
-        values = [values[name] for values in chosen if name in values]
-        if declared.identity and name not in ("seed", "data") and any(value != values[0] for value in values):
-            for words, values_of_plan in zip(apart, chosen, strict=True):
+        values = [values[name] for values in of_plans if name in values]
+        differs = any(value != values[0] for value in values) or (name in LENGTH and have_two_lengths(plans))
+        if declared.identity and name not in ("seed", "data") and differs:
+            for words, values_of_plan in zip(apart, of_plans, strict=True):
                 if name in values_of_plan:
                     words[name] = worded(name, values_of_plan[name])
     return apart

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from glue_harness.core.record import Record
 from glue_harness.metrics.selection import Members
 from glue_harness.metrics.student import Variance
-from glue_harness.report.experiments import Experiment, Stat, settings_apart, worded
+from glue_harness.report.experiments import LENGTH, Experiment, Stat, settings_apart, worded
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
@@ -125,8 +125,8 @@ def named(candidates: Sequence[Candidate]) -> tuple[list[Candidate], str]:
     where = " where trained" if len(trained) < len(rows) else ""
     if trained and trained[0].mixing and "mixing" not in said and len({row.mixing for row in trained}) == 1:
         common.append(mixing(trained[0]) + where)
-    if trained and "steps" not in said:
-        common.append(f"{trained[0].steps:,} steps{where}")
+    if trained and said.isdisjoint(LENGTH):
+        common.append(next(plan.length for plan in plans if not plan.is_scored) + where)
     return found, ", ".join(common)
 
 

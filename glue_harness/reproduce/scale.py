@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan, plan_from
+from glue_harness.core.settings import over
 from glue_harness.data import available, training_size
-from glue_harness.lab.recipes import overridden, values_of
+from glue_harness.lab.recipes import values_of
 from glue_harness.lab.request import make_request
 from glue_harness.models.families import is_from_scratch, shapes
 from glue_harness.suite.registry import Registry
@@ -59,7 +61,9 @@ def scale_of(given: Mapping[str, Any], share: float, pretrain_steps: int | None,
     """T5's recipe over this share of the paper's steps, under the settings that are given."""
     recipe = values_of("t5", given.get("tasks", TASKS), registry)
     full = {"tasks": TASKS, "model": "google-t5/t5-base", "data": "hub", **recipe}
-    plan = plan_from(overridden({**full, "steps": max(1, round(STEPS * share))}, given))
+    plan = plan_from(over({**full, "steps": max(1, round(STEPS * share))}, given))
+    if plan.epochs is not None:
+        raise UsageError("the tables of the paper count steps: use --steps or --scale, not epochs")
     if plan.steps != STEPS and "eval_every" not in given:
         plan = plan.replace(eval_every=None)  # ten times a run
     first = pretrain_steps or max(1, round(PRETRAIN_STEPS * plan.steps / STEPS))

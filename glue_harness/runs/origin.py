@@ -82,9 +82,7 @@ def _step_of(record: Record, task: str | None, registry: Registry) -> int:
             f"run {record.id} is {record.status}, not finished: name the task whose best step to start from, "
             f"run:{record.id}@TASK"
         )
-    step = (
-        plan_from(record.plan).steps if task is None else answering_step(registry, record.scores, registry.task(task))
-    )
+    step = record.last_step if task is None else answering_step(registry, record.scores, registry.task(task))
     if step is None:
         raise UsageError(f"run {record.id} has no score of {task!r}: it has {', '.join(record.scores) or 'none'}")
     return step

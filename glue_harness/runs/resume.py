@@ -42,6 +42,8 @@ def agreed_plan(record: Record, plan: Plan | None, force: bool) -> tuple[Plan, l
     if plan is None or plan == began:
         return began, []
     changed = differing(began.to_dict(), plan.to_dict())
+    if not changed:  # the same epochs, which are not counted yet
+        return began, []
     listed = "; ".join(f"{key} {old} -> {new}" for key, (old, new) in changed.items())
     if not any(known[key].identity for key in changed if key in known):
         return plan, [f"goes on with {listed}"]

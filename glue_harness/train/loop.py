@@ -36,6 +36,7 @@ class State:
     gradient_norm: float = math.nan
     examples: int = 0
     tokens: int = 0  # padded input tokens seen
+    over: bool = False  # a hook has ended the run before the last step of its plan
     seen: Counter[str] = field(default_factory=Counter)  # task -> examples
     skipped: list[int] = field(default_factory=list)  # steps whose update was left out
     task_losses: dict[str, float] = field(default_factory=dict)  # of the last update, a mean over each task's terms
@@ -67,11 +68,12 @@ def train(
 ) -> State:
     """Runs the plan's steps, or those after `state`, and calls each hook when it is due."""
     plan, model, optimizer = learner.plan, learner.model, learner.optimizer
+    assert plan.steps, "epochs become steps where the examples are counted"
     state, rate, fit = state or State(), learning_rate(plan), fit or Fit()
     if machine.compiled:  # here, so that neither a probe nor an estimate makes graphs
         model.compile()
     pending: deque[Measurement] = deque()
-    steps = range(state.step, plan.steps)
+    steps = range(state.step, state.step if state.over else plan.steps)
     # updates are made beside a GPU's work; on a CPU another thread would only take from the one that computes
     fed = ahead(feed.update, steps) if machine.on_gpu else ((step, feed.update(step)) for step in steps)
     with contextlib.closing(fed):
@@ -79,7 +81,7 @@ def train(
             if hasattr(learner.method, "on_step"):
                 learner.method.on_step(model, plan, step)
             for group in optimizer.param_groups:
-                group["lr"] = rate(step)
+                group["lr"] = rate(step) * group.get("scale", 1.0)
             if not model.module.training:  # it goes through every module
                 model.module.train()
             sums = fitting(model, update, machine, fit, hash_seed(plan.seed, step))
@@ -99,6 +101,8 @@ def train(
             advance(state, update, rate(step))
             for hook in due:
                 hook.do(state)
+            if state.over:
+                break
     return state
 
 

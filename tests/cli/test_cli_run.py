@@ -13,6 +13,7 @@ from records import runner
 from glue_harness.cli import glue, main
 from glue_harness.cli.run import command, plan_of
 from glue_harness.core.plan import plan_from, settings
+from glue_harness.runs.store import Store
 from glue_harness.suite.registry import load_tasks
 
 FAST = ["--data", "demo:200", "--model", "tiny", "--steps", "4", "--batch-size", "8", "--eval-every", "2"]
@@ -231,8 +232,8 @@ def test_a_run_goes_on_by_its_name_or_as_the_newest_unfinished_one(tmp_path, cap
 def test_a_batch_size_takes_the_place_of_tokens_in_a_plan_file(tmp_path):
     file = tmp_path / "plan.toml"
     file.write_text('tasks = ["rte"]\nbatch_tokens = 1024\n', encoding="utf-8")
-    assert plan_of({}, {}, {"file": file}, load_tasks())[0].batch_tokens == 1024
-    plan, _ = plan_of({}, {}, {"file": file, "batch_size": 8}, load_tasks())
+    assert plan_of({}, {}, {"file": file}, load_tasks(), Store(tmp_path))[0].batch_tokens == 1024
+    plan, _ = plan_of({}, {}, {"file": file, "batch_size": 8}, load_tasks(), Store(tmp_path))
     assert (plan.batch_size, plan.batch_tokens) == (8, None)
 
 

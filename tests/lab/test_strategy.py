@@ -9,6 +9,7 @@ from glue_harness import Plan, load_tasks, run
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import plan_from
 from glue_harness.lab.predict import load as load_trained
+from glue_harness.lab.recipes import Applied
 from glue_harness.lab.request import make_request, rates
 from glue_harness.lab.strategy import STRATEGIES, carry_out, scores_of, stages_of
 from glue_harness.runs.origin import find_origin
@@ -110,6 +111,55 @@ def test_text_comes_first_or_into_the_mix():
     assert (tuned.plan.tasks, tuned.plan.text_share) == (("rte",), None)
 
 
+def test_two_rounds_start_small_tasks_from_mnlis_best_step():
+    made = stages("two-rounds", "rte", "mnli", "cola", "stsb", mixing="equal")
+    start = f"plan:{made[0].plan.digest}@mnli"
+    assert [(stage.name, stage.plan.model, stage.answers) for stage in made] == [
+        ("train mnli", "tiny", ("mnli",)),
+        ("tune rte", start, ("rte",)),
+        ("train cola", "tiny", ("cola",)),
+        ("tune stsb", start, ("stsb",)),
+    ]
+    assert made[0].plan == plan("mnli")  # so that a run of mnli alone is the same experiment
+
+
+def test_two_rounds_train_mnli_for_others_that_did_not_ask_for_it():
+    made = stages("two-rounds", "mrpc")
+    assert [(stage.name, stage.answers) for stage in made] == [("train mnli first", ()), ("tune mrpc", ("mrpc",))]
+
+
+def test_two_rounds_of_suites_are_of_all_their_members():
+    made = stages("two-rounds", "glue+superglue")
+    second = {stage.answers[0] for stage in made if stage.plan.model != "tiny"}
+    assert second == {"rte", "mrpc", "stsb", "cb", "superglue_rte"}
+    scored = {name for suite in ("glue", "superglue") for name in REGISTRY.suites[suite]} - {"dpr"}
+    assert {name for stage in made for name in stage.answers} == scored
+
+
+def test_under_another_method_mnli_is_trained_twice():
+    """What others start from is trained whole."""
+    made = stages("two-rounds", "mnli", "rte", method="adapter", adapter_width=8)
+    assert [(stage.name, stage.plan.method, stage.answers) for stage in made] == [
+        ("train mnli first", "full", ()),
+        ("train mnli", "adapter", ("mnli",)),
+        ("tune rte", "adapter", ("rte",)),
+    ]
+
+
+def test_a_recipe_says_its_own_for_each_stage():
+    """ModernBERT's rows: MNLI one epoch at 5e-5, CoLA five at 8e-5; what the user gives holds for all."""
+    given = {"tasks": ("mnli", "rte", "cola"), "model": "bert:tiny", "batch_size": 8}
+    recipe = Applied("modernbert", REGISTRY, given=given)
+    base = plan_from({**recipe.settings(given["tasks"]), **given})
+    made = stages_of("two-rounds", base, REGISTRY, own=recipe.settings)
+    assert [(stage.plan.epochs, stage.plan.lr, stage.plan.batch_size) for stage in made] == [
+        (1, 5e-5, 8),
+        (3, 5e-5, 8),
+        (5, 8e-5, 8),
+    ]
+    assert [recipe.note(stage.plan) for stage in made] == ["recipe modernbert, but batch_size 8"] * 3
+
+
 def test_a_method_applies_to_the_tuning():
     first, tuned, _ = stages("multitask-finetune", "rte", "cola", method="adapter", adapter_width=8)
     assert (first.plan.method, first.plan.adapter_width) == ("full", 128)
@@ -134,6 +184,13 @@ def test_every_plan_can_be_meant_and_is_another_for_no_seed(strategy):
         ("single", ("rte",), {"pretrain_steps": 5}, "strategy 'single' has no run before the others"),
         ("single", ("rte",), {"text_share": 0.5}, "strategy 'single' trains on no text"),
         ("single", ("span_corruption",), {}, "no task of span_corruption can be scored"),
+        (
+            "two-rounds",
+            ("mnli", "cola"),
+            {},
+            "no second round: name one of rte, mrpc, stsb, cb, superglue_rte with --task",
+        ),
+        ("two-rounds", ("rte",), {"pretrain_steps": 5}, "strategy 'two-rounds' has no run before the others"),
     ],
 )
 def test_what_cannot_be_planned(strategy, tasks, changes, message):
@@ -178,6 +235,27 @@ def test_a_tuned_part_is_rebuilt_on_the_run_it_came_from(carried, results):
     rte = carried[1][1]
     trained = load_trained(rte, results / rte.id, rte.scores["rte"].step)
     assert any("adapter" in name for name, _ in trained.model.module.named_parameters())
+
+
+def test_two_rounds_of_an_encoder_are_carried_out_and_seeds_have_rounds_of_their_own(tmp_path, glue):
+    options = ["bert:tiny" if option == "tiny" else option for option in OPTIONS]
+    command = ("run", "--task", "rte,stsb", *options, "--strategy", "two-rounds", "--seeds", "2", "--results", tmp_path)
+    code, out, err = glue(*command)
+    assert code == 0, err
+    assert "head of rte: of mnli, its output layer made anew: the labels differ" in err
+    records = Store(tmp_path).load_all()[0]
+    firsts = {record.plan["seed"]: record for record in records if record.stage == "two-rounds: train mnli first"}
+    assert set(firsts) == {0, 1}
+    for record in (record for record in records if "tune" in record.stage):
+        first, start = firsts[record.plan["seed"]], record.environment["model"]
+        assert (start["run"], start["step"]) == (first.id, first.scores["mnli_matched"].step)
+        assert set(start["heads"]) == set(record.scores)
+    assert glue(*command)[2].count("is finished") == 6
+    code, out, _ = glue(*command, "--dry-run")
+    assert (code, out.count("done")) == (0, 3)
+    code, out, err = glue("board", "--task", "rte", "--results", tmp_path)
+    assert code == 0, err
+    assert f"plan:{firsts[0].digest}@mnli" in "".join(out.split())
 
 
 def test_a_strategy_goes_on_where_it_stopped(tmp_path, glue):
@@ -234,7 +312,11 @@ def test_a_dry_run_counts_every_stage(tmp_path, glue, monkeypatch):
     monkeypatch.setattr("glue_harness.lab.assemble.assemble", lambda request: request)
     monkeypatch.setattr(
         "glue_harness.lab.estimate.estimate",
-        lambda request: {"training_seconds": 60.0 * request.plan.steps, "evaluation_seconds": 180.0},
+        lambda request: {
+            "steps": request.plan.steps,
+            "training_seconds": 60.0 * request.plan.steps,
+            "evaluation_seconds": 180.0,
+        },
     )
     command = ("run", "--task", "rte,cola", *OPTIONS, "--strategy", "multitask-finetune", "--dry-run")
     code, out, _ = glue(*command, "--results", tmp_path)

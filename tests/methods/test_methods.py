@@ -449,10 +449,10 @@ def base(tmp_path_factory):
 
 
 @pytest.mark.parametrize("method", ["unfreeze", *PARTIAL])
-@pytest.mark.parametrize("source", ["a folder", "from scratch"])
+@pytest.mark.parametrize("source", ["a folder", "tiny"])
 def test_a_runs_model_answers_again(method, source, base, tmp_path, capsys):
     needs(method)
-    model = str(base) if source == "a folder" else "tiny"
+    model = str(base) if source == "a folder" else source
     record = run(Plan(("rte",), model=model, method=method, **FAST), results=tmp_path)
     task, store = load_tasks().task("rte"), Store(tmp_path)
     step = record.scores["rte"].step

@@ -283,6 +283,17 @@ class TestStartingFromAnother:
         assert torch.equal(old.dense.weight, new.dense.weight)
         assert new.out_proj.weight.shape[0] == 2
 
+    def test_pooling_that_labels_trained_answers_with_a_number_too(self, tmp_path):
+        """STS-B starts from MNLI: its encoder has no pooling of its own any more, the head has."""
+        model = load_model(plan_of(write_encoder(tmp_path / "base", "bert")), [REGISTRY.tasks["mnli"]], ())
+        trained = model.module.heads["mnli"].bert.pooler.dense.weight
+        torch.nn.init.normal_(trained)
+        (tmp_path / "mnli").mkdir()
+        model.save(tmp_path / "mnli")
+        again = load_model(plan_of(tmp_path / "mnli"), [REGISTRY.tasks["stsb"]], ())
+        assert again.origin["heads"] == {"stsb": "of mnli, its output layer made anew: the labels differ"}
+        assert torch.equal(again.module.heads["stsb"].bert.pooler.dense.weight, trained)
+
     @pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0)])
     def test_a_classifier_of_transformers_keeps_its_labels_by_their_names(self, order, tmp_path):
         labels = REGISTRY.tasks["mnli"].labels

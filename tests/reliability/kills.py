@@ -22,7 +22,7 @@ from glue_harness.models.tokenizer import train_tokenizer
 
 TASKS = ("rte", "stsb")
 HERE = Path(__file__).parent
-FACTS = ("status", "scores", "history", "last", "mix", "data", "parameters", "skipped", "plan", "digest")
+FACTS = ("status", "scores", "history", "last", "mix", "data", "parameters", "skipped", "plan", "digest", "stopped")
 
 
 def rows_of(task: str, role: str) -> list[dict]:

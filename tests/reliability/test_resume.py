@@ -7,6 +7,8 @@ from random import Random
 import pytest
 from kills import base, data, evidence, the_run, zygote  # noqa: F401
 
+from glue_harness.core.settings import over
+
 SIGKILL = 9
 BOTH = {"tasks": ["rte", "stsb"], "mixing": "equal"}
 RECIPES = {
@@ -18,15 +20,26 @@ RECIPES = {
     "full with adafactor, scored on a part": {**BOTH, "optimizer": "adafactor", "eval_limit": 4},
     "prompt, chosen on held-out rows": {**BOTH, "method": "prompt", "select": "heldout", "train_limit": 20},
     "adapter from scratch": {"model": "tiny", "method": "adapter", "adapter_width": 4, "answers": "strict"},
-}
-CADENCES = {"full with adafactor, scored on a part": 1, "frozen": 3}  # unlike that of the evaluations
+    "ended by patience": {**BOTH, "steps": 30, "lr": 1e-9, "patience": 2},
+    "encoder with two heads, as long as its epochs": {
+        **BOTH, "model": "bert:tiny", "epochs": 0.8, "warmup_share": 0.2, "layer_decay": 0.8, "decayed": "matrices",
+        "weight_decay": 0.1,
+    },
+    "encoder with adapters": {
+        "model": "bert:tiny", "method": "adapter", "adapter_place": "both", "layer_decay": 0.9, "optimizer": "adafactor",
+    },
+    "encoder whose heads read all layers": {
+        **BOTH, "model": "bert:tiny", "method": "frozen", "frozen_layers": "sum",
+    },
+}  # fmt: skip
+CADENCES = {"full with adafactor, scored on a part": 1, "frozen": 3, "ended by patience": 1}  # unlike the evaluations'
 
 
 @pytest.fixture(scope="session")
 def recipe(base, data):  # noqa: F811
     common = {"tasks": ["rte"], "model": base, "data": data, "device": "cpu", "lr": 5e-3, "seed": 1}
     common |= {"steps": 8, "batch_size": 4, "eval_every": 2, "max_answer": 4}
-    return lambda name: {**common, **RECIPES[name]}
+    return lambda name: over(common, RECIPES[name])
 
 
 @pytest.fixture(scope="session")

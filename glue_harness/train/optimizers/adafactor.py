@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import groupby
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -24,15 +25,15 @@ FACTORED_FROM = 128  # T5 keeps row and column means of the second moment where 
 MOMENTS = ("moment", "rows", "columns")  # of a parameter's state: the first, or the other two
 
 
-def make(plan: Plan, parameters: list[nn.Parameter]) -> Optimizer:
-    return Adafactor(parameters, lr=plan.lr)
+def make(plan: Plan, groups: Sequence[dict[str, Any]]) -> Optimizer:
+    return Adafactor(groups, lr=plan.lr)
 
 
 class Adafactor(Optimizer):
-    """`stacked`: parameters of one shape are moved together. On CUDA that starts a few operations for each shape
-    instead of twenty for each parameter; on a CPU it is slower. None: on CUDA only."""
+    """`stacked`: parameters of one shape and one rate are moved together. On CUDA that starts a few operations for each
+    such group instead of twenty for each parameter; on a CPU it is slower. None: on CUDA only."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], lr: float, stacked: bool | None = None) -> None:
+    def __init__(self, parameters: Iterable[Any], lr: float, stacked: bool | None = None) -> None:
         super().__init__(parameters, {"lr": lr})
         self.stacked = stacked
 
