@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan, plan_from
 from glue_harness.core.record import Record
 from glue_harness.core.task import Example, Prediction, Task
 from glue_harness.models.interface import Model
 from glue_harness.models.packing import FINE
-from glue_harness.runs.folder import RunFolder
-from glue_harness.runs.origin import recorded_source
+from glue_harness.runs.origin import weights_at
+from glue_harness.runs.store import Store
 from glue_harness.train import checkpoints, device
 from glue_harness.train.answers import answer, batches_of
 
@@ -53,12 +52,9 @@ class Trained:
 
 def load(record: Record, run_folder: Path, step: int) -> Trained:
     """The model that a run kept at a step."""
-    run = RunFolder(run_folder)
-    if not run.has_checkpoint(step):
-        raise GlueError(f"run {record.id} has no checkpoint of step {step} any more: repeat it with glue run")
     precision = record.environment.get("precision", "auto")
     plan = plan_from(record.plan).replace(device="auto", precision=precision)
-    model = checkpoints.rebuild(run.checkpoint(step), plan.replace(model=recorded_source(record, run_folder.parent)))
+    model = checkpoints.build(weights_at(record, step, Store(run_folder.parent)), plan)
     machine = device.set_up(plan)
     model.module.to(machine.device)
     return Trained(plan, model, machine)

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol, cast
 
-from glue_harness.core.plan import Plan
+from glue_harness.core.errors import UsageError
+from glue_harness.core.plan import Plan, settings
 from glue_harness.core.settings import load_plugin
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ class Method(Protocol):
         """How many numbers `prepare` would add, and tokens before each input: what cannot fit is refused first."""
 
     def prepare(self, model: Model, plan: Plan) -> list[nn.Parameter]:
-        """Marks what learns (`requires_grad`) and returns all that ever will."""
+        """Marks what learns (`requires_grad`) and returns all that ever will. What an earlier run of the same method
+        has added to the model is there already: it learns on, and none is added."""
 
     def on_step(self, model: Model, plan: Plan, step: int) -> None:
         """Called before each step, for methods that change what learns over time."""
@@ -32,6 +34,16 @@ class Method(Protocol):
 
 def load_method(name: str) -> Method:
     return cast(Method, load_plugin("method", name))
+
+
+def check_added(plan: Plan, name: str, there: int) -> None:
+    """What an earlier run has added keeps its size."""
+    if getattr(plan, name) != there:
+        option = f"--{name.replace('_', '-')} {there}" if settings()[name].group else f"--set {name}={there}"
+        raise UsageError(
+            f"{name} is {getattr(plan, name)}, but what its run has added to model {plan.model!r} has {there}: "
+            f"use {option}"
+        )
 
 
 def learn_only(model: Model, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:

@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.methods import learn_only
+from glue_harness.methods import check_added, learn_only
 from glue_harness.models.interface import Model
 
 SETTINGS = (
@@ -42,8 +42,8 @@ class Adapter(nn.Module):
 
 def added(model: Model, plan: Plan) -> tuple[int, int]:
     parts = model.parts()
-    size = parts.embeddings.weight.shape[-1]
-    return len(parts.feed_forwards) * size * (2 * plan.adapter_width + 1), 0
+    size, without = parts.embeddings.weight.shape[-1], [s for s in parts.feed_forwards if not hasattr(s, "adapter")]
+    return len(without) * size * (2 * plan.adapter_width + 1), 0
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
@@ -52,9 +52,13 @@ def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
     size = parts.embeddings.weight.shape[-1]
     learning = list(parts.norms) if plan.adapter_trains == "adapters+norms" else []
     for sub_layer in parts.feed_forwards:
-        rate = next(part.p for part in sub_layer.modules() if isinstance(part, nn.Dropout))
-        sub_layer.adapter = Adapter(size, plan.adapter_width, rate)
-        sub_layer.register_forward_hook(through_adapter)  # unlike a wrapper, leaves the names of weights as they are
+        if hasattr(sub_layer, "adapter"):
+            check_added(plan, "adapter_width", sub_layer.adapter.down.out_features)
+        else:
+            rate = next(part.p for part in sub_layer.modules() if isinstance(part, nn.Dropout))
+            sub_layer.adapter = Adapter(size, plan.adapter_width, rate)
+            # unlike a wrapper, leaves the names of weights as they are
+            sub_layer.register_forward_hook(through_adapter)
         learning += sub_layer.adapter.parameters()
     return learn_only(model, learning)
 

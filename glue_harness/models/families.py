@@ -60,10 +60,10 @@ def learns_vocabulary(plan: Plan) -> bool:
     return not plan.tokenizer and any(plan.model in family.learns_vocabulary for family in families())
 
 
-def millions_of(model: str, source: str) -> float | None:
+def millions_of(source: str) -> float | None:
     """Millions of parameters of a model that is not loaded yet: from the table, or from the heads of its files."""
-    if is_from_scratch(model):
-        return next(family.millions[model] for family in families() if model in family.shapes)
+    if is_from_scratch(source):
+        return next(family.millions[source] for family in families() if source in family.shapes)
     if not Path(source).is_dir():
         return None
     return sum(map(math.prod, shapes_in(Path(source)).values())) / 1e6
@@ -120,7 +120,9 @@ def load_model(plan: Plan, tasks: Sequence[Task], texts: Iterable[str]) -> Model
             raise UsageError(
                 f"{name} is {value} but model {plan.model!r} is of the family {family.name}, not {owner}: leave it out"
             )
-    return load_plugin("family", family.name).load(plan, source, tasks, texts)
+    model: Model = load_plugin("family", family.name).load(plan, source, tasks, texts)
+    model.plain = {name for name, _ in model.module.named_parameters()}
+    return model
 
 
 def model_type(folder: Path, name: str) -> str:

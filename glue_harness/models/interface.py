@@ -5,7 +5,7 @@ A family is one file here that declares `FAMILY` (models/families.py) and define
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -75,6 +75,7 @@ class Parts:
 
 class Model(Protocol):
     module: nn.Module
+    plain: Collection[str]  # its own parameters, before a method adds any: `load_model` sets it
     lengths: tuple[int, ...]  # most tokens in each stream
     vocabulary: int  # ids of tokens are below it
     fingerprint: list[str]  # of all that decides how a text becomes tokens
