@@ -15,7 +15,7 @@ from glue_harness.core.settings import load_plugin
 if TYPE_CHECKING:
     from torch import nn
 
-    from glue_harness.models.interface import Model
+    from glue_harness.models.interface import Model, Parts
 
 
 class Method(Protocol):
@@ -34,6 +34,16 @@ class Method(Protocol):
 
 def load_method(name: str) -> Method:
     return cast(Method, load_plugin("method", name))
+
+
+def blocks_of(model: Model, plan: Plan) -> Parts:
+    """The parts of a model that has blocks, which nearly every method takes hold of."""
+    parts = model.parts()
+    if not parts.stacks:
+        raise UsageError(
+            f"method {plan.method} needs blocks, of which model {plan.model!r} has none: use --method full"
+        )
+    return parts
 
 
 def check_added(plan: Plan, name: str, there: int) -> None:

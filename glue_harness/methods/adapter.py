@@ -5,7 +5,7 @@ from torch.nn import functional
 
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.methods import check_added, learn_only
+from glue_harness.methods import blocks_of, check_added, learn_only
 from glue_harness.models.interface import Model
 
 SETTINGS = (
@@ -48,7 +48,7 @@ def added(model: Model, plan: Plan) -> tuple[int, int]:
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
     """The paper trains the model's layer norms too; T5's released recipe only what is in the adapters."""
-    parts = model.parts()
+    parts = blocks_of(model, plan)
     size = parts.embeddings.weight.shape[-1]
     learning = list(parts.norms) if plan.adapter_trains == "adapters+norms" else []
     for sub_layer in parts.feed_forwards:

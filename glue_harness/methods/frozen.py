@@ -7,10 +7,10 @@ and turns them into the answer. The output matrix is no head of its own, it is t
 from torch import nn
 
 from glue_harness.core.plan import Plan
-from glue_harness.methods import learn_only
+from glue_harness.methods import blocks_of, learn_only
 from glue_harness.models.interface import Model
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
-    parts = model.parts()
+    parts = blocks_of(model, plan)
     return learn_only(model, [*parts.stacks[-1][-1].parameters(), parts.norms[-1]])

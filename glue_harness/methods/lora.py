@@ -5,7 +5,7 @@ from torch import nn
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.methods import check_added, learn_only
+from glue_harness.methods import blocks_of, check_added, learn_only
 from glue_harness.models.interface import Model
 
 SETTINGS = (Setting("lora_rank", int, 8, "Rank of the updates, for --method lora.", above=0, fixed=True),)
@@ -26,11 +26,11 @@ def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError:
         raise UsageError("method lora needs peft: pip install 'glue-harness[lora]'") from None
-    rank = plan.lora_rank
+    rank, attention = plan.lora_rank, list(blocks_of(model, plan).attention)
     if there := ranks_in(model):
         check_added(plan, "lora_rank", there[0])
     else:
-        config = LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules=list(model.parts().attention))
+        config = LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules=attention)
         inject_adapter_in_model(config, model.module)
     return learn_only(model, [p for name, p in model.module.named_parameters() if "lora_" in name])
 

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.methods import check_added, learn_only
+from glue_harness.methods import blocks_of, check_added, learn_only
 from glue_harness.models.interface import Model
 
 SETTINGS = (Setting("prompt_length", int, 20, "Vectors of a prompt, for --method prompt.", above=0, fixed=True),)
@@ -21,7 +21,7 @@ def added(model: Model, plan: Plan) -> tuple[int, int]:
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
-    parts = model.parts()
+    parts = blocks_of(model, plan)
     reader, embeddings = parts.reader, parts.embeddings.weight
     if model.prompt_length:
         check_added(plan, "prompt_length", model.prompt_length)

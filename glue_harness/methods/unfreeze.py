@@ -8,12 +8,12 @@ from torch import nn
 
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
-from glue_harness.methods import learn_only
+from glue_harness.methods import blocks_of, learn_only
 from glue_harness.models.interface import Model
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
-    episodes = max(map(len, model.parts().stacks))
+    episodes = max(map(len, blocks_of(model, plan).stacks))
     if plan.steps < episodes:
         raise UsageError(
             f"unfreeze needs a step for each of the {episodes} layers of {plan.model!r}: steps is {plan.steps}"
