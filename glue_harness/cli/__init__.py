@@ -20,7 +20,7 @@ import click
 from glue_harness import __version__
 from glue_harness.core.errors import GlueError, unknown
 from glue_harness.core.plugins import own_failure
-from glue_harness.report.console import printable
+from glue_harness.report.console import PLAIN, printable
 
 VERBS: tuple[str, ...] = ("run", "tasks", "show", "mix", "score", "compare", "errors", "curve", "power")
 VERBS += ("board", "predict", "submit", "demo", "doctor", "bench", "reproduce")
@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> None:
     sys.stdout = sys.stdout or io.StringIO()  # closed, as by `>&-`
     for stream in (sys.stdout, sys.stderr):  # a terminal that knows ASCII only is no reason to fail
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=PLAIN)
     asked_to_stop = stop_on_interrupt()
     try:
         glue.main(arguments, prog_name="glue", standalone_mode=False)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glue_harness.core.errors import DataError, UsageError
+from glue_harness.core.hub import check_address
 from glue_harness.core.task import Row, Source, Task
 from glue_harness.data.folder import arrow_rows, read_arrow
 from glue_harness.data.rows import Unchecked
@@ -73,6 +74,7 @@ def commit_of(source: Source, revision: str | None) -> str:
     for name in OFFLINE:
         if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"):
             raise unreachable(source, f"{name} is set")
+    check_address()
     from huggingface_hub import HfApi
 
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glue_harness.core.errors import UsageError, unknown
+from glue_harness.core.hub import check_address
 from glue_harness.core.plan import EARLIER, Plan
 from glue_harness.core.settings import PLUGINS, declared_constant, load_plugin, own_settings, plugin_files
 from glue_harness.core.task import Task
@@ -140,9 +141,7 @@ def model_folder(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
-    endpoint = os.environ.get("HF_ENDPOINT", "")
-    if endpoint and not endpoint.startswith(("http://", "https://")):
-        raise UsageError(f"HF_ENDPOINT is {endpoint!r}: it must be an address that begins with https://")
+    check_address()
     wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "*.model", "tokenizer*.json"]
     wanted += ["vocab.txt", "vocab.json", "merges.txt", "special_tokens_map.json"]
     try:
