@@ -89,7 +89,9 @@ def main(arguments: list[str] | None = None) -> None:
         stop(message, code)
     except KeyboardInterrupt as error:
         stop("interrupted", getattr(error, "exit_code", 130))
-    except SystemExit:
+    except SystemExit as error:
+        if told := own_failure(error):  # an exit in a task of the user's own would look like success
+            stop(f"{told}; --debug shows all frames", 1)
         # click's mark of `glue tasks | head`, which is no failure; newer versions of click have it under _
         if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
             sys.exit(0)

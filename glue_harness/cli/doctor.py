@@ -54,7 +54,7 @@ def command(
 
     if model and not model.is_dir():
         raise UsageError(f"--model {str(model)!r} is not a folder: name one that save_pretrained wrote")
-    registry = open_registry(task_folders)
+    registry = open_registry(task_folders, split_names(names))
     sets, absent = choose(registry, split_names(names), data)
     findings = [*examine(sets, data, registry.tasks.values()), *examine_machine(results, model)]
     is_wrong = any(finding.state == "FAIL" for finding in findings)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -67,18 +67,19 @@ def task_folders_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def open_registry(folders: tuple[str, ...]) -> Registry:
-    """The tasks; a file or plugin that could not be loaded is named on stderr."""
+def open_registry(folders: tuple[str, ...], asked: Iterable[str] = ()) -> Registry:
+    """The tasks; a file or plugin that could not be loaded is named on stderr.
+
+    Not so if it holds a task that is `asked` for: then nothing but that is refused, with the same reason.
+    """
     from glue_harness.report.console import note
     from glue_harness.suite.registry import load_tasks
 
-    for folder in folders:
-        try:
-            os.listdir(folder)
-        except OSError as error:
-            raise UsageError(f"--tasks {folder!r} cannot be read: {error.strerror}") from None
     registry = load_tasks(folders)
+    refused = set(asked) - registry.tasks.keys()
     for where, reason in registry.broken.items():
+        if Path(where).stem in refused:
+            continue
         note(f"not loaded: {where}: {reason}", style="red")
     return registry
 

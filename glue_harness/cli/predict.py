@@ -68,7 +68,7 @@ def command(
     from glue_harness.metrics.selection import answering_step
     from glue_harness.runs.store import Store, refuse_scored
 
-    registry, store = open_registry(task_folders), Store(results)
+    registry, store = open_registry(task_folders, [task_name]), Store(results)
     task, record = registry.task(task_name), store.find(run)
     refuse_scored(record, "nothing can answer further rows")
     step = answering_step(registry, record.scores, task)

@@ -108,7 +108,7 @@ def command(
         return
     if name is None or name not in published.tables:
         raise unknown("table", name, published.tables) if name else UsageError("no table: glue reproduce --list")
-    registry = open_registry(task_folders)
+    registry = open_registry(task_folders, split_names(names))
     given = {**(DEMO if demo else {}), **{key: value for key, value in options.items() if value is not None}}
     if names:
         given["tasks"] = tuple(split_names(names))

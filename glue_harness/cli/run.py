@@ -129,7 +129,7 @@ def command(
 
     if show_all and not dry_run:
         raise UsageError("--all is for --dry-run: it shows every setting")
-    registry = open_registry(task_folders)
+    registry = open_registry(task_folders, split_names(given["names"]))
     store = Store(results)
     others = {"dry_run": dry_run, "seeds": seeds > 1, "strategy": bool(strategy), "recipe": bool(given["recipe"])}
     begun = find_begun(store, resume, force, **others)
@@ -152,15 +152,17 @@ def command(
     from glue_harness.lab.assemble import settle  # torch begins here
 
     request = settle(request)
+    several = seeds > 1 or bool(strategy)
+    do = partial(
+        carry_out, results=results, quiet=quiet, of_several=several, checkpoint_every=checkpoint_every, notes=notes
+    )
     if dry_run and strategy:
         show_stages(stages(), request, seeds, results, as_json)
     elif dry_run:
         show_dry_run(request, results, as_json, show_all, left_of(request.plan, seeds, store))
     elif strategy:
-        do = partial(carry_out, results=results, quiet=quiet, checkpoint_every=checkpoint_every, notes=notes)
         run_strategy(strategy, stages(), request, seeds, results, do, quiet, as_json)
     else:
-        do = partial(carry_out, results=results, quiet=quiet, checkpoint_every=checkpoint_every, notes=notes)
         if seeds == 1:
             records = [do(request, "", resume=begun and begun.id, force=force)]
         else:
@@ -254,7 +256,9 @@ def plan_of(
     return plan, [departures(recipe, plan, registry)]
 
 
-def carry_out(request: Request | Plan, stage: str, results: Path, quiet: bool, **how: Any) -> Record:
+def carry_out(
+    request: Request | Plan, stage: str, results: Path, quiet: bool, of_several: bool = True, **how: Any
+) -> Record:
     """One run, watched; Ctrl-C is one line."""
     from glue_harness.cli.progress import ProgressDisplay
     from glue_harness.lab.run import run
@@ -263,7 +267,7 @@ def carry_out(request: Request | Plan, stage: str, results: Path, quiet: bool, *
         try:
             return run(request, results=results, watcher=display, stage=stage, **how)
         except KeyboardInterrupt as stop:
-            raise interrupted(stop, display.folder, bool(stage)) from None
+            raise interrupted(stop, display.folder, of_several) from None
 
 
 def show_record(record: Record, registry: Registry, folder: Path, as_json: bool) -> None:

@@ -54,7 +54,7 @@ def command(
     glue show mrpc --data DIR --split validation --n 5
     glue show mnli --rows rows.jsonl --json
     """
-    task = open_registry(task_folders).task(name)
+    task = open_registry(task_folders, [name]).task(name)
     if file is None:
         shown = show_task(task, data, split, SHOWN if n is None else n, as_json)
     elif data is not None or split:

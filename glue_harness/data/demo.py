@@ -5,13 +5,14 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from glue_harness.core.errors import DataError, UsageError
+from glue_harness.core.errors import DataError, RowError, UsageError
 from glue_harness.core.task import HIDDEN_LABEL, Task
-from glue_harness.data.rows import Unchecked, inputs_of
+from glue_harness.data.rows import Unchecked, examples, inputs_of
 
 LEAST_ROWS, MOST_ROWS = 500, 4000  # of a training split whose size is left to us
 LEAST_EVALUATION_ROWS = 200
 LARGEST = 1_000_000  # of a training split whose size is asked for: about a gigabyte
+FEW = 8  # rows of each draw that are tried, so that an error names the demo and not what came of it
 DRAWS = (1, 2, 4, 8, 16, 32)  # times the rows that are wanted
 
 
@@ -50,6 +51,11 @@ def draw(task: Task, split: str, n: int, factor: int = 1) -> list[dict[str, Any]
     rows = task.demo(Random(f"{task.source.config or task.name}/{split}/{n}"), factor * n)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise task.nonsense("demo", rows, f"a list of {factor * n:,} rows, each a dict")
+    for number, row in enumerate(rows[:FEW], 1):
+        try:
+            examples(task, row, number)
+        except RowError as error:
+            raise DataError(f"the demo of {task.name!r}, row {number}: {error}") from None
     return rows
 
 

@@ -85,8 +85,12 @@ def load_tasks(folders: Sequence[str | os.PathLike[str]] = ()) -> Registry:
     broken: dict[str, str] = {}
     extra = [folder for folder in os.environ.get("GLUE_TASKS", "").split(os.pathsep) if folder]
     for folder in map(Path, [builtin_folder(), *folders, *extra]):
-        if not folder.is_dir():
-            raise UsageError(f"task folder {str(folder)!r} does not exist (--tasks or GLUE_TASKS)")
+        try:
+            os.listdir(folder)
+        except OSError as error:
+            raise UsageError(
+                f"task folder {str(folder)!r} cannot be read: {error.strerror} (--tasks or GLUE_TASKS)"
+            ) from None
         for file in sorted(file for file in folder.glob("*.py") if not file.name.startswith("_")):
             _add(tasks, broken, str(file), partial(_tasks_in, file))
     for plugin in entry_points(group=PLUGINS):

@@ -136,6 +136,15 @@ def test_every_verb_that_loads_tasks_names_the_broken_ones(capsys, plugins, argu
     assert f"not loaded: {plugins / 'bad.py'}: ModuleNotFoundError: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [["run", "--task", "bad"], ["show", "bad"], ["mix", "--task", "rte,bad"]])
+def test_a_broken_task_that_is_asked_for_is_one_line(capsys, plugins, arguments):
+    (plugins / "bad.py").write_text("1 / 0")
+    with pytest.raises(SystemExit):
+        main(arguments)
+    line = f"glue: task 'bad' could not be loaded: {plugins / 'bad.py'}: ZeroDivisionError: division by zero\n"
+    assert capsys.readouterr().err == line
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -145,14 +154,14 @@ def test_every_verb_that_loads_tasks_names_the_broken_ones(capsys, plugins, argu
             "glue: --data 'nowhere' is not a folder: use hub, demo, demo:ROWS or an existing folder",
         ),
         (["--data", ""], "glue: --data '' is not a folder: use hub, demo, demo:ROWS or an existing folder"),
-        (["--tasks", "nowhere"], "glue: --tasks 'nowhere' cannot be read: No such file or directory"),
+        (["--tasks", "nowhere"], "glue: task folder 'nowhere' cannot be read: No such file or directory"),
     ],
 )
 def test_wrong_requests_are_one_line(capsys, arguments, message):
     with pytest.raises(SystemExit) as caught:
         main(["tasks", *arguments])
     assert caught.value.code == 2
-    assert capsys.readouterr().err.strip() == message
+    assert capsys.readouterr().err.strip().removesuffix(" (--tasks or GLUE_TASKS)") == message
 
 
 @pytest.mark.parametrize("verb", ["tasks", "show"])

@@ -97,6 +97,15 @@ def test_seeds_go_on_where_they_stopped(tmp_path, capsys):
     assert len([*tmp_path.glob("*/record.json")]) == 2
 
 
+def test_several_seeds_that_are_stopped_say_how_to_go_on(tmp_path, capsys, monkeypatch):
+    def stopped(*_, **__):
+        raise Stopped(signal.SIGINT)
+
+    monkeypatch.setattr("glue_harness.lab.run.run", stopped)
+    code, _, err = runner(capsys)("run", *OPTIONS, "--seeds", "2", "--results", tmp_path)
+    assert (code, err) == (130, "glue: interrupted: the same command goes on from here\n")
+
+
 def test_the_first_signal_is_answered_at_once():
     told = []
     with listening(told.append) as stop, stop.later():
@@ -114,9 +123,12 @@ def test_the_first_signal_is_answered_at_once():
         (("compare", "a", "b", "--results", "/nonexistent"), "--results '/nonexistent': there is no such folder"),
         (("board", "--results", ""), "--results '': name a folder, or leave it out for results"),
         (("run", *OPTIONS, "--results", ""), "--results '': name a folder, or leave it out for results"),
-        (("tasks", "--tasks", "/nonexistent"), "--tasks '/nonexistent' cannot be read: No such file or directory"),
+        (("tasks", "--tasks", "/nonexistent"), "task folder '/nonexistent' cannot be read: No such file or directory"),
         (("run", *OPTIONS, "--data", "demo:99999999999"), "--data 'demo:99999999999': 1,000,000 rows at most"),
-        (("run", *OPTIONS, "--batch-tokens", "100000000"), "an update has one size"),
+        (
+            ("run", *OPTIONS[:-2], "--batch-tokens", "100000000"),
+            "batch_tokens 100,000,000 is far larger than the data: ",
+        ),
     ],
 )
 def test_a_folder_or_a_number_that_cannot_be_meant(arguments, line, capsys):
@@ -129,6 +141,9 @@ def test_a_folder_of_tasks_that_cannot_be_read(tmp_path, capsys, monkeypatch):
     def refused(folder):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("glue_harness.cli.options.os.listdir", refused)
+    monkeypatch.setattr("glue_harness.suite.registry.os.listdir", refused)
+    line = "cannot be read: Permission denied (--tasks or GLUE_TASKS)"
     code, _, err = runner(capsys)("tasks", "--tasks", tmp_path)
-    assert (code, err) == (2, f"glue: --tasks '{tmp_path}' cannot be read: Permission denied\n")
+    assert code == 2
+    assert err.endswith(f"{line}\n")
+    assert err.count("\n") == 1
