@@ -209,7 +209,7 @@ def test_who_has_sentinels(family):
 
 
 def test_a_model_without_sentinels_is_refused_by_name(monkeypatch):
-    monkeypatch.setattr("glue_harness.lab.assemble.load_model", lambda plan, tasks, texts: toy_model(plan=plan))
+    monkeypatch.setattr("glue_harness.train.checkpoints.load_model", lambda plan, tasks, texts: toy_model(plan=plan))
     plan = Plan(tasks=("rte", "span_corruption"), **TINY)
     with pytest.raises(UsageError) as error:
         assemble(make_request(plan, REGISTRY))
