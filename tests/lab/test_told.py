@@ -116,6 +116,23 @@ def test_the_first_signal_is_answered_at_once():
     assert len(told) == 1
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("where", ["assemble.read_rows", "assemble.build", "assemble.find_fit"])
+def test_a_signal_while_a_run_is_set_up_is_obeyed_at_once(number, where, tmp_path, monkeypatch):
+    """One is enough, nothing is said of steps, and no trace is left of a run that did not begin."""
+    went_on = []
+
+    def signalled(*_):
+        signal.raise_signal(number)
+        went_on.append(number)
+
+    monkeypatch.setattr(f"glue_harness.lab.{where}", signalled)
+    with pytest.raises(Stopped) as stopped:
+        glue_harness.run(Plan("rte", data="demo:60", model="tiny", steps=2, batch_size=8), results=tmp_path)
+    assert (stopped.value.exit_code, went_on) == (128 + number, [])
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
