@@ -37,11 +37,16 @@ def read(task: Task, role: str, split: str, where: str) -> Unchecked:
         raise UsageError(f"task {task.name!r} has no demo generator: use --data hub or --data DIR")
     if role == "train":
         return Unchecked(draw(task, split, size), "demo")
-    train = draw(task, task.splits.get("train", "train"), size)
-    rows = unseen(task, split, max(LEAST_EVALUATION_ROWS, size // 10), train)
+    count, earlier = max(LEAST_EVALUATION_ROWS, size // 10), draw(task, task.splits.get("train", "train"), size)
+    if role == "test" and "validation" in task.splits:
+        earlier += unseen(task, task.splits["validation"], count, earlier)
+    rows = unseen(task, split, count, earlier)
     if role == "test" and "label" in task.needs:
         hidden = float(HIDDEN_LABEL) if task.kind == "regress" else HIDDEN_LABEL
         rows = [{**row, "label": hidden} for row in rows]
+    elif split in task.source.hidden:
+        unknown = {column: value for column, value in task.unanswered.items() if column != "idx"}
+        rows = [{**row, **unknown} for row in rows]
     return Unchecked(rows, "demo")
 
 
@@ -59,16 +64,16 @@ def draw(task: Task, split: str, n: int, factor: int = 1) -> list[dict[str, Any]
     return rows
 
 
-def unseen(task: Task, split: str, n: int, train: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`n` rows whose inputs are not in `train`.
+def unseen(task: Task, split: str, n: int, earlier: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`n` rows whose inputs are not those of earlier ones: of train, and of validation if there is a test split.
 
     A draw with too few is repeated as a larger one, not filled up: `idx` and groups must stay those of one draw.
     """
-    seen = {inputs_of(task, row) for row in train}
+    seen = {inputs_of(task, row) for row in earlier}
     for factor in DRAWS:
         rows = [row for row in draw(task, split, n, factor) if inputs_of(task, row) not in seen]
         if len(rows) >= n:
             return rows[:n]
     raise DataError(
-        f"the demo of {task.name!r} has no {n:,} rows beside {len(train):,} for training: use fewer, as in --data demo"
+        f"the demo of {task.name!r} has no {n:,} rows beside {len(earlier):,} others: use fewer, as in --data demo"
     )

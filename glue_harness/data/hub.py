@@ -30,7 +30,8 @@ def read(task: Task, split: str, revision: str | None) -> Unchecked:
     """
     source = task.source
     if not source.hub:
-        raise UsageError(f"task {task.name!r} is not on the Hub: use --data demo, or --data DIR with your own")
+        or_demo = "--data demo, or " if task.demo else ""
+        raise UsageError(f"task {task.name!r} is not on the Hub: use {or_demo}--data DIR with your own")
     wanted = revision or source.revision
     if wanted and (files := cached_files(source, split, wanted)):
         return found(source, wanted, read_arrow(files))

@@ -101,13 +101,17 @@ def disk(results: Path) -> Finding:
 
 
 def model_folder(folder: Path) -> Finding:
-    """Whether a model's folder loads, with all weights and a vocabulary that fits them."""
+    """Whether a model's folder loads, with all weights, each a number, and a vocabulary that fits them."""
     from glue_harness.models.families import load_model
+    from glue_harness.models.interface import count_parameters, not_finite
 
     fix = "save it again with save_pretrained, model and tokenizer"
     try:
         model = load_model(PLAN.replace(model=str(folder)), (), ())
-        parameters = sum(parameter.numel() for parameter in model.module.parameters())
-        return Finding("model", "model", OK, f"{parameters:,} parameters, {model.inspected()}")
+        told = f"{count_parameters(model.module.parameters()):,} parameters, {model.inspected()}"
     except GlueError as error:
         return Finding("model", "model", FAIL, str(error), fix)
+    if bad := not_finite(model):
+        text = f"{len(bad):,} of its weights are not finite, {bad[0]} is the first: nothing can be learned from there"
+        return Finding("model", "weights", FAIL, text, "take an earlier checkpoint: training has made it so")
+    return Finding("model", "model", OK, told)

@@ -135,3 +135,10 @@ class Model(Protocol):
 def count_parameters(parameters: Iterable[nn.Parameter]) -> int:
     """How many numbers they hold."""
     return sum(parameter.numel() for parameter in parameters)
+
+
+def not_finite(model: Model) -> list[str]:
+    """The names of the weights that hold a number which is none."""
+    weights = dict(model.module.named_parameters())
+    finite = torch.stack([weight.isfinite().all() for weight in weights.values()]).tolist()  # a GPU is asked once
+    return [name for name, good in zip(weights, finite, strict=True) if not good]

@@ -67,6 +67,15 @@ def test_a_broken_model_folder_is_found(saved_model, tmp_path, name):
     assert machine.model_folder(folder).state == FAIL
 
 
+def test_a_model_with_a_weight_that_is_no_number_is_found(tmp_path):
+    model = toy_model()
+    model.module.shared.weight.data[3, 4] = float("nan")
+    model.save(tmp_path)
+    found = machine.model_folder(tmp_path)
+    assert (found.check, found.state) == ("weights", FAIL)
+    assert found.text.startswith("1 of its weights are not finite, shared.weight is the first")
+
+
 @pytest.mark.parametrize(
     ("built_for_cuda", "state"), [(False, OK), (True, WARN)], ids=["built for CPU", "built for CUDA"]
 )
