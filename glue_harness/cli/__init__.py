@@ -137,9 +137,11 @@ def explain(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, click.ClickException):
         message, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
+        if isinstance(error, click.exceptions.NoSuchOption):
+            from glue_harness.cli.hints import unknown_option
+
+            message = unknown_option(error, VERBS)
         # people type `glue run mnli` before they type `glue run --task mnli`
-        if isinstance(error, click.exceptions.NoSuchOption) and (setting := setting_of(error)):
-            message = f"No such option {error.option_name!r}: write --set {setting}=VALUE"
         extra = re.fullmatch(r"Got unexpected extra argument \((\S+)\)", message)
         if extra and context and any("--task" in parameter.opts for parameter in context.command.params):
             message += f": tasks are named with --task {extra[1]}"
@@ -151,12 +153,3 @@ def explain(error: Exception) -> tuple[str, int]:
     if told := own_failure(error):
         return f"{told}; --debug shows all frames", 1
     raise error
-
-
-def setting_of(error: click.exceptions.NoSuchOption) -> str | None:
-    """The setting that somebody took for an option, where the command takes settings."""
-    from glue_harness.core.plan import settings
-
-    name, context = error.option_name.lstrip("-").replace("-", "_"), error.ctx
-    takes = context and any("--set" in parameter.opts for parameter in context.command.params)
-    return name if takes and name in settings() else None

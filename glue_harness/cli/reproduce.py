@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from glue_harness.cli.hints import setting_given
 from glue_harness.cli.options import (
     leaderboards_folder,
     open_registry,
-    pair,
     plan_option,
     results_option,
     split_names,
@@ -87,7 +87,6 @@ def command(
     glue reproduce table11 --demo
     glue reproduce table10 --scale 0.01 --task cola,rte,sst2 --data DIR --model tiny --text FILE
     """
-    from glue_harness.core.plan import parsed
     from glue_harness.core.writing import write_atomic
     from glue_harness.lab.recipes import departures
     from glue_harness.lab.request import canonical, make_request
@@ -113,8 +112,8 @@ def command(
     if names:
         given["tasks"] = tuple(split_names(names))
     for text in settings:
-        key, value = pair(text, "--set", str)
-        given[key] = parsed(key, value, "--set")
+        key, value = setting_given(text)
+        given[key] = value
     size = scale_of(given, scale or 1.0, pretrain_steps, registry)
     store = Store(results)
     request = make_request(size.plan.replace(text=None), registry, store)

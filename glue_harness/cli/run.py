@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
+from glue_harness.cli.hints import setting_given
 from glue_harness.cli.options import (
     Sectioned,
     json_option,
@@ -226,7 +227,7 @@ def plan_of(
 
     Later sources win: --recipe, the run that goes on, --demo, the plan file, options, --set.
     """
-    from glue_harness.core.plan import parsed, plan_from, read_plan
+    from glue_harness.core.plan import plan_from, read_plan
     from glue_harness.lab.recipes import departures, overridden, values_of
 
     given = dict(given)
@@ -246,8 +247,8 @@ def plan_of(
         values.pop("batch_tokens", None)
     values |= options
     for text in by_key:
-        key, value = pair(text, "--set", str)
-        values[key] = parsed(key, value, "--set")
+        key, value = setting_given(text)
+        values[key] = value
     if "tasks" not in values:
         raise UsageError("no task: name one with --task, for example --task mnli (glue tasks lists them)")
     if recipe is None:
