@@ -20,6 +20,7 @@ WITH_OTHER_OPTION = ("tasks", "rates")  # --task and --rate
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+MOST_SEEDS = 10_000  # of one command: more is a slip of the finger
 MAKING = ("run", "demo", "reproduce", "score")  # verbs that make the folder of runs; the others read it
 
 
@@ -94,9 +95,12 @@ def data_option(default: str = "hub") -> Decorator:
     )
 
 
-def plan_option(name: str, text: str = "") -> Decorator:
-    """A setting of the plan as an option: its type, its default and, unless `text` says it better, its help."""
-    declared = settings()[name]
+def plan_option(name: str, text: str = "", **other: Any) -> Decorator:
+    """A setting of the plan as an option: its type, its default and its help, unless `text` says it better.
+
+    `default` is what the command has in its place; none where `text` says it.
+    """
+    declared = replace(settings()[name], **other)
     return click.option(
         *filter(None, [declared.short, "--" + name.replace("_", "-")]),
         name,

@@ -11,6 +11,7 @@ import click
 
 from glue_harness.cli.hints import setting_given
 from glue_harness.cli.options import (
+    MOST_SEEDS,
     Sectioned,
     json_option,
     open_registry,
@@ -66,7 +67,7 @@ class Run(Sectioned):
     help="Steps before tuning.  [default: 2 x steps]",
 )
 @click.option(
-    "--seeds", type=click.IntRange(min=1), metavar="N", default=1, show_default=True, help="Runs, one a seed."
+    "--seeds", type=click.IntRange(1, MOST_SEEDS), metavar="N", default=1, show_default=True, help="Runs, one a seed."
 )
 @click.option("--recipe", help="t5 or modern: settings by name, which options override.")
 @click.option("--plan", "file", type=click.Path(path_type=Path), help="Plan as TOML; options here override it.")
