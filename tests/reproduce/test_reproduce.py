@@ -77,7 +77,7 @@ def test_full_scale_is_the_papers():
 def test_the_help_shows_the_defaults_that_are_used(glue):
     """T5's, not those of `glue run`; where the paper's size takes another form, in words."""
     used = scale_of({}, 1.0, None, REGISTRY).plan
-    out = " ".join(glue("reproduce", "--help")[1].split())
+    out = " ".join(glue("reproduce", "--help")[1].partition("Options:")[2].split())
     shown = {}
     for option in ("data", "model", "steps", "batch-size", "device", "seed"):
         _, found, rest = out.partition(f" --{option} ")
