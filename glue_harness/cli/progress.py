@@ -156,12 +156,12 @@ def show_scores(record: Record, registry: Registry, folder: Path) -> None:
 
 def without_trained_texts(scores: Mapping[str, Score], registry: Registry) -> str:
     """Which scores rest on rows with texts that were trained on, and what they are without those rows."""
-    told = []
+    told, titles = [], registry.titles(scores)
     for name, score in scores.items():
         if score.clean and score.clean["shared"]:
             values = (f"{key} {'-' if v is None else f'{v:.2f}'}" for key, v in score.clean["metrics"].items())
             facts = f"{score.clean['shared']:,} of {score.clean['rows']:,} rows, without them {', '.join(values)}"
-            told.append(f"{registry.task(name).title or name} {facts}")
+            told.append(f"{titles[name]} {facts}")
     return f"share a text with rows trained on: {'; '.join(told)}" if told else ""
 
 
@@ -216,14 +216,14 @@ def drawn_mix(record: Record) -> Table:
 
 def score_table(scores: Mapping[str, Score], registry: Registry, title: str = "") -> Table:
     """Every value of every task with what it rests on."""
-    rows = []
+    rows, titles = [], registry.titles(scores)
     for name, score in scores.items():
         for key, value in score.metrics.items():
             low, high = score.intervals.get(key) or (None, None)
             between = f"{low:.2f} to {high:.2f}" if low is not None else "-"
             numbers = (value, score.without_luck.get(key), score.baseline.get(key))
             shown, honest, baseline = (or_dash(number, ".2f") for number in numbers)
-            of_score = (registry.task(name).title or name, key, shown, between, honest, baseline)
+            of_score = (titles[name], key, shown, between, honest, baseline)
             rows.append((*of_score, score.n, score.step, _invalid(score)))
     headings: tuple[str, ...] = ("task", "metric", "score", "95 % interval", "without luck", "baseline")
     headings += ("examples", "best step", "invalid")
@@ -238,14 +238,14 @@ def show_seeds(of_seeds: Sequence[Mapping[str, Score]], registry: Registry) -> N
     """Mean and sample standard deviation over seeds, each with the scores of its tasks."""
     from statistics import mean, stdev
 
-    rows = []
+    rows, titles = [], registry.titles(of_seeds[0])
     for name, first in of_seeds[0].items():
         for key in first.metrics:
             values = [value for scores in of_seeds if (value := scores[name].metrics[key]) is not None]
             if len(values) == len(of_seeds):
                 each = " ".join(f"{value:.2f}" for value in values)
                 shown = (f"{mean(values):.2f}", f"{stdev(values):.2f}", each)
-                rows.append((registry.task(name).title or name, key, *shown))
+                rows.append((titles[name], key, *shown))
     columns = ("task", "metric", "mean", "std", "each seed")
     show(table(columns, rows, title=f"{len(of_seeds)} seeds", right=columns[2:]))
 

@@ -316,11 +316,6 @@ def in_order(tasks: Iterable[str], registry: Registry) -> list[str]:
     return sorted(tasks, key=lambda name: (name not in places, places.get(name), name))
 
 
-def title_of(task: str, registry: Registry) -> str:
-    """The name that leaderboards print, also of a task that is not loaded."""
-    return registry.tasks[task].title or task if task in registry.tasks else task
-
-
 def label(title: str, key: str, keys: Collection[str]) -> str:
     """The heading for one of a task's values."""
     return title if len(keys) == 1 else f"{title} {SHORT.get(key, key)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -57,6 +58,15 @@ class Registry:
             if Path(file).stem == name:
                 raise UsageError(f"task {name!r} could not be loaded: {file}: {reason}")
         raise unknown(kind, name, [*self.tasks, *self.aliases, *others], "glue tasks")
+
+    def titles(self, names: Iterable[str]) -> dict[str, str]:
+        """What to call each of these tasks on a screen: as leaderboards do, or by name where two would be called alike.
+
+        Tasks that are not loaded keep their names.
+        """
+        named = {name: self.tasks[name].title or name if name in self.tasks else name for name in names}
+        counts = Counter(named.values())
+        return {name: title if counts[title] == 1 else name for name, title in named.items()}
 
     def select(self, names: Iterable[str]) -> list[Task]:
         """Tasks for what a user wrote: names, aliases and suites. The same task twice is refused."""

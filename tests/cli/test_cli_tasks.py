@@ -12,6 +12,7 @@ from records import narrow_screen
 from refresh_docs import fences
 
 from glue_harness.cli import main
+from glue_harness.suite.registry import load_tasks
 
 PLUGIN = """
 from glue_harness.suite.build import classify
@@ -95,6 +96,14 @@ def test_the_data_column_looks_into_a_folder(capsys, tmp_path):
     assert (found["rte"], found["cola"]) == ("partly: no test", "no")
 
 
+def test_a_suite_with_all_that_goes_by_its_name(capsys):
+    """`glue-all` is a name that --task takes: the same tasks."""
+    named = [fact["task"] for fact in listed(capsys, "--suite", "glue-all")]
+    assert set(named) == set(load_tasks().suites["glue-all"])
+    assert named[:2] == ["cola", "sst2"]
+    assert {"ax", "wnli", "wnli_referent"} <= set(named)
+
+
 def test_own_tasks_come_after_the_suites(capsys, plugins):
     facts = listed(capsys)
     assert facts[-1]["task"] == "own"
@@ -153,6 +162,7 @@ def test_a_broken_task_that_is_asked_for_is_one_line(capsys, plugins, arguments)
             ["--data", "nowhere"],
             "glue: --data 'nowhere' is not a folder: use hub, demo, demo:ROWS or an existing folder",
         ),
+        (["--suite", "glu-all"], "glue: unknown suite 'glu-all': did you mean glue-all?"),
         (["--data", ""], "glue: --data '' is not a folder: use hub, demo, demo:ROWS or an existing folder"),
         (["--tasks", "nowhere"], "glue: task folder 'nowhere' cannot be read: No such file or directory"),
     ],

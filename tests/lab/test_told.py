@@ -53,6 +53,18 @@ def test_each_score_has_its_yardstick(done):
     assert kept.scores["rte"].baseline == record.scores["rte"].baseline
 
 
+def test_tasks_of_one_title_are_called_by_their_names(tmp_path, capsys):
+    """RTE is in both suites: in a table of both, and in a comparison, two rows of one name tell nothing."""
+    glue = runner(capsys)
+    options = ("--data", "demo:60", "--model", "tiny", "--steps", "1", "--quiet", "--results", tmp_path)
+    _, out, _ = glue("run", "--task", "rte,superglue_rte,cola", *options, "--seeds", "2")
+    names = [line.split()[0] for line in out.splitlines() if " accuracy " in line]
+    assert names == 3 * ["rte", "superglue_rte"]  # each seed's, and the table of both
+    assert " CoLA " in out
+    _, out, _ = glue("compare", *(file.parent.name for file in tmp_path.glob("*/record.json")), "--results", tmp_path)
+    assert {"rte", "superglue_rte", "CoLA"} <= {line.split()[0] for line in out.splitlines() if line.split()}
+
+
 def test_an_evaluation_tells_how_far_it_is(done):
     assert done[2][-1] == (200, 200)
     assert list(done[2]) == sorted(done[2])
