@@ -127,7 +127,7 @@ def scores_of(
     comparable = not any(other_data(name, first, other) for other in others)
     records = [record for experiment in experiments for record in experiment.records if name in record.scores]
     keys = list(dict.fromkeys(key for record in records for key in record.scores[name].metrics))
-    title = registry.titles({task: None for e in experiments for record in e.records for task in record.scores})[name]
+    title = registry.titles(task for e in experiments for record in e.records for task in record.scores)[name]
     for key in keys:
         stats = [experiment.stat(name, key) for experiment in experiments]
         of_key = [(found.get(key), reason) for found, reason in tests]
