@@ -24,6 +24,7 @@ from glue_harness.report.console import PLAIN, printable
 
 VERBS: tuple[str, ...] = ("run", "tasks", "show", "mix", "score", "compare", "errors", "curve", "power")
 VERBS += ("board", "predict", "submit", "demo", "doctor", "bench", "reproduce")
+COMPLETE = "_GLUE_COMPLETE"  # set by a shell that wants to know how a line could go on
 MOST_TOLD = 2000  # characters of a message
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EPIPE)
 
@@ -40,6 +41,10 @@ class Verbs(click.Group):
         command = import_module(f"glue_harness.cli.{name}").command
         if not any(parameter.name == "debug" for parameter in command.params):
             command.params.append(DEBUG)
+            if COMPLETE in os.environ:
+                from glue_harness.cli.completion import offer_values
+
+                offer_values(command)
         command.short_help = re.split(r"[.:]", command.help or "", maxsplit=1)[0]
         return command
 
@@ -78,6 +83,8 @@ def main(arguments: list[str] | None = None) -> None:
         glue.main(arguments, prog_name="glue", standalone_mode=False)
         sys.stdout.flush()
     except Exception as error:
+        if COMPLETE in os.environ:  # in the middle of a line that somebody writes
+            sys.exit(1)
         if asked_to_stop:  # an import that Ctrl-C cut short fails in ways of its own
             stop("interrupted", 130)
         if isinstance(error, click.exceptions.NoArgsIsHelpError):

@@ -38,7 +38,7 @@ class Asking(click.Command):
             taken = {option for parameter in self.params for option in parameter.opts}
             names = [name for name in fields(task) if f"--{name}" not in taken and name.isidentifier()]
             context.obj = [click.Option([f"--{n}", f"field_{n}"], help=f"A field of {task.name}.") for n in names]
-        elif not set(arguments) & set(context.help_option_names):
+        elif not (context.resilient_parsing or set(arguments) & set(context.help_option_names)):
             raise UsageError("name a task with --task: its fields become options (glue predict RUN --task NAME --help)")
         return super().parse_args(context, arguments)
 
