@@ -24,12 +24,14 @@ def unknown_option(error: click.exceptions.NoSuchOption, verbs: Iterable[str]) -
     message = f"No such option {name!r}"
     if context is None:
         return message
-    found = writings(context.command)
+    found = writings(context)
     if bare(name) in found:
         return f"{message}: write {found[bare(name)]}"
     near, likeness = nearest(name, found)
     if likeness < CLOSE:
-        others = [verb for verb in verbs if name in options_of(import_module(f"glue_harness.cli.{verb}").command)]
+        others = [
+            verb for verb in verbs if name in options_of(import_module(f"glue_harness.cli.{verb}").command.params)
+        ]
         if others:
             more = f" and {len(others) - MOST_NAMED} more" if len(others) > MOST_NAMED else ""
             return f"{message}: it is one of glue {', glue '.join(others[:MOST_NAMED])}{more}"
@@ -41,7 +43,7 @@ def setting_given(text: str) -> tuple[str, Any]:
     key, value = pair(text, SET, str)
     context = click.get_current_context(silent=True)
     if context and key not in settings():
-        found = writings(context.command)
+        found = writings(context)
         near, likeness = nearest(key, found)
         if likeness >= LIKE and not near.startswith(SET):
             fix = f"write {near}" if bare(key) in found else f"did you mean {near}?"
@@ -56,9 +58,9 @@ def nearest(name: str, found: dict[str, str]) -> tuple[str, float]:
     return found[best], likeness[best]
 
 
-def writings(command: click.Command) -> dict[str, str]:
+def writings(context: click.Context) -> dict[str, str]:
     """How each option of a command is written, and each setting that it takes, by their bare names."""
-    options = options_of(command)
+    options = options_of(context.command.get_params(context))
     found = {bare(option): option for option in options}
     if SET in options:
         for setting in settings().values():
@@ -69,8 +71,8 @@ def writings(command: click.Command) -> dict[str, str]:
     return found
 
 
-def options_of(command: click.Command) -> list[str]:
-    return [option for parameter in command.params for option in parameter.opts if option.startswith("--")]
+def options_of(parameters: Iterable[click.Parameter]) -> list[str]:
+    return [option for parameter in parameters for option in parameter.opts if option.startswith("--")]
 
 
 def bare(name: str) -> str:

@@ -14,9 +14,10 @@ from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import settings
 
 if TYPE_CHECKING:
+    from glue_harness.core.settings import Setting
     from glue_harness.suite.registry import Registry
 
-WITH_OTHER_OPTION = ("tasks", "rates")  # --task and --rate
+OTHER_OPTIONS = {"tasks": "--task", "rates": "--rate"}  # settings whose options have another name
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
@@ -119,6 +120,44 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--set`, and an option that explains every key of it."""
+
+    def explain(context: click.Context, _: click.Parameter, asked: bool) -> None:
+        if not asked or context.resilient_parsing:
+            return
+        formatter = context.make_formatter()
+        with formatter.section("Settings, for --set KEY=VALUE and for --plan FILE, which is TOML"):
+            formatter.write_dl([(declared.name, explained(declared)) for declared in settings().values()])
+        click.echo(formatter.getvalue().rstrip("\n"))
+        context.exit()
+
+    explaining = click.option(
+        "--help-settings",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=explain,
+        help="Explain every setting, and exit.",
+    )
+    text = "Any other setting; --help-settings explains them."
+    return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=text)(explaining(command))
+
+
+def explained(declared: Setting) -> str:
+    """What a setting does, and in brackets what it can be and where it means something."""
+    facts = [declared.allowed]
+    if declared.shown_default:
+        facts.append(f"default: {declared.shown_default}")
+    if declared.group or declared.name in OTHER_OPTIONS:
+        facts.append(f"option {OTHER_OPTIONS.get(declared.name, '--' + declared.name.replace('_', '-'))}")
+    if declared.fixed:
+        facts.append("never another when resumed")
+    if not declared.identity:
+        facts.append("no part of the digest")
+    return f"{declared.help}  [{'; '.join(facts)}]"
+
+
 class Sectioned(click.Command):
     """A command whose help lists its options under headings, settings under their own; what has none comes last."""
 
@@ -142,7 +181,7 @@ class Sectioned(click.Command):
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Settings for --set KEY=VALUE"):
             formatter.write_dl(
-                [(s.name, s.described) for s in settings().values() if not s.group and s.name not in WITH_OTHER_OPTION]
+                [(s.name, s.described) for s in settings().values() if not s.group and s.name not in OTHER_OPTIONS]
             )
 
 

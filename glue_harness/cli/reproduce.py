@@ -15,6 +15,7 @@ from glue_harness.cli.options import (
     open_registry,
     plan_option,
     results_option,
+    settings_option,
     split_names,
     task_folders_option,
 )
@@ -61,7 +62,7 @@ WIDTH = 7  # columns of values side by side
 @click.option(
     "--seeds", type=click.IntRange(1, MOST_SEEDS), metavar="N", default=1, show_default=True, help="Runs of every plan."
 )
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting of the plan.")
+@settings_option
 @click.option("--dry-run", is_flag=True, help="List the runs and which are finished; train nothing.")
 @click.option(
     "--out",

@@ -19,6 +19,7 @@ from glue_harness.cli.options import (
     plan_options,
     results_folder,
     results_option,
+    settings_option,
     split_names,
     task_folders_option,
 )
@@ -44,7 +45,7 @@ class Run(Sectioned):
         TRAINING: (),
         SCORES: (),
         SEVERAL: (),
-        "All settings at once": ("recipe", "file", "settings"),
+        "All settings at once": ("recipe", "file", "settings", "help_settings"),
         "Going on": ("resume", "force", "checkpoint_every"),
     }
     after: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -71,7 +72,7 @@ class Run(Sectioned):
 )
 @click.option("--recipe", help="t5 or modern: settings by name, which options override.")
 @click.option("--plan", "file", type=click.Path(path_type=Path), help="Plan as TOML; options here override it.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting: the list is below.")
+@settings_option
 @click.option(
     "--resume",
     is_flag=False,
