@@ -81,7 +81,7 @@ def command(
     examples = read_questions(task, file, texts)
     from glue_harness.lab.predict import load  # brings torch with it: names and rows were checked before
 
-    trained = load(record, store.run_folder(record.id), step)
+    trained = load(record, store.run_folder(record.id), step, registry)
     lost = trained.cut(task, examples)
     facts = facts_of(trained.answers(task, examples), trained.shares(task, examples), lost)
     if shortened := [count for count in lost if count]:

@@ -13,6 +13,7 @@ from glue_harness.models.interface import Model
 from glue_harness.models.packing import FINE
 from glue_harness.runs.origin import weights_at
 from glue_harness.runs.store import Store
+from glue_harness.suite.registry import Registry, load_tasks
 from glue_harness.train import checkpoints, device
 from glue_harness.train.answers import answer, batches_of
 
@@ -50,11 +51,14 @@ class Trained:
         return found
 
 
-def load(record: Record, run_folder: Path, step: int) -> Trained:
-    """The model that a run kept at a step."""
+def load(record: Record, run_folder: Path, step: int, registry: Registry | None = None) -> Trained:
+    """The model that a run kept at a step. Heads belong to tasks: `registry` has those of the run."""
     precision = record.environment.get("precision", "auto")
     plan = plan_from(record.plan).replace(device="auto", precision=precision)
-    model = checkpoints.build(weights_at(record, step, Store(run_folder.parent)), plan)
+    origin = weights_at(record, step, Store(run_folder.parent))
+    known = (registry or load_tasks()).tasks if origin.parts else {}  # whole weights say themselves what they are
+    tasks = [known[name] for name in {**record.mix, **record.scores} if name in known]
+    model = checkpoints.build(origin, plan, tasks)
     machine = device.set_up(plan)
     model.module.to(machine.device)
     return Trained(plan, model, machine)

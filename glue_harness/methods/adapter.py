@@ -55,7 +55,8 @@ def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
         if hasattr(sub_layer, "adapter"):
             check_added(plan, "adapter_width", sub_layer.adapter.down.out_features)
         else:
-            rate = next(part.p for part in sub_layer.modules() if isinstance(part, nn.Dropout))
+            near = (*sub_layer.modules(), *model.module.modules())  # an encoder drops out what is around it
+            rate = next((part.p for part in near if isinstance(part, nn.Dropout)), 0.0)
             sub_layer.adapter = Adapter(size, plan.adapter_width, rate)
             # unlike a wrapper, leaves the names of weights as they are
             sub_layer.register_forward_hook(through_adapter)

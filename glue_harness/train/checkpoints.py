@@ -42,7 +42,7 @@ def load(run: RunFolder, step: int, model: Model) -> None:
 
 def build(origin: Origin, plan: Plan, tasks: Sequence[Task] = (), texts: Iterable[str] = ()) -> Model:
     """The model that lies at a plan's origin: whole weights, with the parts that runs trained of them since."""
-    source, parts, from_scratch = origin.source, origin.parts, is_from_scratch(origin.source)
+    source, parts, seed, from_scratch = origin.source, origin.parts, plan.seed, is_from_scratch(origin.source)
     for folder in (Path(source), *(part.folder for part in parts)):
         if (folder / MARKER).exists():
             prove(folder)
@@ -50,15 +50,15 @@ def build(origin: Origin, plan: Plan, tasks: Sequence[Task] = (), texts: Iterabl
     if not parts:
         return load_model(plan, tasks, texts)
     if from_scratch:  # it was drawn by that run's seed, with a vocabulary that may have been learned of its texts
-        plan = plan.replace(tokenizer=str(parts[0].folder))
+        plan = plan.replace(tokenizer=str(parts[0].folder), seed=parts[0].plan.seed)
     try:
-        model = load_model(plan.replace(seed=parts[0].plan.seed), tasks, ())
+        model = load_model(plan, tasks, ())
         for part in parts:
             load_method(part.plan.method).prepare(model, part.plan)
             _read(part.folder, model, for_other_tasks=bool(tasks))
     except GlueError as error:
         raise type(error)(f"model {origin.model!r} is a part that was trained of {source!r}: {error}") from None
-    torch.manual_seed(plan.seed)
+    torch.manual_seed(seed)
     return model
 
 
