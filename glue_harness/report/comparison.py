@@ -80,6 +80,7 @@ class ComparedScore:
     stats: tuple[Stat | None, ...]
     differences: tuple[ScoreDifference | None, ...]  # None for the first: the others are compared to it
     best: tuple[int, ...] = ()  # places of the highest; none where all are equal, or the data differ
+    undefined: tuple[int, ...] = ()  # places where it was scored, but the metric gives no value for the answers
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,9 @@ def scores_of(
     for key in keys:
         stats = [experiment.stat(name, key) for experiment in experiments]
         of_key = [(found.get(key), reason) for found, reason in tests]
-        yield _compared(f"{name}.{key}", label(title, key, keys), stats, of_key, comparable)
+        undefined = [place for place, experiment in enumerate(experiments) if experiment.is_undefined(name, key)]
+        found = _compared(f"{name}.{key}", label(title, key, keys), stats, of_key, comparable)
+        yield replace(found, undefined=tuple(undefined))
 
 
 def _compared(

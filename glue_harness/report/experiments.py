@@ -139,6 +139,10 @@ class Experiment:
             return None
         return stat(values, [score.intervals.get(key, (None, None)) for score in scores])
 
+    def is_undefined(self, task: str, key: str) -> bool:
+        """Whether the task was scored, and its metric gives no value for the answers of a seed."""
+        return all(task in record.scores for record in self.records) and self.stat(task, key) is None
+
     def average(self, suite: str, registry: Registry) -> Stat | None:
         """A suite's average over the seeds; None unless each of them has it."""
         found = self.average_over(members_of(registry, averaged(registry, suite)))

@@ -3,14 +3,19 @@
 import json
 import os
 import signal
+from dataclasses import replace
 
 import pytest
-from records import runner
+from records import finished, runner
 
 import glue_harness
 from glue_harness import Plan
+from glue_harness.cli.progress import ProgressDisplay, empty_answers, score_table, show_seeds
 from glue_harness.core.errors import Stopped, UsageError
 from glue_harness.lab.signals import listening
+from glue_harness.report.console import show
+from glue_harness.runs.store import Store
+from glue_harness.suite.registry import load_tasks
 
 OPTIONS = ("--task", "rte", "--data", "demo:60", "--model", "tiny", "--steps", "2", "--batch-size", "8")
 
@@ -63,6 +68,32 @@ def test_tasks_of_one_title_are_called_by_their_names(tmp_path, capsys):
     assert " CoLA " in out
     _, out, _ = glue("compare", *(file.parent.name for file in tmp_path.glob("*/record.json")), "--results", tmp_path)
     assert {"rte", "superglue_rte", "CoLA"} <= {line.split()[0] for line in out.splitlines() if line.split()}
+
+
+def test_a_score_that_its_metric_does_not_give_is_undefined_everywhere(tmp_path, capsys):
+    """Not nan, not a dash, and not left out: with the reason, in the run, its seeds, the board and the comparison."""
+    store, glue, results = Store(tmp_path), runner(capsys), ("--results", tmp_path)
+    nothing: dict[str, float | None] = {"pearson_corrcoef": None, "spearman_corrcoef": None}
+    records = [finished(store, {"stsb": nothing}, tasks=("stsb",), seed=seed) for seed in (0, 1)]
+    scores = {"stsb": replace(records[0].scores["stsb"], constant="4.0")}
+    ProgressDisplay(quiet=False).scored(5, {"stsb": nothing})
+    show(score_table(scores, load_tasks()))
+    show_seeds([record.scores for record in records], load_tasks())
+    out, err = capsys.readouterr()
+    said = " ".join(out.split())
+    assert "stsb undefined/undefined" in err
+    assert "STS-B pearson_corrcoef undefined - -" in said
+    assert "STS-B spearman_corrcoef undefined - undefined undefined" in said  # mean, deviation, each seed
+    assert empty_answers(scores) == [
+        "stsb: every answer is '4.0', which leaves pearson_corrcoef, spearman_corrcoef undefined"
+    ]
+    _, board, _ = glue("board", "--task", "stsb", *results)
+    assert board.count("undefined") == 4  # two cells, the legend, why there is no average
+    _, compared, _ = glue("compare", *(record.id for record in records), *results)
+    assert [line.split()[-2:] for line in compared.splitlines() if "STS-B" in line] == 2 * [2 * ["undefined"]]
+    for shown in (board, compared):
+        assert "undefined: no value for some answers" in " ".join(shown.split())
+    assert "nan" not in out + err + board + compared
 
 
 def test_an_evaluation_tells_how_far_it_is(done):
