@@ -71,7 +71,9 @@ def test_a_name_clash_is_an_error(tmp_path):
 
 
 def test_a_task_folder_that_is_not_there(tmp_path):
-    with pytest.raises(UsageError, match=r"task folder .* does not exist \(--tasks or GLUE_TASKS\)"):
+    with pytest.raises(
+        UsageError, match=r"task folder .* cannot be read: No such file or directory \(--tasks or GLUE_TASKS\)"
+    ):
         load_tasks([tmp_path / "nowhere"])
 
 

@@ -72,7 +72,9 @@ def toy_model(seed: int = 0, plan: Plan | None = None, dropout: float = 0.0, **s
     size = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, **shape}
     config = T5Config(vocab_size=vocabulary().size + 5, decoder_start_token_id=0, dropout_rate=dropout, **size)
     module = T5ForConditionalGeneration._from_config(config, attn_implementation="sdpa")
-    return T5(module.eval(), vocabulary(), {}, plan or toy_plan())
+    model = T5(module.eval(), vocabulary(), {}, plan or toy_plan())
+    model.plain = {name for name, _ in module.named_parameters()}
+    return model
 
 
 def toy_tokens(model: T5, examples: Sequence[Example], task: Task | None = None) -> Tokens:

@@ -20,10 +20,11 @@ import click
 from glue_harness import __version__
 from glue_harness.core.errors import GlueError, unknown
 from glue_harness.core.plugins import own_failure
-from glue_harness.report.console import printable
+from glue_harness.report.console import PLAIN, printable
 
 VERBS: tuple[str, ...] = ("run", "tasks", "show", "mix", "score", "compare", "errors", "curve", "power")
 VERBS += ("board", "predict", "submit", "demo", "doctor", "bench", "reproduce")
+COMPLETE = "_GLUE_COMPLETE"  # set by a shell that wants to know how a line could go on
 MOST_TOLD = 2000  # characters of a message
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EPIPE)
 
@@ -40,6 +41,10 @@ class Verbs(click.Group):
         command = import_module(f"glue_harness.cli.{name}").command
         if not any(parameter.name == "debug" for parameter in command.params):
             command.params.append(DEBUG)
+            if COMPLETE in os.environ:
+                from glue_harness.cli.completion import offer_values
+
+                offer_values(command)
         command.short_help = re.split(r"[.:]", command.help or "", maxsplit=1)[0]
         return command
 
@@ -72,12 +77,14 @@ def main(arguments: list[str] | None = None) -> None:
     sys.stdout = sys.stdout or io.StringIO()  # closed, as by `>&-`
     for stream in (sys.stdout, sys.stderr):  # a terminal that knows ASCII only is no reason to fail
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=PLAIN)
     asked_to_stop = stop_on_interrupt()
     try:
         glue.main(arguments, prog_name="glue", standalone_mode=False)
         sys.stdout.flush()
     except Exception as error:
+        if COMPLETE in os.environ:  # in the middle of a line that somebody writes
+            sys.exit(1)
         if asked_to_stop:  # an import that Ctrl-C cut short fails in ways of its own
             stop("interrupted", 130)
         if isinstance(error, click.exceptions.NoArgsIsHelpError):
@@ -89,7 +96,9 @@ def main(arguments: list[str] | None = None) -> None:
         stop(message, code)
     except KeyboardInterrupt as error:
         stop("interrupted", getattr(error, "exit_code", 130))
-    except SystemExit:
+    except SystemExit as error:
+        if told := own_failure(error):  # an exit in a task of the user's own would look like success
+            stop(f"{told}; --debug shows all frames", 1)
         # click's mark of `glue tasks | head`, which is no failure; newer versions of click have it under _
         if type(sys.stdout).__name__.endswith("PacifyFlushWrapper"):
             sys.exit(0)
@@ -135,9 +144,11 @@ def explain(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     if isinstance(error, click.ClickException):
         message, context = error.format_message().rstrip("."), getattr(error, "ctx", None)
+        if isinstance(error, click.exceptions.NoSuchOption):
+            from glue_harness.cli.hints import unknown_option
+
+            message = unknown_option(error, VERBS)
         # people type `glue run mnli` before they type `glue run --task mnli`
-        if isinstance(error, click.exceptions.NoSuchOption) and (setting := setting_of(error)):
-            message = f"No such option {error.option_name!r}: write --set {setting}=VALUE"
         extra = re.fullmatch(r"Got unexpected extra argument \((\S+)\)", message)
         if extra and context and any("--task" in parameter.opts for parameter in context.command.params):
             message += f": tasks are named with --task {extra[1]}"
@@ -149,12 +160,3 @@ def explain(error: Exception) -> tuple[str, int]:
     if told := own_failure(error):
         return f"{told}; --debug shows all frames", 1
     raise error
-
-
-def setting_of(error: click.exceptions.NoSuchOption) -> str | None:
-    """The setting that somebody took for an option, where the command takes settings."""
-    from glue_harness.core.plan import settings
-
-    name, context = error.option_name.lstrip("-").replace("-", "_"), error.ctx
-    takes = context and any("--set" in parameter.opts for parameter in context.command.params)
-    return name if takes and name in settings() else None

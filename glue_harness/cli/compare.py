@@ -14,7 +14,7 @@ import click
 from glue_harness.cli.options import json_option, open_registry, results_option, task_folders_option
 from glue_harness.cli.streams import Names, Shown, emit
 from glue_harness.core.errors import UsageError
-from glue_harness.report.console import TableColumn, or_dash, table, table_of
+from glue_harness.report.console import UNDEFINED, TableColumn, or_dash, table, table_of
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -113,6 +113,8 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
 
 
 def drawn_comparison(comparison: Comparison) -> Shown:
+    from glue_harness.report.formats import SIGNS
+
     experiments, letters = comparison.experiments, ascii_uppercase[: len(comparison.experiments)]
     facts = {name: [experiment.facts[name] for experiment in experiments] for name in experiments[0].facts}
     rows = {"run": [experiment.name for experiment in experiments], **facts, **comparison.settings}
@@ -121,6 +123,8 @@ def drawn_comparison(comparison: Comparison) -> Shown:
         columns = [TableColumn(letter, partial(cell, place=place), right=True) for place, letter in enumerate(letters)]
         yield table_of(comparison.scores, [TableColumn("task", lambda line: line.label), *columns])
         yield f"* best; differences to A with 95 % interval; {corrected_for(comparison.tests)}", "dim"
+        if any(line.undefined for line in comparison.scores):
+            yield SIGNS[UNDEFINED], "dim"
     else:
         yield "none of these runs has a score"
     yield from ((f"Note: {note}", "yellow") for note in comparison.notes)
@@ -175,7 +179,7 @@ def cell(line: ComparedScore, place: int) -> Text:
     from glue_harness.report.formats import written
 
     if line.stats[place] is None:
-        return Text("-", style="dim")
+        return Text(UNDEFINED if place in line.undefined else "-", style="dim")
     mark, style = ("* ", "bold") if place in line.best else ("", "")
     text = Text(mark + written(line.stats[place]), style=style)
     if difference := line.differences[place]:

@@ -31,7 +31,9 @@ STYLES = {"ok": "green", "warn": "yellow", "FAIL": "bold red"}
 @click.command()
 @click.option("--task", "-t", "names", multiple=True, help="Tasks or suites; default: all whose data is there.")
 @data_option()
-@click.option("--model", type=click.Path(path_type=Path), metavar="FOLDER", help="Also try to load this model.")
+@click.option(
+    "--model", type=click.Path(path_type=Path), metavar="FOLDER", help="Also load this model, and see what it cuts off."
+)
 @results_option
 @task_folders_option
 @json_option
@@ -43,20 +45,26 @@ def command(
     Rows are counted, encoded, compared between splits, and held against what real rows of their task show.
     Nothing in the rows tells, so it is not found, when the texts of a symmetric pair are exchanged (MRPC, QQP, STS-B,
     WiC), the labels of COPA, WNLI or WSC, or entailment and neutral in CB; or when a file ends early at a line's end:
-    that is a subset.
+    that is a subset. With --model it also says what share of the examples and tokens a run would cut off.
 
     \b
     glue doctor --data DIR
     glue doctor --data DIR --task mnli --model MODEL_DIR --json
     """
     from glue_harness.doctor.data import choose, examine
-    from glue_harness.doctor.machine import examine_machine
+    from glue_harness.doctor.lengths import lengths
+    from glue_harness.doctor.machine import examine_machine, model_folder
 
     if model and not model.is_dir():
         raise UsageError(f"--model {str(model)!r} is not a folder: name one that save_pretrained wrote")
-    registry = open_registry(task_folders)
+    registry = open_registry(task_folders, split_names(names))
     sets, absent = choose(registry, split_names(names), data)
-    findings = [*examine(sets, data, registry.tasks.values()), *examine_machine(results, model)]
+    findings = [*examine(sets, data, registry.tasks.values()), *examine_machine(results)]
+    if model:
+        told, loaded = model_folder(model, [task for tasks in sets for task in tasks])
+        findings.append(told)
+        if loaded:
+            findings += lengths(sets, data, loaded)
     is_wrong = any(finding.state == "FAIL" for finding in findings)
     if as_json:
         facts = {"ok": not is_wrong, "findings": [finding._asdict() for finding in findings]}

@@ -104,7 +104,7 @@ def command(
         factor = 1.0 if scale is None else scale
         mix = Mix(plan, sizes, rates_of(plan.mixing, sizes, SizeRate(plan.limit, plan.temperature, factor), plan.rates))
     elif names:
-        mix = of_tasks(tuple(split_names(names)), given, open_registry(task_folders))
+        mix = of_tasks(tuple(split_names(names)), given, open_registry(task_folders, split_names(names)))
     else:
         raise UsageError("nothing to mix: name tasks with --task, a mixture with --mixture, or give --sizes FILE")
     planned = not file or not given.keys().isdisjoint(("steps", "epochs", "batch_size"))

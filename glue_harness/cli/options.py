@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,12 +14,14 @@ from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import settings
 
 if TYPE_CHECKING:
+    from glue_harness.core.settings import Setting
     from glue_harness.suite.registry import Registry
 
-WITH_OTHER_OPTION = ("tasks", "rates")  # --task and --rate
+OTHER_OPTIONS = {"tasks": "--task", "rates": "--rate"}  # settings whose options have another name
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
+MOST_SEEDS = 10_000  # of one command: more is a slip of the finger
 MAKING = ("run", "demo", "reproduce", "score")  # verbs that make the folder of runs; the others read it
 
 
@@ -67,18 +69,19 @@ def task_folders_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def open_registry(folders: tuple[str, ...]) -> Registry:
-    """The tasks; a file or plugin that could not be loaded is named on stderr."""
+def open_registry(folders: tuple[str, ...], asked: Iterable[str] = ()) -> Registry:
+    """The tasks; a file or plugin that could not be loaded is named on stderr.
+
+    Not so if it holds a task that is `asked` for: then nothing but that is refused, with the same reason.
+    """
     from glue_harness.report.console import note
     from glue_harness.suite.registry import load_tasks
 
-    for folder in folders:
-        try:
-            os.listdir(folder)
-        except OSError as error:
-            raise UsageError(f"--tasks {folder!r} cannot be read: {error.strerror}") from None
     registry = load_tasks(folders)
+    refused = set(asked) - registry.tasks.keys()
     for where, reason in registry.broken.items():
+        if Path(where).stem in refused:
+            continue
         note(f"not loaded: {where}: {reason}", style="red")
     return registry
 
@@ -93,9 +96,12 @@ def data_option(default: str = "hub") -> Decorator:
     )
 
 
-def plan_option(name: str, text: str = "") -> Decorator:
-    """A setting of the plan as an option: its type, its default and, unless `text` says it better, its help."""
-    declared = settings()[name]
+def plan_option(name: str, text: str = "", **other: Any) -> Decorator:
+    """A setting of the plan as an option: its type, its default and its help, unless `text` says it better.
+
+    `default` is what the command has in its place; none where `text` says it.
+    """
+    declared = replace(settings()[name], **other)
     return click.option(
         *filter(None, [declared.short, "--" + name.replace("_", "-")]),
         name,
@@ -112,6 +118,44 @@ def plan_options(command: Callable[..., Any]) -> Callable[..., Any]:
         if declared.group:
             command = plan_option(declared.name)(command)
     return command
+
+
+def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--set`, and an option that explains every key of it."""
+
+    def explain(context: click.Context, _: click.Parameter, asked: bool) -> None:
+        if not asked or context.resilient_parsing:
+            return
+        formatter = context.make_formatter()
+        with formatter.section("Settings, for --set KEY=VALUE and for --plan FILE, which is TOML"):
+            formatter.write_dl([(declared.name, explained(declared)) for declared in settings().values()])
+        click.echo(formatter.getvalue().rstrip("\n"))
+        context.exit()
+
+    explaining = click.option(
+        "--help-settings",
+        is_flag=True,
+        is_eager=True,
+        expose_value=False,
+        callback=explain,
+        help="Explain every setting, and exit.",
+    )
+    text = "Any other setting; --help-settings explains them."
+    return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=text)(explaining(command))
+
+
+def explained(declared: Setting) -> str:
+    """What a setting does, and in brackets what it can be and where it means something."""
+    facts = [declared.allowed]
+    if declared.shown_default:
+        facts.append(f"default: {declared.shown_default}")
+    if declared.group or declared.name in OTHER_OPTIONS:
+        facts.append(f"option {OTHER_OPTIONS.get(declared.name, '--' + declared.name.replace('_', '-'))}")
+    if declared.fixed:
+        facts.append("never another when resumed")
+    if not declared.identity:
+        facts.append("no part of the digest")
+    return f"{declared.help}  [{'; '.join(facts)}]"
 
 
 class Sectioned(click.Command):
@@ -137,7 +181,7 @@ class Sectioned(click.Command):
     def format_epilog(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Settings for --set KEY=VALUE"):
             formatter.write_dl(
-                [(s.name, s.described) for s in settings().values() if not s.group and s.name not in WITH_OTHER_OPTION]
+                [(s.name, s.described) for s in settings().values() if not s.group and s.name not in OTHER_OPTIONS]
             )
 
 

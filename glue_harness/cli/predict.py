@@ -38,7 +38,7 @@ class Asking(click.Command):
             taken = {option for parameter in self.params for option in parameter.opts}
             names = [name for name in fields(task) if f"--{name}" not in taken and name.isidentifier()]
             context.obj = [click.Option([f"--{n}", f"field_{n}"], help=f"A field of {task.name}.") for n in names]
-        elif not set(arguments) & set(context.help_option_names):
+        elif not (context.resilient_parsing or set(arguments) & set(context.help_option_names)):
             raise UsageError("name a task with --task: its fields become options (glue predict RUN --task NAME --help)")
         return super().parse_args(context, arguments)
 
@@ -68,7 +68,7 @@ def command(
     from glue_harness.metrics.selection import answering_step
     from glue_harness.runs.store import Store, refuse_scored
 
-    registry, store = open_registry(task_folders), Store(results)
+    registry, store = open_registry(task_folders, [task_name]), Store(results)
     task, record = registry.task(task_name), store.find(run)
     refuse_scored(record, "nothing can answer further rows")
     step = answering_step(registry, record.scores, task)
@@ -81,7 +81,7 @@ def command(
     examples = read_questions(task, file, texts)
     from glue_harness.lab.predict import load  # brings torch with it: names and rows were checked before
 
-    trained = load(record, store.run_folder(record.id), step)
+    trained = load(record, store.run_folder(record.id), step, registry)
     lost = trained.cut(task, examples)
     facts = facts_of(trained.answers(task, examples), trained.shares(task, examples), lost)
     if shortened := [count for count in lost if count]:

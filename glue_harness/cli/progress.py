@@ -10,7 +10,19 @@ from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glue_harness.report.console import TableColumn, console, lasting, note, or_dash, say, show, table, table_of
+from glue_harness.report.console import (
+    UNDEFINED,
+    TableColumn,
+    console,
+    lasting,
+    note,
+    or_dash,
+    or_undefined,
+    say,
+    show,
+    table,
+    table_of,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -94,7 +106,7 @@ class ProgressDisplay:
         if not self.quiet:
             loss = f"{self.state.loss:.3f}" if self.state else ""
             scores = "  ".join(
-                f"{task} " + "/".join("nan" if v is None else f"{v:.1f}" for v in found.values())
+                f"{task} " + "/".join(or_undefined(value, ".1f") for value in found.values())
                 for task, found in values.items()
             )
             note(f"step {step:>6}  loss {loss}  {scores}")
@@ -169,12 +181,12 @@ def show_scores(record: Record, registry: Registry, folder: Path) -> None:
 
 def without_trained_texts(scores: Mapping[str, Score], registry: Registry) -> str:
     """Which scores rest on rows with texts that were trained on, and what they are without those rows."""
-    told = []
+    told, titles = [], registry.titles(scores)
     for name, score in scores.items():
         if score.clean and score.clean["shared"]:
-            values = (f"{key} {'-' if v is None else f'{v:.2f}'}" for key, v in score.clean["metrics"].items())
+            values = (f"{key} {or_undefined(v)}" for key, v in score.clean["metrics"].items())
             facts = f"{score.clean['shared']:,} of {score.clean['rows']:,} rows, without them {', '.join(values)}"
-            told.append(f"{registry.task(name).title or name} {facts}")
+            told.append(f"{titles[name]} {facts}")
     return f"share a text with rows trained on: {'; '.join(told)}" if told else ""
 
 
@@ -195,8 +207,12 @@ def empty_answers(scores: Mapping[str, Score]) -> list[str]:
 
     found = []
     for name, score in scores.items():
+        lacking = ", ".join(key for key, value in score.metrics.items() if value is None)
         if score.constant is not None:
-            found.append(f"{name}: every answer is {score.constant!r}")
+            so = f", which leaves {lacking} {UNDEFINED}" if lacking else ""
+            found.append(f"{name}: every answer is {score.constant!r}{so}")
+        elif lacking:
+            found.append(f"{name}: {lacking} {UNDEFINED}: an answer is no finite number, or the metric divides by 0")
         elif keys := no_better(score.metrics, score.baseline):
             found.append(f"{name}: {', '.join(keys)} no better than the baseline, one answer for all")
     return found
@@ -229,14 +245,14 @@ def drawn_mix(record: Record) -> Table:
 
 def score_table(scores: Mapping[str, Score], registry: Registry, title: str = "") -> Table:
     """Every value of every task with what it rests on."""
-    rows = []
+    rows, titles = [], registry.titles(scores)
     for name, score in scores.items():
         for key, value in score.metrics.items():
             low, high = score.intervals.get(key) or (None, None)
             between = f"{low:.2f} to {high:.2f}" if low is not None else "-"
-            numbers = (value, score.without_luck.get(key), score.baseline.get(key))
-            shown, honest, baseline = (or_dash(number, ".2f") for number in numbers)
-            of_score = (registry.task(name).title or name, key, shown, between, honest, baseline)
+            honest, baseline = (or_dash(v, ".2f") for v in (score.without_luck.get(key), score.baseline.get(key)))
+            shown = or_undefined(value)
+            of_score = (titles[name], key, shown, between, honest, baseline)
             rows.append((*of_score, score.n, score.step, _invalid(score)))
     headings: tuple[str, ...] = ("task", "metric", "score", "95 % interval", "without luck", "baseline")
     headings += ("examples", "best step", "invalid")
@@ -251,14 +267,13 @@ def show_seeds(of_seeds: Sequence[Mapping[str, Score]], registry: Registry) -> N
     """Mean and sample standard deviation over seeds, each with the scores of its tasks."""
     from statistics import mean, stdev
 
-    rows = []
+    rows, titles = [], registry.titles(of_seeds[0])
     for name, first in of_seeds[0].items():
         for key in first.metrics:
-            values = [value for scores in of_seeds if (value := scores[name].metrics[key]) is not None]
-            if len(values) == len(of_seeds):
-                each = " ".join(f"{value:.2f}" for value in values)
-                shown = (f"{mean(values):.2f}", f"{stdev(values):.2f}", each)
-                rows.append((registry.task(name).title or name, key, *shown))
+            each = [scores[name].metrics[key] for scores in of_seeds]
+            values = [value for value in each if value is not None]
+            spread = (f"{mean(values):.2f}", f"{stdev(values):.2f}") if len(values) == len(each) else (UNDEFINED, "-")
+            rows.append((titles[name], key, *spread, " ".join(map(or_undefined, each))))
     columns = ("task", "metric", "mean", "std", "each seed")
     show(table(columns, rows, title=f"{len(of_seeds)} seeds", right=columns[2:]))
 

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from glue_harness.cli.hints import setting_given
 from glue_harness.cli.options import (
+    MOST_SEEDS,
     leaderboards_folder,
     open_registry,
-    pair,
     plan_option,
     results_option,
+    settings_option,
     split_names,
     task_folders_option,
 )
@@ -40,22 +42,33 @@ WIDTH = 7  # columns of values side by side
 @click.argument("name", required=False, metavar="[TABLE]")
 @click.option("--list", "listed", is_flag=True, help="The tables and how many rows they have.")
 @click.option("--demo", is_flag=True, help="Synthetic data and a tiny model: minutes, no network.")
-@click.option("--scale", type=click.FloatRange(0, 1, min_open=True), help="Part of the paper's steps, such as 0.01.")
+@click.option(
+    "--scale", type=click.FloatRange(0, 1, min_open=True), help="Part of the paper's steps, such as 0.01; default: all."
+)
 @click.option("-t", "--task", "names", multiple=True, metavar="NAME", help="Tasks or suites instead of the paper's.")
 @plan_option("data", "hub, demo, demo:ROWS, or a folder (official download, save_to_disk, parquet).")
-@plan_option("model", "Hub id, folder, run:RUN, tiny, or t5:small|base|large from scratch.")
+@plan_option(
+    "model", "Hub id, folder, run:RUN, tiny, or t5:small|base|large from scratch.", default="google-t5/t5-base"
+)
 @plan_option("tokenizer", "Folder with the vocabulary of a model from scratch.")
 @plan_option("text", "File or folder of plain text for pre-training and mixtures.")
-@plan_option("steps", "Steps of the tuning, instead of 2^18 or --scale.")
-@click.option("--pretrain-steps", type=click.IntRange(min=1), help="Steps before it, instead of twice the steps.")
-@plan_option("batch_size", "Examples per update.")
+@plan_option("steps", "Steps of the tuning, instead of 2^18 x --scale.", default=None)
+@click.option(
+    "--pretrain-steps", type=click.IntRange(min=1), metavar="N", help="Steps before it, instead of twice the steps."
+)
+@plan_option("batch_size", "Examples per update, instead of 2^16 tokens.", default=None)
 @plan_option("device", "auto, cuda or cpu.")
 @plan_option("seed", "First seed.")
-@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs of every plan.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting of the plan.")
+@click.option(
+    "--seeds", type=click.IntRange(1, MOST_SEEDS), metavar="N", default=1, show_default=True, help="Runs of every plan."
+)
+@settings_option
 @click.option("--dry-run", is_flag=True, help="List the runs and which are finished; train nothing.")
 @click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), default=leaderboards_folder, help="For the files."
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=leaderboards_folder,
+    help="For the files.  [default: leaderboards, or $GLUE_LEADERBOARDS]",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Only the table.")
 @results_option
@@ -87,7 +100,6 @@ def command(
     glue reproduce table11 --demo
     glue reproduce table10 --scale 0.01 --task cola,rte,sst2 --data DIR --model tiny --text FILE
     """
-    from glue_harness.core.plan import parsed
     from glue_harness.core.writing import write_atomic
     from glue_harness.lab.recipes import Applied
     from glue_harness.lab.request import canonical, make_request
@@ -108,13 +120,13 @@ def command(
         return
     if name is None or name not in published.tables:
         raise unknown("table", name, published.tables) if name else UsageError("no table: glue reproduce --list")
-    registry = open_registry(task_folders)
+    registry = open_registry(task_folders, split_names(names))
     given = {**(DEMO if demo else {}), **{key: value for key, value in options.items() if value is not None}}
     if names:
         given["tasks"] = tuple(split_names(names))
     for text in settings:
-        key, value = pair(text, "--set", str)
-        given[key] = parsed(key, value, "--set")
+        key, value = setting_given(text)
+        given[key] = value
     size = scale_of(given, scale or 1.0, pretrain_steps, registry)
     store = Store(results)
     request = make_request(size.plan.replace(text=None), registry, store)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import click
 
+from glue_harness.cli.hints import setting_given
 from glue_harness.cli.options import (
+    MOST_SEEDS,
     Sectioned,
     json_option,
     open_registry,
@@ -17,6 +19,7 @@ from glue_harness.cli.options import (
     plan_options,
     results_folder,
     results_option,
+    settings_option,
     split_names,
     task_folders_option,
 )
@@ -43,7 +46,7 @@ class Run(Sectioned):
         TRAINING: (),
         SCORES: (),
         SEVERAL: (),
-        "All settings at once": ("recipe", "file", "settings"),
+        "All settings at once": ("recipe", "file", "settings", "help_settings"),
         "Going on": ("resume", "force", "checkpoint_every"),
     }
     after: ClassVar[dict[str, tuple[str, ...]]] = {
@@ -69,14 +72,14 @@ class Run(Sectioned):
     help="Steps before tuning.  [default: 2 x steps]",
 )
 @click.option(
-    "--seeds", type=click.IntRange(min=1), metavar="N", default=1, show_default=True, help="Runs, one a seed."
+    "--seeds", type=click.IntRange(1, MOST_SEEDS), metavar="N", default=1, show_default=True, help="Runs, one a seed."
 )
 @click.option(
     "--recipe",
     help="modern or t5; for encoders bert, stable, roberta, electra or modernbert: settings, which options override.",
 )
 @click.option("--plan", "file", type=click.Path(path_type=Path), help="Plan as TOML; options here override it.")
-@click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help="Any other setting: the list is below.")
+@settings_option
 @click.option(
     "--resume",
     is_flag=False,
@@ -136,7 +139,7 @@ def command(
 
     if show_all and not dry_run:
         raise UsageError("--all is for --dry-run: it shows every setting")
-    registry = open_registry(task_folders)
+    registry = open_registry(task_folders, split_names(given["names"]))
     store = Store(results)
     others = {"dry_run": dry_run, "seeds": seeds > 1, "strategy": bool(strategy), "recipe": bool(given["recipe"])}
     begun = find_begun(store, resume, force, **others)
@@ -160,7 +163,10 @@ def command(
     from glue_harness.lab.assemble import settle  # torch begins here
 
     request = settle(request)
-    do = partial(carry_out, results=results, quiet=quiet, checkpoint_every=checkpoint_every, recipe=recipe)
+    several = seeds > 1 or bool(strategy)
+    do = partial(
+        carry_out, results=results, quiet=quiet, of_several=several, checkpoint_every=checkpoint_every, recipe=recipe
+    )
     if dry_run and strategy:
         show_stages(stages(), request, seeds, results, as_json)
     elif dry_run:
@@ -231,7 +237,7 @@ def plan_of(
 
     Later sources win: --recipe, the run that goes on, --demo, the plan file, options, --set.
     """
-    from glue_harness.core.plan import parsed, plan_from, read_plan
+    from glue_harness.core.plan import plan_from, read_plan
     from glue_harness.core.settings import over, refuse_two_lengths
     from glue_harness.lab.recipes import Applied, refuse_other_family, values_of
     from glue_harness.models.families import known_of
@@ -250,8 +256,8 @@ def plan_of(
             "--batch-size counts examples, --batch-tokens tokens: an update has one size, give one of them"
         )
     for text in by_key:
-        key, value = pair(text, "--set", str)
-        options[key] = parsed(key, value, "--set")
+        key, value = setting_given(text)
+        options[key] = value
     refuse_two_lengths(options, "command line")
     values = over(over(over(begun, demo), read_plan(file) if file else {}), options)
     if "tasks" not in values:
@@ -268,7 +274,13 @@ def plan_of(
 
 
 def carry_out(
-    request: Request | Plan, stage: str, results: Path, quiet: bool, recipe: Applied | None = None, **how: Any
+    request: Request | Plan,
+    stage: str,
+    results: Path,
+    quiet: bool,
+    recipe: Applied | None = None,
+    of_several: bool = True,
+    **how: Any,
 ) -> Record:
     """One run, watched; Ctrl-C is one line."""
     from glue_harness.cli.progress import ProgressDisplay
@@ -281,7 +293,7 @@ def carry_out(
         try:
             return run(request, results=results, watcher=display, stage=stage, notes=notes, **how)
         except KeyboardInterrupt as stop:
-            raise interrupted(stop, display.folder, bool(stage)) from None
+            raise interrupted(stop, display.folder, of_several) from None
 
 
 def show_record(record: Record, registry: Registry, folder: Path, as_json: bool) -> None:

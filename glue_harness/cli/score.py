@@ -14,7 +14,7 @@ from glue_harness.cli.options import json_option, open_registry, results_option,
 from glue_harness.cli.streams import Names, Shown, emit, read_file
 from glue_harness.core.errors import UsageError
 from glue_harness.core.task import Prediction, Task
-from glue_harness.report.console import note, or_dash, table
+from glue_harness.report.console import UNDEFINED, note, or_dash, or_undefined, table
 
 if TYPE_CHECKING:
     from glue_harness.core.record import Score
@@ -159,16 +159,19 @@ def score_lines(task: Task, file: str, as_json: bool) -> None:
 
 def drawn(task: Task, values: Mapping[str, float], predictions: Sequence[Prediction], invalid: Counter[str]) -> Shown:
     from glue_harness.metrics.intervals import interval
-
-    def number(value: float) -> str:
-        return "undefined" if value != value else f"{value:.2f}"
+    from glue_harness.report.formats import SIGNS
 
     ranges = {key: pair for metric in task.metrics for key, pair in interval(metric.tally(predictions)).items()}
-    rows = [(key, number(value), " to ".join(map(number, ranges[key]))) for key, value in values.items()]
+    rows = [
+        (key, or_undefined(value), "-" if value != value else "{:.2f} to {:.2f}".format(*ranges[key]))
+        for key, value in values.items()
+    ]
     if rows:
         yield table(("metric", "x100", "95 % interval"), rows, title=task.title or task.name, right=("x100",))
     else:
         yield f"{task.name} has no metric: its labels are not public"
+    if any(value != value for value in values.values()):
+        yield SIGNS[UNDEFINED], "dim"
     share = 100 * invalid.total() / len(predictions)
     yield f"{len(predictions):,} answers, {invalid.total():,} invalid ({share:.1f} %)"
     for text, count in invalid.most_common(MOST_COMMON):
@@ -185,8 +188,13 @@ def drawn_scores(scores: Mapping[str, Score], answered: Sequence[Answered]) -> S
         for key, value in score.metrics.items():
             low, high = score.intervals.get(key) or (None, None)
             between = "-" if low is None else f"{low:.2f} to {high:.2f}"
-            shown = "undefined" if value is None else f"{value:.2f}"
-            facts = (shown, between, or_dash(score.baseline.get(key), ".2f"), f"{score.n:,}", f"{score.invalid:,}")
+            facts = (
+                or_undefined(value),
+                between,
+                or_dash(score.baseline.get(key), ".2f"),
+                f"{score.n:,}",
+                f"{score.invalid:,}",
+            )
             rows.append((one.task.title or one.task.name, key, *facts))
     headings = ("task", "metric", "score", "95 % interval", "baseline", "examples", "invalid")
     yield table(headings, rows, right=headings[2:], whole=headings[1:])

@@ -54,7 +54,7 @@ def command(
     glue show mrpc --data DIR --split validation --n 5
     glue show mnli --rows rows.jsonl --json
     """
-    task = open_registry(task_folders).task(name)
+    task = open_registry(task_folders, [name]).task(name)
     if file is None:
         shown = show_task(task, data, split, SHOWN if n is None else n, as_json)
     elif data is not None or split:
@@ -69,11 +69,15 @@ def command(
 def converted(task: Task, read: Callable[[], Row]) -> dict[str, Any]:
     """A raw row and the texts that it becomes, or why it becomes nothing, as JSON has them."""
     from glue_harness.data.rows import encode
+    from glue_harness.suite.spans import of_words
 
     fact: dict[str, Any] = {"row": {}}
     try:
         fact["row"] = read()
-        fact["texts"] = [{"inputs": text.inputs, "targets": text.target} for text in encode(task, fact["row"])]
+        pairs = [(text.inputs, text.target) for text in encode(task, fact["row"])]
+        if task.noise:
+            pairs = [of_words(task.noise, text) for text, _ in pairs]
+        fact["texts"] = [{"inputs": inputs, "targets": target} for inputs, target in pairs]
     except DataError as error:
         fact["texts"] = {"error": str(error)}
     return fact
@@ -138,10 +142,13 @@ def drawn_task(task: Task, facts: Mapping[str, Any], rows: Rows | None, *, synth
     yield f"{task.name} ({task.title})" if task.title else task.name, "bold"
     yield grid({name: text for name, text in texts.items() if text})
     yield ""
+    where = "--data hub or --data DIR" if task.source.hub else "--data DIR"
     if rows is None:
-        yield "no rows to show: this task has no demo, name --data hub or --data DIR", "dim"
+        yield f"no rows to show: this task has no demo, name {where}", "dim"
         return
-    remark = " (synthetic; real rows: --data hub or --data DIR)" if synthetic else ""
+    remark = f" (synthetic; real rows: {where})" if synthetic else ""
+    if task.noise:
+        remark += "; spans are hidden anew each time: this is one of them, with words for tokens"
     origin = f"{len(facts['sample'])} of {len(rows):,} {rows.split} rows of {rows.origin}{remark}"
     yield "; ".join((origin, *rows.notes)), "dim"
     for number, fact in enumerate(facts["sample"], 1):

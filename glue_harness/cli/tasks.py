@@ -36,12 +36,15 @@ def command(context: click.Context, suite: str | None, data: str, task_folders: 
         return
     from glue_harness.data import available
 
-    tasks = open_registry(task_folders).tasks.values()
-    if suite and suite not in (suites := {task.suite for task in tasks}):
-        raise unknown("suite", suite, suites)
+    registry = open_registry(task_folders)
+    tasks = registry.tasks.values()
+    chosen = [task for task in tasks if suite in (None, task.suite)]
+    if suite and not chosen:  # glue-all: what is trained or scored under that name
+        chosen = [registry.tasks[name] for name in registry.suites.get(suite, ())]
+        if not chosen:
+            raise unknown("suite", suite, registry.suites)
     # suite by suite in the order of the official table; what has no suite comes last
-    places = {task.name: (task.suite == "custom", task.suite, task.part == "extra", task.place) for task in tasks}
-    chosen = sorted((task for task in tasks if suite in (None, task.suite)), key=lambda task: places[task.name])
+    chosen.sort(key=lambda task: (task.suite == "custom", task.suite, task.part == "extra", task.place))
     facts = [{**summary(task), "data": available(task, data)} for task in chosen]
     emit(as_json, facts, drawn(facts), indent=2)
 

@@ -165,7 +165,7 @@ class Plan:
                 if value != own_kinds[name].default:
                     own[name] = value
             elif self.method in plugin_files("method") and self.optimizer in plugin_files("optimizer"):
-                error = unknown("setting", name, settings(), lister="glue run --help")
+                error = unknown("setting", name, settings(), lister="glue run --help-settings")
                 raise UsageError(f"{where}: {error}")
             else:  # a record of a method that is not installed here is still worth reading
                 own[name] = values[name]
@@ -336,7 +336,7 @@ def setting_named(name: str, where: str) -> Setting:
     """A setting that a file or an option names."""
     known = settings()
     if name not in known:
-        raise UsageError(f"{where}: {unknown('setting', name, known, lister='glue run --help')}")
+        raise UsageError(f"{where}: {unknown('setting', name, known, lister='glue run --help-settings')}")
     return known[name]
 
 

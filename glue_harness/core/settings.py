@@ -104,12 +104,29 @@ class Setting:
         return self.checked(value, where)
 
     @property
+    def shown_default(self) -> str:
+        """What it has if nothing is said; empty where there is nothing worth saying."""
+        if self.default in (None, "", ()) or self.kind is dict:
+            return ""
+        return f"{self.default:.15g}" if isinstance(self.default, float) else str(self.default)
+
+    @property
     def described(self) -> str:
         """Its help and its default. Without brackets: the plan fills the default in, not the command line."""
-        if self.default in (None, "", ()) or self.kind is dict:
-            return self.help
-        shown = f"{self.default:.15g}" if isinstance(self.default, float) else self.default
-        return f"{self.help}  [default: {shown}]"
+        return f"{self.help}  [default: {self.shown_default}]" if self.shown_default else self.help
+
+    @property
+    def allowed(self) -> str:
+        """Which values it takes, in words."""
+        kinds = {int: "whole number", float: "number", str: "text", tuple: "list of names", dict: "table"}
+        found = kinds[self.kind]
+        if self.choices:
+            found = f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
+        elif self.least is not None:
+            found += f", {self.least:g} or more" + ("" if self.below is None else f", below {self.below:g}")
+        elif self.above is not None:
+            found += f" above {self.above:g}" if self.below is None else f" between {self.above:g} and {self.below:g}"
+        return found + (" or none" if self.optional else "")
 
 
 # What is given to the left says the same in another way, and takes the place of what stands below it.

@@ -248,6 +248,10 @@ class Task:
     def example(self, text: Text, id: str, fields: Row) -> Example:
         if not isinstance(text.inputs, str) or not isinstance(text.target, str):
             raise self.nonsense("encode", text, "inputs and a target that are text")
+        if not isinstance(text.info, dict | Mapping):
+            raise self.nonsense("encode", text, "an info that is a dict")
+        if text.choices and not (isinstance(text.choices, tuple) and all(isinstance(c, str) for c in text.choices)):
+            raise self.nonsense("encode", text, "choices that are a tuple of texts")
         gold = self.gold(text.target, text.info)
         if not isinstance(gold, Gold):
             raise self.nonsense("gold", gold, "a Gold")

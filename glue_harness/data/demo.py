@@ -5,13 +5,14 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from glue_harness.core.errors import DataError, UsageError
+from glue_harness.core.errors import DataError, RowError, UsageError
 from glue_harness.core.task import HIDDEN_LABEL, Task
-from glue_harness.data.rows import Unchecked, inputs_of
+from glue_harness.data.rows import Unchecked, examples, inputs_of
 
 LEAST_ROWS, MOST_ROWS = 500, 4000  # of a training split whose size is left to us
 LEAST_EVALUATION_ROWS = 200
 LARGEST = 1_000_000  # of a training split whose size is asked for: about a gigabyte
+FEW = 8  # rows of each draw that are tried, so that an error names the demo and not what came of it
 DRAWS = (1, 2, 4, 8, 16, 32)  # times the rows that are wanted
 
 
@@ -36,11 +37,16 @@ def read(task: Task, role: str, split: str, where: str) -> Unchecked:
         raise UsageError(f"task {task.name!r} has no demo generator: use --data hub or --data DIR")
     if role == "train":
         return Unchecked(draw(task, split, size), "demo")
-    train = draw(task, task.splits.get("train", "train"), size)
-    rows = unseen(task, split, max(LEAST_EVALUATION_ROWS, size // 10), train)
+    count, earlier = max(LEAST_EVALUATION_ROWS, size // 10), draw(task, task.splits.get("train", "train"), size)
+    if role == "test" and "validation" in task.splits:
+        earlier += unseen(task, task.splits["validation"], count, earlier)
+    rows = unseen(task, split, count, earlier)
     if role == "test" and "label" in task.needs:
         hidden = float(HIDDEN_LABEL) if task.kind == "regress" else HIDDEN_LABEL
         rows = [{**row, "label": hidden} for row in rows]
+    elif split in task.source.hidden:
+        unknown = {column: value for column, value in task.unanswered.items() if column != "idx"}
+        rows = [{**row, **unknown} for row in rows]
     return Unchecked(rows, "demo")
 
 
@@ -50,19 +56,24 @@ def draw(task: Task, split: str, n: int, factor: int = 1) -> list[dict[str, Any]
     rows = task.demo(Random(f"{task.source.config or task.name}/{split}/{n}"), factor * n)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise task.nonsense("demo", rows, f"a list of {factor * n:,} rows, each a dict")
+    for number, row in enumerate(rows[:FEW], 1):
+        try:
+            examples(task, row, number)
+        except RowError as error:
+            raise DataError(f"the demo of {task.name!r}, row {number}: {error}") from None
     return rows
 
 
-def unseen(task: Task, split: str, n: int, train: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """`n` rows whose inputs are not in `train`.
+def unseen(task: Task, split: str, n: int, earlier: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """`n` rows whose inputs are not those of earlier ones: of train, and of validation if there is a test split.
 
     A draw with too few is repeated as a larger one, not filled up: `idx` and groups must stay those of one draw.
     """
-    seen = {inputs_of(task, row) for row in train}
+    seen = {inputs_of(task, row) for row in earlier}
     for factor in DRAWS:
         rows = [row for row in draw(task, split, n, factor) if inputs_of(task, row) not in seen]
         if len(rows) >= n:
             return rows[:n]
     raise DataError(
-        f"the demo of {task.name!r} has no {n:,} rows beside {len(train):,} for training: use fewer, as in --data demo"
+        f"the demo of {task.name!r} has no {n:,} rows beside {len(earlier):,} others: use fewer, as in --data demo"
     )

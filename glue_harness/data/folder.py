@@ -51,7 +51,8 @@ def read(task: Task, split: str, where: str) -> Unchecked:
         lying = [shown(path) for path in lying_there(task, split, root)]
         there = f" (what lies there: {', '.join(lying)})" if lying else ""
         sought = f"looked for {' and '.join(looked)}{there}"
-        raise DataError(f"no {split} rows of {task.name!r}: {sought}: put one there, or use --data hub")
+        instead = ", or use --data hub" if task.source.hub else ""
+        raise DataError(f"no {split} rows of {task.name!r}: {sought}: put one there{instead}")
     origin = f"folder {shown(place.folder)}/{place.pattern}"
     if place.reader:
         return Unchecked(place.reader(place.files).changed(lambda rows: labelled(task, rows)), origin)

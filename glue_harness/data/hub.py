@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from glue_harness.core.errors import DataError, UsageError
+from glue_harness.core.hub import check_address
 from glue_harness.core.task import Row, Source, Task
 from glue_harness.data.folder import arrow_rows, read_arrow
 from glue_harness.data.rows import Unchecked
@@ -29,7 +30,8 @@ def read(task: Task, split: str, revision: str | None) -> Unchecked:
     """
     source = task.source
     if not source.hub:
-        raise UsageError(f"task {task.name!r} is not on the Hub: use --data demo, or --data DIR with your own")
+        or_demo = "--data demo, or " if task.demo else ""
+        raise UsageError(f"task {task.name!r} is not on the Hub: use {or_demo}--data DIR with your own")
     wanted = revision or source.revision
     if wanted and (files := cached_files(source, split, wanted)):
         return found(source, wanted, read_arrow(files))
@@ -73,6 +75,7 @@ def commit_of(source: Source, revision: str | None) -> str:
     for name in OFFLINE:
         if os.environ.get(name, "").upper() in ("1", "ON", "YES", "TRUE"):
             raise unreachable(source, f"{name} is set")
+    check_address()
     from huggingface_hub import HfApi
 
     try:

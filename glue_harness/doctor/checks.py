@@ -39,11 +39,15 @@ def encoding(read: ReadSplit) -> Findings:
     for name, errors in read.errors.items():
         if errors:
             text = f"{len(errors):,} of {len(read.rows):,} rows cannot be examples of {name!r}, {errors[0]}"
-            yield FAIL, text, f"replace the rows: {as_they_should_be(name)}"
+            yield FAIL, text, f"replace the rows: {as_they_should_be(read.task, name)}"
 
 
-def as_they_should_be(task: str) -> str:
-    return f"glue show {task} --data hub shows the rows as they should be"
+def as_they_should_be(task: Task, name: str = "") -> str:
+    """Where to see right rows; what is not on the Hub is the user's own."""
+    if task.source.hub:
+        return f"glue show {name or task.name} --data hub shows the rows as they should be"
+    labels = f"; labels: {', '.join(task.labels)}" if task.labels else ""
+    return f"each row needs the columns {', '.join(task.needs)}{labels}"
 
 
 def file(read: ReadSplit) -> Findings:

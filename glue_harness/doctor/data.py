@@ -53,13 +53,15 @@ def examine(sets: Sequence[DataSet], data: str, tasks: Collection[Task]) -> Iter
         seen: dict[str, set[int]] = {}  # inputs are compared with those of the splits before
         for split, (role, readers) in splits(one).items():
             task, where = readers[0], f"{one[0].name} {split}"
-            shown = as_they_should_be(task.name)
+            shown = as_they_should_be(task)
             if not is_here(task, split, data):
                 # The official download lacks DPR, a companion.
                 state = WARN if data == "hub" or role == "test" or task.part == "companion" else FAIL
                 text, fix = f"no rows in {data!r}", f"add the file: {shown}"
-                if data == "hub":
+                if data == "hub" and task.source.hub:
                     text, fix = "not downloaded yet", "glue run downloads it"
+                elif data == "hub":
+                    text, fix = "it is not on the Hub", f"name the folder of your rows with --data: {shown}"
                 yield Finding(where, "presence", state, text, fix)
                 continue
             path, header = text_file(task, split, data)

@@ -5,13 +5,18 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan
+from glue_harness.core.task import Task
 from glue_harness.doctor import FAIL, OK, WARN, Finding
+
+if TYPE_CHECKING:
+    from glue_harness.models.interface import Model
 
 PACKAGE = "glue-harness"
 PLAN = Plan(tasks=("doctor",))  # asks for what a run would choose by itself
@@ -20,12 +25,10 @@ GIB = 2**30
 LEAST, ENOUGH = GIB, 10 * GIB  # free space; a checkpoint of T5-Base with its optimizer takes 2.7 GiB
 
 
-def examine_machine(results: Path, model: Path | None) -> Iterator[Finding]:
+def examine_machine(results: Path) -> Iterator[Finding]:
     yield from software()
     yield device()
     yield disk(results)
-    if model:
-        yield model_folder(model)
 
 
 def software() -> Iterator[Finding]:
@@ -100,14 +103,21 @@ def disk(results: Path) -> Finding:
     return Finding("results", "disk", state, f"{free / GIB:,.1f} GiB free", fix)
 
 
-def model_folder(folder: Path) -> Finding:
-    """Whether a model's folder loads, with all weights and a vocabulary that fits them."""
+def model_folder(folder: Path, tasks: Sequence[Task] = ()) -> tuple[Finding, Model | None]:
+    """Whether a model's folder loads, with all weights, each a number, and a vocabulary that fits them; and the model.
+
+    `tasks` are those that it may be asked to read.
+    """
     from glue_harness.models.families import load_model
+    from glue_harness.models.interface import count_parameters, not_finite
 
     fix = "save it again with save_pretrained, model and tokenizer"
     try:
-        model = load_model(PLAN.replace(model=str(folder)), (), ())
-        parameters = sum(parameter.numel() for parameter in model.module.parameters())
-        return Finding("model", "model", OK, f"{parameters:,} parameters, {model.inspected()}")
+        model = load_model(PLAN.replace(model=str(folder)), tasks, ())
+        told = f"{count_parameters(model.module.parameters()):,} parameters, {model.inspected()}"
     except GlueError as error:
-        return Finding("model", "model", FAIL, str(error), fix)
+        return Finding("model", "model", FAIL, str(error), fix), None
+    if bad := not_finite(model):
+        text = f"{len(bad):,} of its weights are not finite, {bad[0]} is the first: nothing can be learned from there"
+        return Finding("model", "weights", FAIL, text, "take an earlier checkpoint: training has made it so"), model
+    return Finding("model", "model", OK, told), model

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from glue_harness.core.errors import UsageError
 from glue_harness.data import mixing
 from glue_harness.data.sampler import Sampler
 from glue_harness.lab import room
@@ -17,11 +15,11 @@ from glue_harness.lab.request import Request
 from glue_harness.lab.rundata import RunData, cut_off, encode_rows, read_rows
 from glue_harness.lab.trial import try_out
 from glue_harness.methods import load_method
-from glue_harness.models.families import load_model, millions_of
+from glue_harness.models.families import millions_of
 from glue_harness.models.interface import Model, count_parameters
-from glue_harness.runs.origin import PART
 from glue_harness.train import device
 from glue_harness.train.arrangement import arrangement
+from glue_harness.train.checkpoints import build
 from glue_harness.train.device import Machine
 from glue_harness.train.feed import Feed, PackedFeed
 from glue_harness.train.learner import Learner
@@ -59,7 +57,7 @@ class Setup:
 
 def settle(request: Request) -> Request:
     """The request with the precision that its plan will be run in: from here on torch is there."""
-    plan = device.settled(request.plan, millions_of(request.plan.model, request.origin.source))
+    plan = device.settled(request.plan, millions_of(request.origin.source))
     return replace(request, plan=plan)
 
 
@@ -71,16 +69,11 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     request = settle(request)
     plan = request.plan
     method = load_method(plan.method)
-    if (Path(plan.model) / PART).exists():
-        raise UsageError(
-            f"model {plan.model!r} holds only what was trained of another model: "
-            "start from a run that trained all of it"
-        )
     machine = device.set_up(plan)
     rows = read_rows(request)
     room.check_model(plan, request.origin.source)
-    source = plan.replace(model=request.origin.source, tokenizer=vocabulary or plan.tokenizer)
-    model = load_model(source, (*rows.trained, *request.scored), rows.texts())
+    known = plan.replace(tokenizer=vocabulary or plan.tokenizer)
+    model = build(request.origin, known, (*rows.trained, *request.scored), rows.texts())
     rows = rows.read_by(model)
     total = count_parameters(model.module.parameters())
     added, tokens = method.added(model, plan) if hasattr(method, "added") else (0, 0)

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan, plan_from
 from glue_harness.core.record import Record
 from glue_harness.core.task import Example, Prediction, Task
 from glue_harness.models.interface import Model
 from glue_harness.models.packing import FINE
-from glue_harness.runs.folder import RunFolder
-from glue_harness.runs.origin import recorded_source
+from glue_harness.runs.origin import weights_at
+from glue_harness.runs.store import Store
+from glue_harness.suite.registry import Registry, load_tasks
 from glue_harness.train import checkpoints, device
 from glue_harness.train.answers import answer, batches_of
 
@@ -51,14 +51,14 @@ class Trained:
         return found
 
 
-def load(record: Record, run_folder: Path, step: int) -> Trained:
-    """The model that a run kept at a step."""
-    run = RunFolder(run_folder)
-    if not run.has_checkpoint(step):
-        raise GlueError(f"run {record.id} has no checkpoint of step {step} any more: repeat it with glue run")
+def load(record: Record, run_folder: Path, step: int, registry: Registry | None = None) -> Trained:
+    """The model that a run kept at a step. Heads belong to tasks: `registry` has those of the run."""
     precision = record.environment.get("precision", "auto")
     plan = plan_from(record.plan).replace(device="auto", precision=precision)
-    model = checkpoints.rebuild(run.checkpoint(step), plan.replace(model=recorded_source(record, run_folder.parent)))
+    origin = weights_at(record, step, Store(run_folder.parent))
+    known = (registry or load_tasks()).tasks if origin.parts else {}  # whole weights say themselves what they are
+    tasks = [known[name] for name in {**record.mix, **record.scores} if name in known]
+    model = checkpoints.build(origin, plan, tasks)
     machine = device.set_up(plan)
     model.module.to(machine.device)
     return Trained(plan, model, machine)

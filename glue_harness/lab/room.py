@@ -26,7 +26,7 @@ def state_bytes(optimizer: str, total: int, trainable: int) -> int:
 
 def check_model(plan: Plan, source: str) -> None:
     """Its weights, as far as its size is known without loading it."""
-    millions = millions_of(plan.model, source)
+    millions = millions_of(source)
     refuse_what_cannot_fit(f"model {plan.model!r}", FLOAT * 1e6 * (millions or 0), "use a smaller --model")
 
 

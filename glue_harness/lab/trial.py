@@ -7,12 +7,18 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from glue_harness.core.task import Example, Metric, Prediction, Tally, Task
+from glue_harness.core.writing import json_text
 
 FEW = 8  # examples
 
 
 def try_out(task: Task, examples: Sequence[Example]) -> None:
     """`decode` of each target, and each metric of these answers; what they raise is raised."""
+    for example in examples[:FEW]:
+        try:
+            json_text(example.info)
+        except (TypeError, ValueError) as error:  # it is kept beside the answer
+            raise task.nonsense("encode", example.info, f"an info that JSON can hold ({error})") from None
     predictions = [task.prediction(example, example.target) for example in examples[:FEW]]
     for metric in task.metrics:
         _try_metric(task, metric, predictions)

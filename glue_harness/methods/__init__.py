@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol, cast
 
 from glue_harness.core.errors import UsageError
-from glue_harness.core.plan import Plan
+from glue_harness.core.plan import Plan, settings
 from glue_harness.core.settings import load_plugin
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ class Method(Protocol):
         """How many numbers `prepare` would add, and tokens before each input: what cannot fit is refused first."""
 
     def prepare(self, model: Model, plan: Plan) -> list[nn.Parameter]:
-        """Marks what learns (`requires_grad`) and returns all that ever will."""
+        """Marks what learns (`requires_grad`) and returns all that ever will. What an earlier run of the same method
+        has added to the model is there already: it learns on, and none is added."""
 
     def on_step(self, model: Model, plan: Plan, step: int) -> None:
         """Called before each step, for methods that change what learns over time."""
@@ -46,6 +47,16 @@ def blocks_of(model: Model, plan: Plan) -> Parts:
 def lacking(plan: Plan, what: str) -> UsageError:
     """The error for a method that has no place in a model."""
     return UsageError(f"method {plan.method} needs {what}, of which model {plan.model!r} has none: use --method full")
+
+
+def check_added(plan: Plan, name: str, there: int) -> None:
+    """What an earlier run has added keeps its size."""
+    if getattr(plan, name) != there:
+        option = f"--{name.replace('_', '-')} {there}" if settings()[name].group else f"--set {name}={there}"
+        raise UsageError(
+            f"{name} is {getattr(plan, name)}, but what its run has added to model {plan.model!r} has {there}: "
+            f"use {option}"
+        )
 
 
 def learn_only(model: Model, parameters: Iterable[nn.Parameter]) -> list[nn.Parameter]:

@@ -10,7 +10,7 @@ from torch.nn import functional
 
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.methods import blocks_of, lacking, learn_only
+from glue_harness.methods import blocks_of, check_added, lacking, learn_only
 from glue_harness.models.interface import Model
 
 SETTINGS = (
@@ -70,15 +70,19 @@ def places(model: Model, plan: Plan) -> Iterator[tuple[nn.Module, int, float]]:
 
 
 def added(model: Model, plan: Plan) -> tuple[int, int]:
-    return sum(size * (2 * plan.adapter_width + 1) for _, size, _ in places(model, plan)), 0
+    new = (size for part, size, _ in places(model, plan) if not hasattr(part, "adapter"))
+    return sum(size * (2 * plan.adapter_width + 1) for size in new), 0
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
     """The paper trains the model's layer norms too; T5's released recipe only what is in the adapters."""
     learning = list(model.parts().norms) if plan.adapter_trains == "adapters+norms" else []
     for part, size, rate in list(places(model, plan)):
-        part.adapter = Adapter(size, plan.adapter_width, rate)
-        part.register_forward_hook(through_adapter)  # unlike a wrapper, leaves the names of weights as they are
+        if hasattr(part, "adapter"):  # of the run that it starts from
+            check_added(plan, "adapter_width", part.adapter.down.out_features)
+        else:
+            part.adapter = Adapter(size, plan.adapter_width, rate)
+            part.register_forward_hook(through_adapter)  # unlike a wrapper, leaves the names of weights as they are
         learning += part.adapter.parameters()
     return learn_only(model, learning)
 

@@ -5,7 +5,7 @@ from torch import nn
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.methods import lacking, learn_only
+from glue_harness.methods import blocks_of, check_added, lacking, learn_only
 from glue_harness.models.interface import Model
 
 SETTINGS = (Setting("lora_rank", int, 8, "Rank of the updates, for --method lora.", above=0, fixed=True),)
@@ -14,6 +14,8 @@ SCALE = 2  # lora_alpha over the rank
 
 def added(model: Model, plan: Plan) -> tuple[int, int]:
     """Two matrices beside each query and value matrix: rank x its inputs, its outputs x rank."""
+    if ranks_in(model):
+        return 0, 0
     names = tuple(model.parts().attention)
     if not names:
         raise lacking(plan, "attention")
@@ -26,7 +28,15 @@ def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
         from peft import LoraConfig, inject_adapter_in_model
     except ImportError:
         raise UsageError("method lora needs peft: pip install 'glue-harness[lora]'") from None
-    rank = plan.lora_rank
-    config = LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules=list(model.parts().attention))
-    inject_adapter_in_model(config, model.module)
+    rank, attention = plan.lora_rank, list(blocks_of(model, plan).attention)
+    if there := ranks_in(model):
+        check_added(plan, "lora_rank", there[0])
+    else:
+        config = LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules=attention)
+        inject_adapter_in_model(config, model.module)
     return learn_only(model, [p for name, p in model.module.named_parameters() if "lora_" in name])
+
+
+def ranks_in(model: Model) -> list[int]:
+    """The rank of each update that is there already."""
+    return [len(matrix) for name, matrix in model.module.named_parameters() if "lora_A" in name]

@@ -6,7 +6,7 @@ from torch.nn import functional
 
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.methods import blocks_of, learn_only
+from glue_harness.methods import blocks_of, check_added, learn_only
 from glue_harness.models.interface import Model
 
 SETTINGS = (Setting("prompt_length", int, 20, "Vectors of a prompt, for --method prompt.", above=0, fixed=True),)
@@ -15,12 +15,17 @@ SPECIAL = 3  # padding, end, unknown
 
 
 def added(model: Model, plan: Plan) -> tuple[int, int]:
+    if model.prompt_length:
+        return 0, model.prompt_length
     return plan.prompt_length * blocks_of(model, plan).embeddings.weight.shape[-1], plan.prompt_length
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
-    parts = model.parts()
+    parts = blocks_of(model, plan)
     reader, embeddings = parts.reader, parts.embeddings.weight
+    if model.prompt_length:
+        check_added(plan, "prompt_length", model.prompt_length)
+        return learn_only(model, [reader.prompt])
     random = torch.Generator().manual_seed(plan.seed)
     tokens = torch.randint(SPECIAL, min(COMMON, len(embeddings)), (plan.prompt_length,), generator=random)
     reader.prompt = nn.Parameter(embeddings[tokens.to(embeddings.device)].detach().clone())

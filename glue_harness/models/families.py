@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from glue_harness.core.errors import UsageError, unknown
+from glue_harness.core.hub import check_address
 from glue_harness.core.plan import EARLIER, Plan
 from glue_harness.core.settings import PLUGINS, declared_constant, load_plugin, own_settings, plugin_files
 from glue_harness.core.task import Task
@@ -60,10 +61,10 @@ def learns_vocabulary(plan: Plan) -> bool:
     return not plan.tokenizer and any(plan.model in family.learns_vocabulary for family in families())
 
 
-def millions_of(model: str, source: str) -> float | None:
+def millions_of(source: str) -> float | None:
     """Millions of parameters of a model that is not loaded yet: from the table, or from the heads of its files."""
-    if is_from_scratch(model):
-        return next(family.millions[model] for family in families() if model in family.shapes)
+    if is_from_scratch(source):
+        return next(family.millions[source] for family in families() if source in family.shapes)
     if not Path(source).is_dir():
         return None
     return sum(map(math.prod, shapes_in(Path(source)).values())) / 1e6
@@ -152,8 +153,9 @@ def load_model(plan: Plan, tasks: Sequence[Task], texts: Iterable[str]) -> Model
             raise UsageError(
                 f"{name} is {value} but model {plan.model!r} is of the family {family.name}, not {owner}: leave it out"
             )
-    model = load_plugin("family", family.name).load(plan, source, tasks, texts)
+    model: Model = load_plugin("family", family.name).load(plan, source, tasks, texts)
     model.origin.setdefault("family", family.name)
+    model.plain = {name for name, _ in model.module.named_parameters()}
     return model
 
 
@@ -172,9 +174,7 @@ def model_folder(name: str) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, RepositoryNotFoundError
 
-    endpoint = os.environ.get("HF_ENDPOINT", "")
-    if endpoint and not endpoint.startswith(("http://", "https://")):
-        raise UsageError(f"HF_ENDPOINT is {endpoint!r}: it must be an address that begins with https://")
+    check_address()
     wanted = ["config.json", "*.safetensors", "*.safetensors.index.json", "*.model", "tokenizer*.json"]
     wanted += ["vocab.txt", "vocab.json", "merges.txt", "special_tokens_map.json"]
     try:

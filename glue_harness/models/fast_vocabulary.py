@@ -38,6 +38,11 @@ def save_fast(model: bytes, sentinels: int, folder: Path) -> None:
         raise
 
 
+def is_complete(model: bytes) -> bool:
+    """Whether what stands behind the pieces is there too."""
+    return {PIECES, TRAINER, NORMALIZER} <= {number for number, _ in fields(model)}
+
+
 def fast_tokenizer(model: bytes) -> Tokenizer:
     """The same pieces under the same rules; texts get the end of sequence that T5's do."""
     from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors

@@ -5,7 +5,7 @@ A family is one file here that declares `FAMILY` (models/families.py) and define
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -78,6 +78,7 @@ class Parts:
 
 class Model(Protocol):
     module: nn.Module
+    plain: Collection[str]  # its own parameters, before a method adds any: `load_model` sets it
     lengths: tuple[int, ...]  # most tokens in each stream
     vocabulary: int  # ids of tokens are below it
     fingerprint: list[str]  # of all that decides how a text becomes tokens
@@ -137,3 +138,10 @@ class Model(Protocol):
 def count_parameters(parameters: Iterable[nn.Parameter]) -> int:
     """How many numbers they hold."""
     return sum(parameter.numel() for parameter in parameters)
+
+
+def not_finite(model: Model) -> list[str]:
+    """The names of the weights that hold a number which is none."""
+    weights = dict(model.module.named_parameters())
+    finite = torch.stack([weight.isfinite().all() for weight in weights.values()]).tolist()  # a GPU is asked once
+    return [name for name, good in zip(weights, finite, strict=True) if not good]

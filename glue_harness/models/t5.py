@@ -306,12 +306,7 @@ def load(plan: Plan, source: Path | None, tasks: Sequence[Task], texts: Iterable
     else:  # another task may be tuned from here, and its labels may have letters that these texts lack
         tokenizer = train_tokenizer(texts, TINY_VOCABULARY, spells=string.printable.strip())
     vocabulary = tokenizer.size + SENTINELS
-    if plan.model in FAMILY.learns_vocabulary:
-        if tokenizer.size > TINY_VOCABULARY:
-            raise UsageError(
-                f"the vocabulary of {tokenizer.size:,} is too large for {plan.model}: leave out --tokenizer"
-            )
-    else:
+    if plan.model not in FAMILY.learns_vocabulary:
         vocabulary = max(PUBLISHED_VOCABULARY, vocabulary)
     module = from_scratch(plan.model, vocabulary)
     return T5(module, tokenizer, {"kind": "from scratch", "vocabulary": tokenizer.fingerprint}, plan)

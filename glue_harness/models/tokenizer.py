@@ -12,7 +12,7 @@ from random import Random
 from typing import Protocol
 
 from glue_harness.core.errors import DataError, UsageError
-from glue_harness.models.fast_vocabulary import save_fast
+from glue_harness.models.fast_vocabulary import is_complete, save_fast
 
 PAD, EOS, UNK = 0, 1, 2
 SENTINELS = 100
@@ -148,9 +148,10 @@ def load_tokenizer(folder: Path) -> Tokenizer:
         raise UsageError(f"no vocabulary in {str(folder)!r}: it needs {SPIECE[0]} or tokenizer.json")
     try:
         if file.name in SPIECE:
-            found = SentencePiece(file.read_bytes())
-            found.encode(["a"])  # of an empty file the library says only then that it is none
-            return found
+            model = file.read_bytes()
+            if not is_complete(model):  # the library takes an empty file, and one that is cut off between two pieces
+                raise ValueError("not complete")
+            return SentencePiece(model)
         return FastTokenizer(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"vocabulary {str(file)!r} cannot be read: {error.strerror}") from None

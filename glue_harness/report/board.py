@@ -11,6 +11,7 @@ from glue_harness.core.plan import Plan, default_of, is_demo
 from glue_harness.core.record import Record
 from glue_harness.core.task import Task
 from glue_harness.metrics.selection import averaged, members_of
+from glue_harness.report.console import UNDEFINED
 from glue_harness.report.experiments import (
     Experiment,
     Stat,
@@ -146,6 +147,7 @@ def _candidate(records: Sequence[Record], wanted: Wanted) -> Candidate:
         examples=sum(latest.scores[task].n for task in tasks),
         scored_on={task: fingerprints(latest, task).get("validation") for task in tasks},
         missing="" if average else _missing(records, values, wanted),
+        undefined=tuple(column for column in values if seeds.is_undefined(column.task, column.key)),
         runs=tuple(record.id for record in records),
         digest=latest.digest,
         date=latest.started[:10],
@@ -168,7 +170,7 @@ def _missing(records: Sequence[Record], values: Mapping[BoardColumn, Stat | None
     scored = [column for column in lacking if all(column.task in record.scores for record in records)]
     absent = dict.fromkeys(column.group for column in lacking if column not in scored)
     undefined = [column.label for column in scored]
-    parts = (f"{what}: {', '.join(of)}" for what, of in (("not scored", absent), ("undefined", undefined)) if of)
+    parts = (f"{what}: {', '.join(of)}" for what, of in (("not scored", absent), (UNDEFINED, undefined)) if of)
     return "; ".join(parts)
 
 

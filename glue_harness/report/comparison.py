@@ -20,7 +20,6 @@ from glue_harness.report.experiments import (
     label,
     refuse_impossible,
     refuse_repeats,
-    title_of,
 )
 from glue_harness.report.ranking import AVERAGE, SIGNIFICANT, TOLERANCE, answers_of
 from glue_harness.report.spread import known_spread, on_same_data, repeated
@@ -81,6 +80,7 @@ class ComparedScore:
     stats: tuple[Stat | None, ...]
     differences: tuple[ScoreDifference | None, ...]  # None for the first: the others are compared to it
     best: tuple[int, ...] = ()  # places of the highest; none where all are equal, or the data differ
+    undefined: tuple[int, ...] = ()  # places where it was scored, but the metric gives no value for the answers
 
 
 @dataclass(frozen=True)
@@ -128,10 +128,13 @@ def scores_of(
     comparable = not any(other_data(name, first, other) for other in others)
     records = [record for experiment in experiments for record in experiment.records if name in record.scores]
     keys = list(dict.fromkeys(key for record in records for key in record.scores[name].metrics))
+    title = registry.titles(task for e in experiments for record in e.records for task in record.scores)[name]
     for key in keys:
         stats = [experiment.stat(name, key) for experiment in experiments]
         of_key = [(found.get(key), reason) for found, reason in tests]
-        yield _compared(f"{name}.{key}", label(title_of(name, registry), key, keys), stats, of_key, comparable)
+        undefined = [place for place, experiment in enumerate(experiments) if experiment.is_undefined(name, key)]
+        found = _compared(f"{name}.{key}", label(title, key, keys), stats, of_key, comparable)
+        yield replace(found, undefined=tuple(undefined))
 
 
 def _compared(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -15,6 +16,21 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 WIDTH_WITHOUT_TERMINAL = 120
+UNDEFINED = "undefined"  # what a score is called that its metric does not give
+# Signs of ours that an encoding may lack, each as one that has the same width: tables keep their columns.
+PLAIN_SIGNS = dict(zip("±σ…─━╸╺│└┤●▲■◆○△□◇★", "~s.----|++o^#xo^#x*", strict=True))
+PLAIN = "glue.plain"  # the name of this way to write what an encoding lacks
+
+
+def plain_signs(error: UnicodeError) -> tuple[str, int]:
+    """For `codecs`: a chart of Braille dots becomes one of full stops, a letter that is lacking a question mark."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(PLAIN_SIGNS.get(c, "." if "\u2800" <= c <= "\u28ff" else "?") for c in lacking), error.end
+
+
+codecs.register_error(PLAIN, plain_signs)
 
 
 @cache
@@ -104,6 +120,11 @@ def show(made: Table | Text) -> None:
     """A table, or a line of a drawing, which is cut at the edge of the screen and never broken."""
     is_line = hasattr(made, "plain")
     console().print(made, no_wrap=is_line or None, overflow="crop" if is_line else None)
+
+
+def or_undefined(value: float | None, form: str = ".2f") -> str:
+    """A score, which its metric may not give for the answers at hand: a correlation of one answer to all, for one."""
+    return UNDEFINED if value is None or value != value else format(value, form)
 
 
 def or_dash(value: object, form: str = "") -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from glue_harness.metrics.selection import is_defined
-from glue_harness.report.experiments import Experiment, differing, in_order, title_of
+from glue_harness.report.experiments import Experiment, differing, in_order
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
@@ -61,10 +61,8 @@ def undefined_seeds(experiments: Sequence[Experiment], registry: Registry, tasks
         for task in wanted((name for record in experiment.records for name in record.scores), tasks, registry):
             scores = [record.scores[task] for record in experiment.records if task in record.scores]
             if lacking := sum(mean(score.metrics) is None for score in scores):
-                where = f"plan {experiment.records[0].digest}"
-                found.append(
-                    f"{title_of(task, registry)}: undefined in {lacking} of {len(scores)} runs of {where}, left out"
-                )
+                title, where = registry.titles([task])[task], f"plan {experiment.records[0].digest}"
+                found.append(f"{title}: undefined in {lacking} of {len(scores)} runs of {where}, left out")
     return found
 
 
@@ -113,10 +111,10 @@ def charts(
     drawn = {at: tuple(sorted(points)) for at, points in curves.items() if points}
     panels: dict[str, list[Curve]] = defaultdict(list)
     one_way = len({name for _, name in drawn}) <= 1
+    titles = {"": "", **registry.titles({task for task, _ in drawn})}
     for (task, name), points in drawn.items():
-        title = title_of(task, registry)
-        panels["" if one_way else task].append(Curve(title if one_way else name, points))
-    return [Chart(title_of(task, registry), x, y, tuple(of_panel), has_few_points) for task, of_panel in panels.items()]
+        panels["" if one_way else task].append(Curve(titles[task] if one_way else name, points))
+    return [Chart(titles[task], x, y, tuple(of_panel), has_few_points) for task, of_panel in panels.items()]
 
 
 def labels(experiments: Sequence[Experiment], but: str = "") -> list[str]:

@@ -140,6 +140,10 @@ class Experiment:
             return None
         return stat(values, [score.intervals.get(key, (None, None)) for score in scores])
 
+    def is_undefined(self, task: str, key: str) -> bool:
+        """Whether the task was scored, and its metric gives no value for the answers of a seed."""
+        return all(task in record.scores for record in self.records) and self.stat(task, key) is None
+
     def average(self, suite: str, registry: Registry) -> Stat | None:
         """A suite's average over the seeds; None unless each of them has it."""
         found = self.average_over(members_of(registry, averaged(registry, suite)))
@@ -322,11 +326,6 @@ def in_order(tasks: Iterable[str], registry: Registry) -> list[str]:
     """Tasks in the order of their official tables, last those that are not loaded."""
     places = {name: (task.suite, task.place) for name, task in registry.tasks.items()}
     return sorted(tasks, key=lambda name: (name not in places, places.get(name), name))
-
-
-def title_of(task: str, registry: Registry) -> str:
-    """The name that leaderboards print, also of a task that is not loaded."""
-    return registry.tasks[task].title or task if task in registry.tasks else task
 
 
 def label(title: str, key: str, keys: Collection[str]) -> str:

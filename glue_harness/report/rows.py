@@ -59,6 +59,7 @@ class BoardRow:
     examples: int = 0  # that each seed answered
     scored_on: Mapping[str, object] = field(default_factory=dict)  # task -> fingerprint of the data that scored it
     missing: str = ""  # why there is no average
+    undefined: tuple[BoardColumn, ...] = ()  # what was scored, but its metric gives no value for an answer of a seed
     runs: tuple[str, ...] = ()
     digest: str = ""
     date: str = ""

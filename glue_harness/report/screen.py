@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from glue_harness.report.console import one_line
+from glue_harness.report.console import UNDEFINED, one_line
 from glue_harness.report.experiments import Stat
 from glue_harness.report.formats import honest, legend, share, spread
 from glue_harness.report.rows import Board, BoardColumn, BoardRow
@@ -49,9 +49,9 @@ def drawn(board: Board, width: int) -> Iterator[Styled]:
 def _columns(board: Board, rows: Sequence[BoardRow], beside: bool) -> list[Column]:
     """The values of one task stand above each other; how sure each is stands beside it, or below."""
 
-    def cell(stat: Stat | None) -> list[str]:
+    def cell(stat: Stat | None, lacking: str = "-") -> list[str]:
         if stat is None:
-            return ["-"] if beside else ["-", ""]
+            return [lacking] if beside else [lacking, ""]
         texts = [f"{stat.mean:.2f}", spread(stat)]
         return [" ".join(texts).rstrip()] if beside else texts
 
@@ -66,9 +66,15 @@ def _columns(board: Board, rows: Sequence[BoardRow], beside: bool) -> list[Colum
         found.append(column_of(["without", "luck"], [[honest(row)] for row in rows]))
     for group, columns in groups.items():
         heading = [group, *(column.label.removeprefix(group).strip(" -") for column in columns)]
-        cells = [[line for column in columns for line in cell(row.values.get(column))] for row in rows]
+        cells = [
+            [line for column in columns for line in cell(row.values.get(column), lacking(row, column))] for row in rows
+        ]
         found.append(column_of([one_line(line) for line in heading if line], cells))
     return found
+
+
+def lacking(row: BoardRow, column: BoardColumn) -> str:
+    return UNDEFINED if column in row.undefined else "-"
 
 
 def _grid(columns: Sequence[Column], rows: Sequence[BoardRow], width: int) -> str:
@@ -118,8 +124,9 @@ def _blocks(board: Board, rows: Sequence[BoardRow], width: int) -> str:
             lines.append(f" {'':{first}}{GAP}{'P(best)':<{room}}{GAP}{share(row.best):>6}")
         if row.without_luck is not None:
             lines.append(f" {'':{first}}{GAP}{'without luck':<{room}}{GAP}{honest(row):>6}")
-        for name, stat in [("average", row.average), *((names[c], row.values.get(c)) for c in board.columns)]:
-            score = "-" if stat is None else f"{stat.mean:.2f}"
+        values = ((names[c], row.values.get(c), lacking(row, c)) for c in board.columns)
+        for name, stat, instead in [("average", row.average, "-"), *values]:
+            score = instead if stat is None else f"{stat.mean:.2f}"
             lines.append(f" {'':{first}}{GAP}{name:<{room}}{GAP}{score:>6} {spread(stat)}".rstrip())
     return "\n".join(lines) + "\n"
 

@@ -11,7 +11,7 @@ from glue_harness.core.errors import DataError
 from glue_harness.core.plan import SCORED
 from glue_harness.core.record import Record
 from glue_harness.metrics.power import Spread, least_between_models, least_between_recipes
-from glue_harness.report.experiments import Experiment, in_order, label, title_of
+from glue_harness.report.experiments import Experiment, in_order, label
 from glue_harness.report.published import load_published
 from glue_harness.runs.index import Entry, plan_of
 from glue_harness.runs.store import Store
@@ -113,7 +113,7 @@ def findable(
     tasks: Sequence[str], own: Sequence[Experiment], store: Store, registry: Registry, is_demo: bool
 ) -> list[Findable]:
     """Of every value whose spread over seeds is known."""
-    found = []
+    found, titles = [], registry.titles(tasks)
     for name in in_order(tasks, registry):
         keys = registry.tasks[name].keys
         for key in keys:
@@ -124,7 +124,7 @@ def findable(
             found.append(
                 Findable(
                     name=f"{name}.{key}",
-                    label=label(title_of(name, registry), key, keys),
+                    label=label(titles[name], key, keys),
                     sd=spread.sd,
                     source=spread.source,
                     churn=spread.churn,

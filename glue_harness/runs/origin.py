@@ -3,6 +3,9 @@
 `run:RUN` names the run; `plan:DIGEST` the finished run of that plan with the same seed, so that a plan which builds on
 another is the same for every seed and on every machine. `@TASK` asks for the step that was best for a task instead of
 the last one.
+
+A run that trained only a part of its model kept only that part. The rest is what it started from: whole weights, or
+an earlier run, which may have kept a part in turn.
 """
 
 from __future__ import annotations
@@ -10,15 +13,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.core.errors import DataError, GlueError, UsageError
 from glue_harness.core.plan import EARLIER, Plan, plan_from
 from glue_harness.core.record import Record
 from glue_harness.metrics.selection import answering_step
-from glue_harness.runs.folder import RunFolder
 from glue_harness.runs.store import Store, refuse_scored
 from glue_harness.suite.registry import Registry
 
 PART = "trained.safetensors"  # instead of all weights, where a method trained only some
+
+
+class TrainedPart(NamedTuple):
+    """What a run kept of a model of which it trained only a part."""
+
+    plan: Plan  # the run's: its method says where the part belongs
+    folder: Path
 
 
 class Origin(NamedTuple):
@@ -28,6 +37,7 @@ class Origin(NamedTuple):
     source: str  # a folder of weights, or what else a model can be loaded from
     run: str | None = None
     step: int | None = None
+    parts: tuple[TrainedPart, ...] = ()  # what runs trained of the source since then, the first one first
 
     def to_record(self) -> dict[str, str | int | None]:
         """The earlier run, for the record: a plan alone does not always tell it."""
@@ -37,29 +47,55 @@ class Origin(NamedTuple):
 def find_origin(plan: Plan, store: Store, registry: Registry) -> Origin:
     """What the plan's model is loaded from, found before anything heavy is imported."""
     if not plan.model.startswith(EARLIER):
+        if (Path(plan.model) / PART).exists():
+            run_id = Path(plan.model).resolve().parent.parent.name
+            raise UsageError(
+                f"model {plan.model!r} holds only what was trained of another model: name its run, --model run:{run_id}"
+            )
         return Origin(plan.model, plan.model)
     name, at, task = plan.model.partition("@")
     record = _run_of(plan, name, store)
     refuse_scored(record, f"model {plan.model!r} cannot start from it")
     step = _step_of(record, task if at else None, registry)
-    run = store.run(record.id)
-    if not run.has_checkpoint(step):
-        raise GlueError(f"model {plan.model!r}: run {record.id} has no checkpoint of step {step} any more: repeat it")
-    if (run.checkpoint(step) / PART).exists():
-        raise UsageError(
-            f"model {plan.model!r}: run {record.id} kept only what its method trained "
-            f"({plan_from(record.plan).method}): start from a run that trained all of its model"
-        )
     kept = name if name.startswith("plan:") else f"run:{record.id}"  # a part of an id, and latest, change their meaning
-    return Origin(f"{kept}{at}{task}", str(run.checkpoint(step)), record.id, step)
+    try:
+        return weights_at(record, step, store)._replace(model=f"{kept}{at}{task}")
+    except GlueError as error:
+        raise type(error)(f"model {plan.model!r}: {error}") from None
 
 
-def recorded_source(record: Record, results: Path) -> str:
-    """What a run's model was loaded from, where the runs now are."""
-    earlier = record.environment.get("model", {})
-    if "run" not in earlier:
-        return plan_from(record.plan).model
-    return str(RunFolder(results / earlier["run"]).checkpoint(earlier["step"]))
+def weights_at(record: Record, step: int, store: Store) -> Origin:
+    """Where the weights of a run at a step lie, with all the runs whose parts they are made of."""
+    parts: list[TrainedPart] = []
+    run_id, at = record.id, step
+    while True:
+        run = store.run(record.id)
+        if not run.has_checkpoint(at):
+            raise GlueError(f"run {record.id} has no checkpoint of step {at} any more: repeat it with glue run")
+        folder = run.checkpoint(at)
+        if not (folder / PART).exists():
+            return Origin(f"run:{run_id}", str(folder), run_id, step, tuple(parts))
+        plan = plan_from(record.plan)
+        parts.insert(0, TrainedPart(plan, folder))
+        earlier = record.environment.get("model", {})
+        if "run" not in earlier:
+            return Origin(f"run:{run_id}", plan.model, run_id, step, tuple(parts))
+        record, at = _earlier(record, earlier, [part.folder for part in parts], store)
+
+
+def _earlier(record: Record, named: dict[str, object], before: list[Path], store: Store) -> tuple[Record, int]:
+    """The run that a run started from, which has the rest of its model."""
+    run_id, step = named["run"], named.get("step")
+    if not isinstance(run_id, str) or type(step) is not int or step < 0:
+        raise DataError(f"the record of run {record.id} does not say which run it started from")
+    if not (store.run_folder(run_id)).is_dir():
+        raise GlueError(
+            f"run {record.id} kept only what its method trained ({plan_from(record.plan).method}) of run {run_id}, "
+            f"which is no longer in {str(store.folder)!r}: put it back"
+        )
+    if store.run(run_id).checkpoint(step) in before:
+        raise DataError(f"the record of run {record.id} says that it started from itself")
+    return store.find(run_id), step
 
 
 def _run_of(plan: Plan, name: str, store: Store) -> Record:

@@ -46,7 +46,7 @@ def answer_files(
         trained = None  # loaded once for all that it answers
         for one in members:
             if step:
-                trained = trained or load(one.record, store.run_folder(run), step)
+                trained = trained or load(one.record, store.run_folder(run), step, registry)
                 answers[one.file], remarks = valid_answers(trained, one.task, examples_of(one.task, rows[one.file]))
             else:
                 said = majority(one.task, rows_of(one, registry.trainer(one.task), "train", where))

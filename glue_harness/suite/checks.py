@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from inspect import signature
 from typing import Any
 
 from glue_harness.core.names import SAFE_NAMES, is_safe_name
@@ -32,18 +33,33 @@ def names(task: Task, others: Mapping[str, Task]) -> Iterator[str]:
             yield f"task name {task.name!r} differs from {twin!r} in case only, so one's files would be the other's"
 
 
+CALLED = {"encode": ("row",), "gold": ("target", "info"), "decode": ("text", "example"), "demo": ("random", "n")}
+
+
 def types(task: Task, others: Mapping[str, Task]) -> Iterator[str]:
     if not isinstance(task.source, Source):
         yield f"source is {task.source!r}: write Source(...), or Source() where rows come from folders only"
     for field, value, known in (("kind", task.kind, KINDS), ("part", task.part, PARTS)):
         if value not in known:
             yield f"{field} is {value!r}: it can be {', '.join(known)}"
-    for field in ("encode", "gold", "decode", "demo"):
+    for field in CALLED:
         value = getattr(task, field)
         if not callable(value) and not (field == "demo" and value is None):
             yield f"{field} is {value!r}: it must be a function"
+        elif value is not None:
+            yield from not_taken(field, value, CALLED[field])
     for field in ("columns", "labels", "choices", "aliases", "scored_by"):
         yield from not_texts(field, getattr(task, field))
+
+
+def not_taken(field: str, function: Callable[..., Any], names: tuple[str, ...]) -> Iterator[str]:
+    """What a function says that cannot be called as it will be."""
+    try:
+        signature(function).bind(*names)
+    except TypeError as error:
+        yield f"{field} is called as {field}({', '.join(names)}), which it does not take: {error}"
+    except ValueError:  # a builtin's signature may not be known
+        return
 
 
 def not_texts(field: str, values: Any) -> Iterator[str]:
@@ -100,6 +116,7 @@ def metrics(task: Task, others: Mapping[str, Task]) -> Iterator[str]:
             yield f"a metric has the keys {metric.keys!r}: name each value that it gives, as in ('accuracy',)"
         if not callable(metric.tally):
             yield f"metric {', '.join(metric.keys)} has the tally {metric.tally!r}: it must be a function"
+        yield from not_taken("tally", metric.tally, ("predictions",))
     yield from repeated("metrics", task.keys)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -58,6 +59,15 @@ class Registry:
                 raise UsageError(f"task {name!r} could not be loaded: {file}: {reason}")
         raise unknown(kind, name, [*self.tasks, *self.aliases, *others], "glue tasks")
 
+    def titles(self, names: Iterable[str]) -> dict[str, str]:
+        """What to call each of these tasks on a screen: as leaderboards do, or by name where two would be called alike.
+
+        Tasks that are not loaded keep their names.
+        """
+        named = {name: self.tasks[name].title or name if name in self.tasks else name for name in names}
+        counts = Counter(named.values())
+        return {name: title if counts[title] == 1 else name for name, title in named.items()}
+
     def select(self, names: Iterable[str]) -> list[Task]:
         """Tasks for what a user wrote: names, aliases and suites. The same task twice is refused."""
         chosen: dict[str, str] = {}
@@ -85,8 +95,12 @@ def load_tasks(folders: Sequence[str | os.PathLike[str]] = ()) -> Registry:
     broken: dict[str, str] = {}
     extra = [folder for folder in os.environ.get("GLUE_TASKS", "").split(os.pathsep) if folder]
     for folder in map(Path, [builtin_folder(), *folders, *extra]):
-        if not folder.is_dir():
-            raise UsageError(f"task folder {str(folder)!r} does not exist (--tasks or GLUE_TASKS)")
+        try:
+            os.listdir(folder)
+        except OSError as error:
+            raise UsageError(
+                f"task folder {str(folder)!r} cannot be read: {error.strerror} (--tasks or GLUE_TASKS)"
+            ) from None
         for file in sorted(file for file in folder.glob("*.py") if not file.name.startswith("_")):
             _add(tasks, broken, str(file), partial(_tasks_in, file))
     for plugin in entry_points(group=PLUGINS):

@@ -60,6 +60,14 @@ def corrupt(
     return inputs, targets
 
 
+def of_words(noise: SpanNoise, text: str) -> tuple[str, str]:
+    """Inputs and target as they might be, for people to look at: words stand for tokens, which a model would know."""
+    words = text.split()
+    mask = draw_mask(noise, Random(text), len(words))
+    inputs, targets = corrupt(words, mask, lambda span: f"<extra_id_{span}>")
+    return " ".join(inputs), " ".join(targets)
+
+
 @cache
 def longest(noise: SpanNoise, inputs: int, targets: int, sentinels: int) -> int:
     """The longest text whose corrupted form fits: tokens of inputs and of targets, their ends included."""

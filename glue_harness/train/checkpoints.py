@@ -1,12 +1,13 @@
 """Weights of a run at a step, each in a sealed folder.
 
-Of a model that learns in part, only that part is kept, with a fingerprint of the weights it belongs to.
+Of a model that learns in part, only that part is kept, with a fingerprint of the weights it belongs to. What a method
+has added to a model is such a part too, even if all of it learns: no family's own layout has a place for it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -16,12 +17,13 @@ from torch import Tensor, nn
 
 from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan
+from glue_harness.core.sealed import MARKER
 from glue_harness.core.task import Task
 from glue_harness.methods import load_method
 from glue_harness.models.families import is_from_scratch, load_model
 from glue_harness.models.interface import Model
 from glue_harness.runs.folder import RunFolder, prove
-from glue_harness.runs.origin import PART
+from glue_harness.runs.origin import PART, Origin
 
 
 def save(run: RunFolder, step: int, model: Model, learning: Sequence[nn.Parameter]) -> None:
@@ -38,15 +40,25 @@ def load(run: RunFolder, step: int, model: Model) -> None:
     _read(folder, model)
 
 
-def rebuild(folder: Path, plan: Plan, tasks: Sequence[Task] = ()) -> Model:
-    """The model of a complete checkpoint; where only a part was kept, the plan and its tasks tell the rest."""
-    prove(folder)
-    if not (folder / PART).exists():
-        return load_model(plan.replace(model=str(folder), tokenizer=None), tasks, ())
-    vocabulary = str(folder) if is_from_scratch(plan.model) else None
-    model = load_model(plan.replace(tokenizer=vocabulary), tasks, ())
-    load_method(plan.method).prepare(model, plan)
-    _read(folder, model)
+def build(origin: Origin, plan: Plan, tasks: Sequence[Task] = (), texts: Iterable[str] = ()) -> Model:
+    """The model that lies at a plan's origin: whole weights, with the parts that runs trained of them since."""
+    source, parts, seed, from_scratch = origin.source, origin.parts, plan.seed, is_from_scratch(origin.source)
+    for folder in (Path(source), *(part.folder for part in parts)):
+        if (folder / MARKER).exists():
+            prove(folder)
+    plan = plan.replace(model=source, tokenizer=plan.tokenizer if from_scratch else None)
+    if not parts:
+        return load_model(plan, tasks, texts)
+    if from_scratch:  # it was drawn by that run's seed, with a vocabulary that may have been learned of its texts
+        plan = plan.replace(tokenizer=str(parts[0].folder), seed=parts[0].plan.seed)
+    try:
+        model = load_model(plan, tasks, ())
+        for part in parts:
+            load_method(part.plan.method).prepare(model, part.plan)
+            _read(part.folder, model, for_other_tasks=bool(tasks))
+    except GlueError as error:
+        raise type(error)(f"model {origin.model!r} is a part that was trained of {source!r}: {error}") from None
+    torch.manual_seed(seed)
     return model
 
 
@@ -54,25 +66,31 @@ def _write(folder: Path, model: Model, learning: Sequence[nn.Parameter]) -> None
     weights = dict(model.module.named_parameters())  # tied ones once
     chosen = {id(parameter) for parameter in learning}
     trained = {name: weight.detach() for name, weight in weights.items() if id(weight) in chosen}
-    if len(trained) == len(weights):
+    if trained.keys() == weights.keys() == model.plain:
         model.save(folder)
         return
-    save_file(trained, folder / PART, metadata={"base": fingerprint(weights, trained)})
+    # the fingerprint and the heads in one entry: safetensors writes several in an order that differs from run to run
+    base = " ".join([fingerprint(weights, trained), *sorted(_heads(model))])
+    save_file(trained, folder / PART, metadata={"base": base})
     model.save_vocabulary(folder)  # a model from scratch may have learned its vocabulary from the tasks
 
 
-def _read(folder: Path, model: Model) -> None:
+def _read(folder: Path, model: Model, for_other_tasks: bool = False) -> None:
+    """Heads belong to no base; those of tasks that the model is not made for may be left out."""
     if not (folder / PART).exists():
         model.load_weights(folder)
         return
     try:
         with safe_open(folder / PART, "pt") as file:
-            base, trained = file.metadata()["base"], {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            base, *heads = file.metadata()["base"].split(" ")
+            trained = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise GlueError(f"checkpoint {str(folder)!r} cannot be read: {error}") from None
     weights = dict(model.module.named_parameters())
+    if for_other_tasks:
+        trained = {name: weight for name, weight in trained.items() if name in weights or name not in heads}
     fits = all(name in weights and weights[name].shape == trained[name].shape for name in trained)
-    if not fits or fingerprint(weights, trained) != base:
+    if not fits or fingerprint(weights, {*trained, *_heads(model)}) != base:
         raise GlueError(
             f"checkpoint {str(folder)!r} holds only what was trained, on a base that is not this model: "
             "give it the model of its plan, unchanged"
@@ -80,6 +98,12 @@ def _read(folder: Path, model: Model) -> None:
     with torch.no_grad():
         for name, weight in trained.items():
             weights[name].copy_(weight)
+
+
+def _heads(model: Model) -> set[str]:
+    """Names of what was made for the tasks: it always learns."""
+    own = {id(parameter) for head in model.parts().heads for parameter in head.parameters()}
+    return {name for name, parameter in model.module.named_parameters() if id(parameter) in own}
 
 
 def fingerprint(weights: Mapping[str, Tensor], trained: Collection[str]) -> str:

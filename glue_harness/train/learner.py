@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import nn
 from torch.optim import Optimizer
 
 from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan
 from glue_harness.methods import Method
-from glue_harness.models.interface import Model, count_parameters
+from glue_harness.models.interface import Model, count_parameters, not_finite
 
 
 @dataclass(frozen=True)
@@ -31,9 +30,6 @@ class Learner:
 
     def check_weights(self, when: str) -> None:
         """Weights that are not finite make every later number worthless: none may be scored or kept."""
-        weights = dict(self.model.module.named_parameters())
-        finite = torch.stack([weight.isfinite().all() for weight in weights.values()]).tolist()  # a GPU is asked once
-        bad = [name for name, good in zip(weights, finite, strict=True) if not good]
-        if bad:
+        if bad := not_finite(self.model):
             more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
             raise GlueError(f"weights {when} are not finite: {bad[0]}{more}")

@@ -47,7 +47,7 @@ MISTAKES = [  # arguments, exit code, the line
     (["run", "--task", "rte", "--mixing", "custom", "--rate", "rte=0"], 2, "custom rates sum to 0"),
     (["run", "--task", "rte", "--mixing", "custom", "--rate", "rte"], 2, "--rate 'rte': write it as NAME=VALUE"),
     (["run", "--task", "rte", "--set", "clipp=1"], 2, "unknown setting 'clipp': did you mean clip?"),
-    (["run", "--task", "rte", "--set", "zzzz=1"], 2, "unknown setting 'zzzz': glue run --help lists them"),
+    (["run", "--task", "rte", "--set", "zzzz=1"], 2, "unknown setting 'zzzz': glue run --help-settings lists them"),
     (["run", "--task", "rte", "--batch-size", "8", "--batch-tokens", "512"], 2, "an update has one size"),
     (["run", "--task", "rte", "--set", "steps=many"], 2, "--set: steps must be int, not 'many'"),
     (["run", "--task", "rte", "--max-input", "32"], 2, "No such option '--max-input': write --set max_input=VALUE"),
@@ -249,6 +249,22 @@ def test_help_shows_every_option_once_and_every_other_setting(capsys):
     assert max(map(len, others.splitlines())) <= 80
     assert "Other:" in options
     assert max(map(len, options.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("verb", ["run", "reproduce"])
+def test_every_key_of_set_is_explained(verb, capsys):
+    """What it does, what it can be, its default, and the option that it has beside."""
+    code, out, err = runner(capsys)(verb, "--help-settings")
+    assert (code, err) == (0, "")
+    entries = re.split(r"\n  (?=\w+ )", out)
+    assert [entry.split()[0] for entry in entries[1:]] == list(settings())
+    told = {entry.split()[0]: " ".join(entry.split()[1:]) for entry in entries[1:]}
+    assert told["max_input"] == "Input tokens of an example at most. [whole number, 2 or more; default: 512]"
+    assert told["dropout"].endswith("[number, 0 or more, below 1 or none]")
+    assert told["text_share"].endswith("[number between 0 and 1 or none; option --text- share]")  # broken at the edge
+    assert told["rates"].endswith("[table; option --rate]")
+    assert "[auto, cuda or cpu; default: auto; option --device; no part of the digest]" in told["device"]
+    assert max(map(len, out.splitlines())) <= 80
 
 
 def test_a_run_that_is_scored_only_at_the_end_says_so():

@@ -96,7 +96,14 @@ def test_table_shows_interval_share_and_invalid_answers(score):
 
 def test_an_undefined_score_is_called_undefined(score):
     _, out, _ = score("stsb", pairs(("1.0", "2.0"), ("3.0", "2.0")))
-    assert "undefined to undefined" in out
+    rows = [line.split() for line in out.splitlines() if "_corrcoef" in line]
+    assert rows == [["pearson_corrcoef", "undefined", "-"], ["spearman_corrcoef", "undefined", "-"]]
+    assert "undefined: no value for some answers, as a correlation has none of equal ones" in out
+
+
+def test_one_answer_that_is_no_number_leaves_a_correlation_without_value_and_interval(score):
+    _, out, _ = score("stsb", pairs(("1.0", "1.2"), ("3.0", "nan"), ("4.0", "4.2"), ("2.0", "2.2")))
+    assert [line.split()[1:] for line in out.splitlines() if "_corrcoef" in line] == 2 * [["undefined", "-"]]
 
 
 def test_a_task_without_metric_says_so(score):

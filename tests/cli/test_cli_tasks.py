@@ -12,6 +12,7 @@ from records import narrow_screen
 from refresh_docs import fences
 
 from glue_harness.cli import main
+from glue_harness.suite.registry import load_tasks
 
 PLUGIN = """
 from glue_harness.suite.build import classify
@@ -96,6 +97,14 @@ def test_the_data_column_looks_into_a_folder(capsys, tmp_path):
     assert (found["rte"], found["cola"]) == ("partly: no test", "no")
 
 
+def test_a_suite_with_all_that_goes_by_its_name(capsys):
+    """`glue-all` is a name that --task takes: the same tasks."""
+    named = [fact["task"] for fact in listed(capsys, "--suite", "glue-all")]
+    assert set(named) == set(load_tasks().suites["glue-all"])
+    assert named[:2] == ["cola", "sst2"]
+    assert {"ax", "wnli", "wnli_referent"} <= set(named)
+
+
 def test_own_tasks_come_after_the_suites(capsys, plugins):
     facts = listed(capsys)
     assert facts[-1]["task"] == "own"
@@ -137,6 +146,15 @@ def test_every_verb_that_loads_tasks_names_the_broken_ones(capsys, plugins, argu
     assert f"not loaded: {plugins / 'bad.py'}: ModuleNotFoundError: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("arguments", [["run", "--task", "bad"], ["show", "bad"], ["mix", "--task", "rte,bad"]])
+def test_a_broken_task_that_is_asked_for_is_one_line(capsys, plugins, arguments):
+    (plugins / "bad.py").write_text("1 / 0")
+    with pytest.raises(SystemExit):
+        main(arguments)
+    line = f"glue: task 'bad' could not be loaded: {plugins / 'bad.py'}: ZeroDivisionError: division by zero\n"
+    assert capsys.readouterr().err == line
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -145,15 +163,16 @@ def test_every_verb_that_loads_tasks_names_the_broken_ones(capsys, plugins, argu
             ["--data", "nowhere"],
             "glue: --data 'nowhere' is not a folder: use hub, demo, demo:ROWS or an existing folder",
         ),
+        (["--suite", "glu-all"], "glue: unknown suite 'glu-all': did you mean glue-all?"),
         (["--data", ""], "glue: --data '' is not a folder: use hub, demo, demo:ROWS or an existing folder"),
-        (["--tasks", "nowhere"], "glue: --tasks 'nowhere' cannot be read: No such file or directory"),
+        (["--tasks", "nowhere"], "glue: task folder 'nowhere' cannot be read: No such file or directory"),
     ],
 )
 def test_wrong_requests_are_one_line(capsys, arguments, message):
     with pytest.raises(SystemExit) as caught:
         main(["tasks", *arguments])
     assert caught.value.code == 2
-    assert capsys.readouterr().err.strip() == message
+    assert capsys.readouterr().err.strip().removesuffix(" (--tasks or GLUE_TASKS)") == message
 
 
 @pytest.mark.parametrize("verb", ["tasks", "show"])

@@ -10,7 +10,9 @@ import pytest
 from glue_harness.core.errors import DataError, GlueError, UsageError
 from glue_harness.core.task import Source
 from glue_harness.data import available, hub, load
+from glue_harness.data.rows import inputs_of
 from glue_harness.suite.build import classify, regress
+from glue_harness.suite.registry import load_tasks
 
 PIN = "a" * 40
 OTHER = "b" * 40
@@ -240,13 +242,22 @@ def test_demo_test_labels_are_hidden():
     assert hidden == {"-1.0"}
 
 
+@pytest.mark.parametrize("name", ["copa", "wmt_en_de", "record"])
+def test_the_test_split_of_a_demo_asks_nothing_that_was_asked_before(name):
+    task = load_tasks().task(name)
+    asked = {role: {inputs_of(task, row) for row in load(task, role, "demo:400")} for role in task.splits}
+    assert not asked["test"] & (asked["train"] | asked["validation"])
+
+
+def test_answers_of_a_hidden_demo_split_are_hidden_too():
+    assert {row["answers"] for row in load(load_tasks().task("record"), "test", "demo:50")} == {()}
+
+
 def test_a_demo_that_knows_too_few_texts_says_so():
     task = replace(TASK, demo=lambda random, n: [{"text": "same", "label": 0}] * n)
     with pytest.raises(DataError) as caught:
         load(task, "validation", "demo:50")
-    assert str(caught.value) == (
-        "the demo of 'toy' has no 200 rows beside 50 for training: use fewer, as in --data demo"
-    )
+    assert str(caught.value) == ("the demo of 'toy' has no 200 rows beside 50 others: use fewer, as in --data demo")
 
 
 @pytest.mark.parametrize("where", ["demo:", "demo:0", "demo:-5", "demo:many", "demo:1e3", "demo:\u0663"])

@@ -259,3 +259,18 @@ def test_demo_data_needs_no_cues():
     findings = examined("demo:300", "cola", "qqp")
     assert {f.state for f in findings} == {OK}
     assert "content" not in {f.check for f in findings}
+
+
+def test_the_demo_of_every_task_is_as_it_claims_to_be():
+    assert {f for f in examined("demo", *TASKS.tasks) if f.state != OK} == set()
+
+
+def test_what_is_not_on_the_hub_is_not_looked_for_there(tmp_path):
+    own = classify("own", fields=("text",), labels=("good", "bad"), source=Source(), metrics=())
+    registry = replace(TASKS, tasks={**TASKS.tasks, "own": own})
+    (tmp_path / "validation.jsonl").write_text('{"text": "a"}\n')
+    advice = "each row needs the columns text, label; labels: good, bad"
+    found = [f for where in ("hub", str(tmp_path)) for f in examine(choose(registry, ["own"], where)[0], where, [own])]
+    assert {f.check for f in found} == {"presence", "readable"}
+    assert all(f.fix.endswith(advice) for f in found)
+    assert not any("download" in f.text + f.fix for f in found)

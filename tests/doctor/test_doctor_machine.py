@@ -1,14 +1,18 @@
 """glue doctor on the machine: versions, room, and a model folder that loads or does not."""
 
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from planted import only
-from toys import toy_model
+from toys import toy_model, toy_plan
 
 from glue_harness.doctor import FAIL, OK, WARN, Finding, machine
+from glue_harness.doctor.data import choose
+from glue_harness.doctor.lengths import lengths
+from glue_harness.suite.registry import load_tasks
 
 
 def software(monkeypatch, *lines: str, python: str = ">=3.11") -> list[Finding]:
@@ -54,7 +58,7 @@ def saved_model(tmp_path_factory) -> Path:
 
 
 def test_a_model_folder_loads(saved_model):
-    found = machine.model_folder(saved_model)
+    found = machine.model_folder(saved_model)[0]
     assert found.state == OK
     assert found.text.endswith("parameters, 120 pieces, one embedding matrix for both stacks")
 
@@ -64,7 +68,16 @@ def test_a_broken_model_folder_is_found(saved_model, tmp_path, name):
     folder = shutil.copytree(saved_model, tmp_path / "model")
     content = (folder / name).read_bytes()
     (folder / name).write_bytes(content[: len(content) // 2] if name != "spiece.model" else b"")
-    assert machine.model_folder(folder).state == FAIL
+    assert machine.model_folder(folder)[0].state == FAIL
+
+
+def test_a_model_with_a_weight_that_is_no_number_is_found(tmp_path):
+    model = toy_model()
+    model.module.shared.weight.data[3, 4] = float("nan")
+    model.save(tmp_path)
+    found = machine.model_folder(tmp_path)[0]
+    assert (found.check, found.state) == ("weights", FAIL)
+    assert found.text.startswith("1 of its weights are not finite, shared.weight is the first")
 
 
 @pytest.mark.parametrize(
@@ -78,3 +91,15 @@ def test_a_missing_cuda_device_matters_to_a_torch_built_for_one(monkeypatch, bui
     found = machine.device()
     assert found.state == state
     assert f"CPU, {torch.get_num_threads()} threads" in found.text
+
+
+def test_what_a_model_would_not_see_is_counted_by_task_and_split():
+    sets, _ = choose(load_tasks(), ["rte", "stsb", "span_corruption"], "demo:60")
+    found = {f.where: f for f in lengths(sets, "demo:60", toy_model(plan=toy_plan(max_input=60)))}
+    assert set(found) == {f"{task} {split}" for task in ("rte", "stsb") for split in ("train", "validation", "test")}
+    assert re.search(r"^[\d.]+% of 60 examples are cut off .*% of their tokens are lost$", found["rte train"].text)
+    assert found["rte train"].state == WARN
+    assert "a larger --set max_input" in found["rte train"].fix
+    (whole,) = (f for f in lengths(sets[:1], "demo:60", toy_model()) if f.where == "stsb train")
+    assert (whole.state, whole.fix) == (OK, "")
+    assert whole.text.startswith("the longest of 60 examples has ")

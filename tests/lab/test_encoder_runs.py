@@ -80,6 +80,22 @@ def test_every_architecture_is_trained_and_answers_again_from_its_checkpoint(kin
     assert [p.text for p in again.answers(task, examples)] == [p.text for p in kept]
 
 
+@pytest.mark.parametrize("method", ["adapter", "frozen", "prompt", "lora", "unfreeze"])
+def test_what_a_method_trained_of_it_answers_again_and_is_gone_on_from(method, folder, tmp_path):
+    """Its head learns with it, and is kept beside it; another task's run has no place for that, and makes its own."""
+    if method == "lora":
+        pytest.importorskip("peft")
+    first = run(plan(folder("bert"), "cola", "copa", steps=2, eval_every=2, method=method), results=tmp_path)
+    second = run(plan(f"run:{first.id}", "copa", "rte", steps=2, eval_every=2, method=method), results=tmp_path)
+    task = REGISTRY.tasks["copa"]
+    rows = data.load(task, "validation", "demo:60")
+    examples = [e for number, row in enumerate(rows) for e in task.examples(row, number)]
+    for record in (first, second):
+        again = load(record, tmp_path / record.id, 2)
+        kept = Store(tmp_path).read_predictions(record.id, task)
+        assert [p.text for p in again.answers(task, examples)] == [p.text for p in kept]
+
+
 def test_interrupted_and_resumed_it_ends_with_the_same_bits(folder, tmp_path, finished):
     with pytest.raises(KeyboardInterrupt):
         run(plan(folder("bert")), results=tmp_path, watcher=Interrupt(5))

@@ -155,7 +155,7 @@ MISTAKES = [
     ((), "name a task with --task: its fields become options (glue predict RUN --task NAME --help)"),
     (("--task", "rtee"), "unknown task 'rtee': did you mean rte?"),
     (("--task", "rte", "--sentence1", "x"), "rte needs --sentence2, or rows with --rows"),
-    (("--task", "rte", "--sentenc1", "x"), "Did you mean"),
+    (("--task", "rte", "--sentenc1", "x"), "did you mean --sentence1?"),
     (("--task", "rte", "--sentence1", "x", "--rows", "f"), "--rows brings its own fields: leave out --sentence1"),
     (("--task", "rte", "--rows", "/no/such/file"), "cannot read '/no/such/file': No such file or directory"),
     (("--task", "cola", "--sentence", "x"), "did not learn cola: it answers ax, mnli"),

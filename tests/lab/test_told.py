@@ -3,14 +3,19 @@
 import json
 import os
 import signal
+from dataclasses import replace
 
 import pytest
-from records import runner
+from records import finished, runner
 
 import glue_harness
 from glue_harness import Plan
+from glue_harness.cli.progress import ProgressDisplay, empty_answers, score_table, show_seeds
 from glue_harness.core.errors import Stopped, UsageError
 from glue_harness.lab.signals import listening
+from glue_harness.report.console import show
+from glue_harness.runs.store import Store
+from glue_harness.suite.registry import load_tasks
 
 OPTIONS = ("--task", "rte", "--data", "demo:60", "--model", "tiny", "--steps", "2", "--batch-size", "8")
 
@@ -51,6 +56,44 @@ def test_each_score_has_its_yardstick(done):
     assert record.scores["rte"].baseline == {"accuracy": 50.0}
     (kept,) = glue_harness.load_results(results)
     assert kept.scores["rte"].baseline == record.scores["rte"].baseline
+
+
+def test_tasks_of_one_title_are_called_by_their_names(tmp_path, capsys):
+    """RTE is in both suites: in a table of both, and in a comparison, two rows of one name tell nothing."""
+    glue = runner(capsys)
+    options = ("--data", "demo:60", "--model", "tiny", "--steps", "1", "--quiet", "--results", tmp_path)
+    _, out, _ = glue("run", "--task", "rte,superglue_rte,cola", *options, "--seeds", "2")
+    names = [line.split()[0] for line in out.splitlines() if " accuracy " in line]
+    assert names == 3 * ["rte", "superglue_rte"]  # each seed's, and the table of both
+    assert " CoLA " in out
+    _, out, _ = glue("compare", *(file.parent.name for file in tmp_path.glob("*/record.json")), "--results", tmp_path)
+    assert {"rte", "superglue_rte", "CoLA"} <= {line.split()[0] for line in out.splitlines() if line.split()}
+
+
+def test_a_score_that_its_metric_does_not_give_is_undefined_everywhere(tmp_path, capsys):
+    """Not nan, not a dash, and not left out: with the reason, in the run, its seeds, the board and the comparison."""
+    store, glue, results = Store(tmp_path), runner(capsys), ("--results", tmp_path)
+    nothing: dict[str, float | None] = {"pearson_corrcoef": None, "spearman_corrcoef": None}
+    records = [finished(store, {"stsb": nothing}, tasks=("stsb",), seed=seed) for seed in (0, 1)]
+    scores = {"stsb": replace(records[0].scores["stsb"], constant="4.0")}
+    ProgressDisplay(quiet=False).scored(5, {"stsb": nothing})
+    show(score_table(scores, load_tasks()))
+    show_seeds([record.scores for record in records], load_tasks())
+    out, err = capsys.readouterr()
+    said = " ".join(out.split())
+    assert "stsb undefined/undefined" in err
+    assert "STS-B pearson_corrcoef undefined - -" in said
+    assert "STS-B spearman_corrcoef undefined - undefined undefined" in said  # mean, deviation, each seed
+    assert empty_answers(scores) == [
+        "stsb: every answer is '4.0', which leaves pearson_corrcoef, spearman_corrcoef undefined"
+    ]
+    _, board, _ = glue("board", "--task", "stsb", *results)
+    assert board.count("undefined") == 4  # two cells, the legend, why there is no average
+    _, compared, _ = glue("compare", *(record.id for record in records), *results)
+    assert [line.split()[-2:] for line in compared.splitlines() if "STS-B" in line] == 2 * [2 * ["undefined"]]
+    for shown in (board, compared):
+        assert "undefined: no value for some answers" in " ".join(shown.split())
+    assert "nan" not in out + err + board + compared
 
 
 def test_an_evaluation_tells_how_far_it_is(done):
@@ -97,6 +140,15 @@ def test_seeds_go_on_where_they_stopped(tmp_path, capsys):
     assert len([*tmp_path.glob("*/record.json")]) == 2
 
 
+def test_several_seeds_that_are_stopped_say_how_to_go_on(tmp_path, capsys, monkeypatch):
+    def stopped(*_, **__):
+        raise Stopped(signal.SIGINT)
+
+    monkeypatch.setattr("glue_harness.lab.run.run", stopped)
+    code, _, err = runner(capsys)("run", *OPTIONS, "--seeds", "2", "--results", tmp_path)
+    assert (code, err) == (130, "glue: interrupted: the same command goes on from here\n")
+
+
 def test_the_first_signal_is_answered_at_once():
     told = []
     with listening(told.append) as stop, stop.later():
@@ -107,6 +159,23 @@ def test_the_first_signal_is_answered_at_once():
     assert len(told) == 1
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("where", ["assemble.read_rows", "assemble.build", "assemble.find_fit"])
+def test_a_signal_while_a_run_is_set_up_is_obeyed_at_once(number, where, tmp_path, monkeypatch):
+    """One is enough, nothing is said of steps, and no trace is left of a run that did not begin."""
+    went_on = []
+
+    def signalled(*_):
+        signal.raise_signal(number)
+        went_on.append(number)
+
+    monkeypatch.setattr(f"glue_harness.lab.{where}", signalled)
+    with pytest.raises(Stopped) as stopped:
+        glue_harness.run(Plan("rte", data="demo:60", model="tiny", steps=2, batch_size=8), results=tmp_path)
+    assert (stopped.value.exit_code, went_on) == (128 + number, [])
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
@@ -114,9 +183,12 @@ def test_the_first_signal_is_answered_at_once():
         (("compare", "a", "b", "--results", "/nonexistent"), "--results '/nonexistent': there is no such folder"),
         (("board", "--results", ""), "--results '': name a folder, or leave it out for results"),
         (("run", *OPTIONS, "--results", ""), "--results '': name a folder, or leave it out for results"),
-        (("tasks", "--tasks", "/nonexistent"), "--tasks '/nonexistent' cannot be read: No such file or directory"),
+        (("tasks", "--tasks", "/nonexistent"), "task folder '/nonexistent' cannot be read: No such file or directory"),
         (("run", *OPTIONS, "--data", "demo:99999999999"), "--data 'demo:99999999999': 1,000,000 rows at most"),
-        (("run", *OPTIONS, "--batch-tokens", "100000000"), "an update has one size"),
+        (
+            ("run", *OPTIONS[:-2], "--batch-tokens", "100000000"),
+            "batch_tokens 100,000,000 is far larger than the data: ",
+        ),
     ],
 )
 def test_a_folder_or_a_number_that_cannot_be_meant(arguments, line, capsys):
@@ -129,6 +201,9 @@ def test_a_folder_of_tasks_that_cannot_be_read(tmp_path, capsys, monkeypatch):
     def refused(folder):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("glue_harness.cli.options.os.listdir", refused)
+    monkeypatch.setattr("glue_harness.suite.registry.os.listdir", refused)
+    line = "cannot be read: Permission denied (--tasks or GLUE_TASKS)"
     code, _, err = runner(capsys)("tasks", "--tasks", tmp_path)
-    assert (code, err) == (2, f"glue: --tasks '{tmp_path}' cannot be read: Permission denied\n")
+    assert code == 2
+    assert err.endswith(f"{line}\n")
+    assert err.count("\n") == 1

@@ -1,5 +1,7 @@
 """A model family is one file: this one trains, answers, saves, resumes and stands on a board, with no change elsewhere."""
 
+import os
+
 import pytest
 from conftest import ROOT
 
@@ -99,3 +101,25 @@ def test_what_it_cannot_learn_is_refused_by_name(tmp_path):
 def test_a_setting_of_another_family_is_refused_rather_than_ignored(tmp_path):
     with pytest.raises(UsageError, match=r"z_loss is 0.1 but model 'bag' is of the family bag, not t5: leave it out"):
         run(plan("rte", z_loss=0.1), results=tmp_path)
+
+
+@pytest.mark.parametrize("method", ["adapter", "frozen", "prompt", "unfreeze"])
+def test_a_method_that_needs_blocks_says_so(method, tmp_path):
+    with pytest.raises(UsageError, match=f"method {method} needs blocks, of which model 'bag' has none: use"):
+        run(plan("rte", method=method), results=tmp_path)
+
+
+def test_heads_alone_may_learn_and_another_task_starts_from_them(tmp_path, monkeypatch):
+    """What is kept is a part then, with a head that a model of other tasks has no place for."""
+    (tmp_path / "methods").mkdir()
+    probe = (
+        "from glue_harness.methods import learn_only\n\ndef prepare(model, plan):\n    return learn_only(model, [])\n"
+    )
+    (tmp_path / "methods" / "probe.py").write_text(probe, encoding="utf-8")
+    monkeypatch.setenv(PLUGINS, f"{ROOT / 'tests' / 'examples' / 'plugins'}{os.pathsep}{tmp_path}")
+    changes = {"method": "probe", "steps": 5, "eval_every": 5}
+    first = run(plan("cola", **changes), results=tmp_path)
+    second = run(plan("rte", model=f"run:{first.id}", **changes), results=tmp_path)
+    third = run(plan("cola", "rte", model=f"run:{second.id}", **changes), results=tmp_path)
+    assert third.status == "finished"
+    assert second.parameters["trainable"] < second.parameters["total"]

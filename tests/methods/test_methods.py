@@ -484,16 +484,6 @@ def test_a_checkpoint_is_small_and_its_base_must_stay(base, tmp_path):
         load(record, tmp_path / record.id, step)
 
 
-def test_a_trained_part_alone_is_no_model_to_start_from(base, tmp_path):
-    record = run(Plan(("rte",), model=str(base), method="frozen", **FAST), results=tmp_path)
-    folder = RunFolder(tmp_path / record.id).checkpoint(4)
-    with pytest.raises(
-        UsageError, match="holds only what was trained of another model: start from a run that trained all of it"
-    ) as caught:
-        run(Plan(("rte",), model=str(folder), **FAST), results=tmp_path)
-    assert "\n" not in str(caught.value)
-
-
 def dry_run(capsys, *options: str) -> tuple[int, str, str]:
     return runner(capsys)("run", "-t", "rte", "--data", "demo:50", "-m", "tiny", *options, "--dry-run")
 

@@ -7,8 +7,11 @@ import pytest
 from toys import toy_model, toy_plan
 
 from glue_harness.core.errors import UsageError
+from glue_harness.data import hub
 from glue_harness.models.families import load_model, model_folder
-from glue_harness.models.tokenizer import train_tokenizer
+from glue_harness.models.fast_vocabulary import fields
+from glue_harness.models.tokenizer import SentencePiece, train_tokenizer
+from glue_harness.suite.registry import load_tasks
 
 
 @pytest.fixture(scope="module")
@@ -55,12 +58,16 @@ def test_sizes_that_no_model_has_or_not_these_weights(model, size, value, line):
     assert f"model '{model}' cannot be loaded: {line}" in refusal(model)
 
 
-def test_a_vocabulary_that_is_cut_off_or_empty(model):
+def test_a_vocabulary_that_is_cut_off_or_empty(model, capfd):
+    """Also between two pieces, which the library takes for the whole."""
     file = model / "spiece.model"
-    file.write_bytes(file.read_bytes()[:1000])
-    assert refusal(model).startswith(f"vocabulary '{file}' is not complete, or none of SentencePiece: copy it again")
-    file.write_bytes(b"")
-    assert refusal(model).startswith(f"vocabulary '{file}' is not complete, or none of SentencePiece: copy it again")
+    whole = file.read_bytes()
+    between = sum(2 + len(piece) for _, piece in [*fields(whole)][:50])  # each behind its number and its length
+    assert SentencePiece(whole[:between]).size == 50
+    for content in (whole[:1000], whole[:between], b""):
+        file.write_bytes(content)
+        assert refusal(model).startswith(f"vocabulary '{file}' is not complete, or none of SentencePiece: copy it")
+    assert capfd.readouterr().err == ""  # the library writes of its own
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", "{", '{"model": {"type": "Unigram", "vocab": null}}'])
@@ -80,3 +87,7 @@ def test_an_address_of_the_hub_that_is_none(monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", "garbage")
     with pytest.raises(UsageError, match="HF_ENDPOINT is 'garbage': it must be an address that begins with https://"):
         model_folder("google-t5/t5-small")
+    for name in hub.OFFLINE:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(UsageError, match="HF_ENDPOINT is 'garbage': it must be an address that begins with https://"):
+        hub.commit_of(load_tasks().task("rte").source, None)

@@ -1,7 +1,9 @@
 """The families of T5: loaded as they were published, saved such that they are read back the same."""
 
 import json
+import string
 from pathlib import Path
+from random import Random
 
 import pytest
 import torch
@@ -13,6 +15,7 @@ from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.models import t5
 from glue_harness.models.batch import IGNORED
 from glue_harness.models.families import load_model
+from glue_harness.models.tokenizer import train_tokenizer
 
 SIZE = {"d_model": 32, "d_kv": 8, "d_ff": 64, "num_layers": 2, "num_heads": 4, "decoder_start_token_id": 0}
 GATED = {"feed_forward_proj": "gated-gelu"}
@@ -116,3 +119,14 @@ def test_from_scratch_shapes_are_the_published_ones(size, millions):
 def test_tiny_stays_under_two_million_parameters():
     module = t5.from_scratch("tiny", t5.TINY_VOCABULARY + t5.SENTINELS)
     assert sum(p.numel() for p in module.parameters()) < 2_000_000
+
+
+def test_tiny_takes_any_vocabulary(tmp_path):
+    """T5's own has 32,000 pieces: what the docs advise where several runs must share one."""
+    random = Random(0)
+    words = ("".join(random.choices(string.ascii_lowercase, k=8)) for _ in range(6000))
+    given = train_tokenizer(words, 6000)
+    given.save(tmp_path)
+    model = load_model(toy_plan(model="tiny", tokenizer=str(tmp_path)), (), ())
+    assert model.module.shared.num_embeddings == given.size + t5.SENTINELS > t5.TINY_VOCABULARY + t5.SENTINELS
+    assert model.tokenizer.fingerprint == given.fingerprint

@@ -1,7 +1,9 @@
 """Scores against examples and steps, losses per task: what is drawn, on a terminal and in files."""
 
 import json
+import os
 import re
+import subprocess
 import sys
 
 import pytest
@@ -184,6 +186,24 @@ def test_the_command_draws_writes_and_fits(store, glue, tmp_path, monkeypatch):
     assert max(map(len, out.splitlines())) <= 80
     assert "Training loss per target token" in out
     assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_knows_few_signs_shows_the_same_chart_in_others(encoding, store):
+    """Not a question mark in it, and nothing moved: each sign has the width of the one it stands for."""
+    record = ended(store, 90.0, history=[(10, 50.0), (20, 60.0), (40, 90.0)])
+    command = [sys.executable, "-m", "glue_harness", "curve", record.id, "--results", store.folder]
+    charts = []
+    for name in (encoding, "utf-8"):
+        out = subprocess.run(command, capture_output=True, env={**os.environ, "PYTHONIOENCODING": name})
+        assert (out.returncode, out.stderr) == (0, b"")
+        charts.append(out.stdout.decode(name).splitlines())
+    plain, whole = charts
+    assert "?" not in "".join(plain)
+    assert [len(line) for line in plain] == [len(line) for line in whole]
+    points = [(row, column) for row, line in enumerate(whole) for column, sign in enumerate(line) if sign == "●"]
+    assert len(points) == 4  # the last one stands beside the name
+    assert {plain[row][column] for row, column in points} == {"o"}
 
 
 def test_what_cannot_be_drawn_is_one_line(store, glue, tmp_path, monkeypatch):

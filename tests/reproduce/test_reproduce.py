@@ -2,6 +2,7 @@
 
 import csv
 import math
+import re
 from dataclasses import replace
 
 import pytest
@@ -71,6 +72,30 @@ def test_full_scale_is_the_papers():
     assert (on_the_hub.plan.steps, on_the_hub.pretrain_steps, on_the_hub.plan.batch_tokens) == (2**18, 2**19, 2**16)
     assert not scale_of({}, 0.5, None, REGISTRY).is_full
     assert on_the_hub.sizes["wmt_en_fr"] == 40_836_715
+
+
+def test_the_help_shows_the_defaults_that_are_used(glue):
+    """T5's, not those of `glue run`; where the paper's size takes another form, in words."""
+    used = scale_of({}, 1.0, None, REGISTRY).plan
+    out = " ".join(glue("reproduce", "--help")[1].partition("Options:")[2].split())
+    shown = {}
+    for option in ("data", "model", "steps", "batch-size", "device", "seed"):
+        _, found, rest = out.partition(f" --{option} ")
+        assert found
+        of_option = re.split(r" --\w", rest, maxsplit=1)[0]
+        shown[option] = re.search(r"\[default: (\S+)\]", of_option)
+    values = {option: found and found[1] for option, found in shown.items()}
+    assert values == {
+        "data": used.data,
+        "model": used.model,
+        "steps": None,
+        "batch-size": None,
+        "device": used.device,
+        "seed": str(used.seed),
+    }
+    assert (used.steps, used.batch_tokens) == (2**18, 2**16)
+    assert "instead of 2^18 x --scale" in out
+    assert "instead of 2^16 tokens" in out
 
 
 def test_a_model_from_scratch_reads_text_before_it_is_tuned():

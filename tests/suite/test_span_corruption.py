@@ -1,12 +1,14 @@
 """Span corruption: T5's noise and its format, the task that draws it, runs that learn from text alone."""
 
 import json
+import re
 from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from random import Random
 
 import pytest
+from records import runner
 from toys import toy_examples, toy_model, toy_plan, toy_task, toy_tokens, vocabulary
 
 from glue_harness import Plan, load_tasks, run
@@ -218,11 +220,26 @@ def test_who_has_sentinels(family):
 
 
 def test_a_model_without_sentinels_is_refused_by_name(monkeypatch):
-    monkeypatch.setattr("glue_harness.lab.assemble.load_model", lambda plan, tasks, texts: toy_model(plan=plan))
+    monkeypatch.setattr("glue_harness.train.checkpoints.load_model", lambda plan, tasks, texts: toy_model(plan=plan))
     plan = Plan(tasks=("rte", "span_corruption"), **TINY)
     with pytest.raises(UsageError) as error:
         assemble(make_request(plan, REGISTRY))
     assert str(error.value) == "model 'tiny' has no sentinels, which span_corruption needs: use a T5 or a ByT5"
+
+
+def test_what_is_shown_is_a_pair_as_a_model_would_learn_it(capsys):
+    """With the sentinels' names, of which the target tells what they hide: put back, it is the text again."""
+    code, out, _ = runner(capsys)("show", "span_corruption", "--json", "--n", "5")
+    assert code == 0
+    for row in json.loads(out)["sample"]:
+        (pair,) = row["texts"]
+        inputs, *hidden = pair["inputs"], *re.split(r"<extra_id_\d+> ?", pair["targets"])[1:]
+        for number, span in enumerate(hidden):
+            assert f"<extra_id_{number}>" in pair["targets"]
+            inputs = inputs.replace(f"<extra_id_{number}>", span.strip())
+        assert inputs.strip() == row["row"]["text"]
+        assert len(pair["inputs"].split()) < len(row["row"]["text"].split())
+    assert "with words for tokens" in " ".join(runner(capsys)("show", "span_corruption")[1].split())
 
 
 def test_it_is_the_c4_of_t5s_mixtures():

@@ -49,6 +49,16 @@ def folder(tmp_path):
         ("source=Source()", "source=Source(), splits={'dev': 'dev'}", "splits have 'dev': a role is train, validation"),
         ("source=Source()", "source=Source(), splits={'train': ''}", "the train split is called '': it needs a name"),
         ("source=Source()", "source=Source(), demo=3", "demo is 3: it must be a function"),
+        (
+            "source=Source()",
+            "source=Source(), demo=lambda n: []",
+            "demo is called as demo(random, n), which it does not",
+        ),
+        (
+            "(accuracy,)",
+            "(Metric(('em',), lambda a, b: 0),)",
+            "tally is called as tally(predictions), which it does not",
+        ),
         ("source=Source()", "source=Source(), part='whole'", "part is 'whole': it can be member, companion, extra, ap"),
         ("source=Source()", "source=Source(), scored_by=('owl',)", "scored_by names 'owl', which is no task"),
         ("source=Source()", "source=Source(), answered_by='owl'", "answered_by names 'owl', which is no task"),

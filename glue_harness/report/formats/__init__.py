@@ -7,7 +7,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from glue_harness.core.errors import unknown
-from glue_harness.report.console import one_line
+from glue_harness.report.console import UNDEFINED, one_line
 from glue_harness.report.experiments import Stat
 from glue_harness.report.rows import Board, BoardRow, mixing
 
@@ -34,6 +34,7 @@ COLUMNS: dict[str, Callable[[BoardRow], object]] = {  # of the tables that peopl
 SIGNS = {  # what a sign in a table means; the values it stands behind say which are needed
     "±": "± half of the 95 % interval, over examples (one seed) or over seeds and examples (three and more)",
     "σ": "σ standard deviation over seeds (two of ours, or as published); no interval",
+    UNDEFINED: "undefined: no value for some answers, as a correlation has none of equal ones, or if one is no number",
     "P(best)": "P(best) the probability that a row's true average is the highest of the ranked ones",
     "without luck": "without luck: the average without the luck of choosing the best of several steps",
 }
@@ -60,7 +61,8 @@ def table(board: Board, columns: Iterable[str] = COLUMNS) -> list[list[str]]:
         of_tasks = board.columns if name == "Average" else ()
         lines[0] += [name, *(column.label for column in of_tasks)]
         for line, row in zip(lines[1:], board.rows, strict=True):
-            line += [COLUMNS[name](row), *(with_spread(row.values.get(column)) for column in of_tasks)]
+            cells = (UNDEFINED if c in row.undefined else with_spread(row.values.get(c)) for c in of_tasks)
+            line += [COLUMNS[name](row), *cells]
     return [[one_line(str(cell)) for cell in line] for line in lines]
 
 
@@ -75,6 +77,7 @@ def legend(board: Board) -> list[str]:
     stats = [stat for row in board.rows for stat in (row.average, *row.values.values())]
     used = {sign for sign in map(sign_of, stats) if sign} | {"P(best)" for row in board.rows if row.best is not None}
     used |= {"without luck" for row in board.rows if row.without_luck is not None}
+    used |= {UNDEFINED for row in board.rows if row.undefined}
     return [text for sign, text in SIGNS.items() if sign in used]
 
 
