@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import torch
 from torch import nn
 
 from glue_harness.core.errors import UsageError
+from glue_harness.core.plan import Plan
 from glue_harness.data import mixing
 from glue_harness.data.sampler import Sampler
 from glue_harness.lab import room
@@ -22,12 +24,14 @@ from glue_harness.models.interface import Model, count_parameters
 from glue_harness.runs.origin import PART
 from glue_harness.train import device
 from glue_harness.train.arrangement import arrangement
+from glue_harness.train.copies import Copies
 from glue_harness.train.device import Machine
 from glue_harness.train.feed import Feed, PackedFeed
 from glue_harness.train.learner import Learner
 from glue_harness.train.memory import Fit, find_fit
 from glue_harness.train.optimizers import make_optimizer
-from glue_harness.train.passes import probe
+from glue_harness.train.passes import Run, one_pass, probe
+from glue_harness.train.replays import Replays
 
 WORTH_SAYING = 0.01  # of a split's examples: if more are cut, it is said
 
@@ -77,6 +81,7 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
             "start from a run that trained all of it"
         )
     machine = device.set_up(plan)
+    device.check(plan, machine)
     rows = read_rows(request)
     room.check_model(plan, request.origin.source)
     source = plan.replace(model=request.origin.source, tokenizer=vocabulary or plan.tokenizer)
@@ -101,12 +106,20 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
         "use a smaller --model, --optimizer adafactor or a --method that trains less",
         torch.cuda.mem_get_info(machine.device)[0] if machine.on_gpu else None,
     )
-    learner = Learner(plan, model, method, parameters, learn_at_first, make_optimizer(plan, parameters))
+    optimizer = make_optimizer(plan, parameters)
+    learner = Learner(
+        plan, model, method, parameters, learn_at_first, optimizer, way_of_passes(plan, model, parameters)
+    )
     feed = make_feed(request, data, model, machine)
     fit = find_fit(model, machine, learn_at_first)
     if machine.on_gpu and not fit.tried:  # elsewhere nothing fails for want of memory, or all does
         probe(model, machine, fit, feed, plan.max_input)
     return Setup(request, data, learner, machine, feed, fit)
+
+
+def way_of_passes(plan: Plan, model: Model, parameters: Sequence[nn.Parameter]) -> Run:
+    run = Copies(model.module).run if plan.bf16_weights == "on" else one_pass
+    return Replays(run, parameters).run if plan.cuda_graphs == "on" else run
 
 
 def set_dropout(module: nn.Module, rate: float | None) -> None:

@@ -23,10 +23,12 @@ from toys import vocabulary  # noqa: E402
 from glue_harness.core.plan import Plan  # noqa: E402
 from glue_harness.core.settings import plugin_files  # noqa: E402
 from glue_harness.lab.assemble import Setup, assemble  # noqa: E402
+from glue_harness.lab.predict import Trained  # noqa: E402
 from glue_harness.lab.request import make_request  # noqa: E402
 from glue_harness.lab.run import run  # noqa: E402
 from glue_harness.models import batch as batches  # noqa: E402
 from glue_harness.models import stacks  # noqa: E402
+from glue_harness.models.t5 import T5  # noqa: E402
 from glue_harness.runs.store import Store  # noqa: E402
 from glue_harness.suite.registry import load_tasks  # noqa: E402
 from glue_harness.train.answers import answer  # noqa: E402
@@ -87,6 +89,12 @@ def lean_step(watch: Watch) -> dict[str, Any]:
     return trained(watch, setup)
 
 
+def recorded_step(watch: Watch) -> dict[str, Any]:
+    """Steps whose passes become CUDA graphs, and how much one of them holds."""
+    found = trained(watch, assembled(watch, steps=8, cuda_graphs="on", bf16_weights="on"))
+    return {**found, "recorded": watch.recorded}
+
+
 def step_out_of_memory(watch: Watch) -> dict[str, Any]:
     """Memory ends in the first step, in the middle of its forward pass."""
     setup = assembled(watch)
@@ -116,6 +124,25 @@ def answered(kind: str, task: str = "rte") -> Callable[[Watch], dict[str, Any]]:
         return {"waits": dict(watch.waits), "answers": len(found), "wrong_types": dict(watch.wrong_types)}
 
     return scene
+
+
+def doubted(watch: Watch) -> dict[str, Any]:
+    """Strict answers of which the whole vocabulary would have given every other one differently."""
+    own = T5.agrees
+
+    def agrees(model: T5, batch: Any, texts: Sequence[str]) -> list[bool]:
+        return [sure and k % 2 == 0 for k, sure in enumerate(own(model, batch, texts))]
+
+    with patch.object(T5, "agrees", agrees):
+        return answered("strict")(watch)
+
+
+def shared(watch: Watch) -> dict[str, Any]:
+    """The probability of every choice, as `glue predict` tells it."""
+    setup = assembled(watch)
+    model, plan, machine = setup.learner.model, setup.request.plan, setup.machine
+    found = Trained(plan, model, machine).shares(REGISTRY.task("rte"), setup.data.asked["rte"].examples[:40])
+    return {"waits": dict(watch.waits), "answers": len(found), "wrong_types": dict(watch.wrong_types)}
 
 
 class Watcher:
@@ -210,19 +237,23 @@ def attended(own: Any) -> Any:
 
 
 def scenes() -> dict[str, Callable[[Watch], dict[str, Any]]]:
-    steps = {f"{method} adamw": step(method=method) for method in plugin_files("method")}
+    kinds = [(method, optimizer) for method in plugin_files("method") for optimizer in plugin_files("optimizer")]
     return {
-        **steps,
+        **{f"{method} {optimizer}": step(method=method, optimizer=optimizer) for method, optimizer in kinds},
         "full adamw": step(steps=3),
-        "full adafactor": step(optimizer="adafactor"),
         "accumulation": step(micro_batch=4),
         "z_loss": step(z_loss=1e-4),
         "lean": lean_step,
+        "copies": step(bf16_weights="on"),
+        "copies of several passes": step(bf16_weights="on", micro_batch=4),
+        "graphs of passes": recorded_step,
         "out of memory": step_out_of_memory,
         "probe": probed,
         "closed": answered("closed"),
         "strict": answered("strict"),
         "free": answered("closed", "free"),
+        "doubted": doubted,
+        "shares": shared,
         "resume adamw": resumed("adamw"),
         "resume adafactor": resumed("adafactor"),
         "graphs": graphs,

@@ -1,0 +1,187 @@
+"""Updates as graphs: a stand-in on the CPU records operations with the tensors that they touched, as CUDA does, and
+starts just these again. What a graph would read from an address that nobody fills is as wrong here as there."""
+
+import math
+
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from toys import CPU, toy_examples, toy_feed, toy_model, toy_plan, toy_task
+
+from glue_harness import Plan, run
+from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.methods import load_method
+from glue_harness.models.batch import Batch
+from glue_harness.models.packing import Grid
+from glue_harness.train import replays
+from glue_harness.train.arrangement import packed
+from glue_harness.train.copies import Copies
+from glue_harness.train.device import Machine
+from glue_harness.train.learner import Learner
+from glue_harness.train.loop import Hook, train
+from glue_harness.train.memory import Fit
+from glue_harness.train.optimizers import make_optimizer
+from glue_harness.train.passes import one_pass
+from glue_harness.train.replays import USES, Replays
+
+BF16 = Machine(CPU.device, "bf16")
+COARSE = Grid(width=16, rows=1, depth=8, labels=16)
+
+
+def storage(tensor):
+    return tensor.untyped_storage().data_ptr()
+
+
+def tensors(values):
+    return [leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor)]
+
+
+class Recording(TorchDispatchMode):
+    """Every operation with its arguments, and where its results lie: at an address from outside, or in the pool."""
+
+    def __init__(self, pool):
+        super().__init__()
+        self.pool, self.inside, self.outside = pool, {storage(t) for t in pool}, set()
+        self.operations, self.starts = [], 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        self.outside |= {storage(t) for t in tensors((args, kwargs))} - self.inside
+        new = [t for t in tensors(made) if storage(t) not in self.outside]
+        self.inside |= {storage(t) for t in new}
+        self.pool += new
+        self.operations.append((function, args, kwargs or {}, made))
+        return made
+
+    def start(self):
+        self.starts += 1
+        with torch.no_grad():
+            for tensor in self.pool:  # where any graph computes, another one may have computed since
+                tensor.fill_(math.nan if tensor.is_floating_point() else 0)
+            for function, args, kwargs, made in self.operations:
+                for old, new in zip(tensors(made), tensors(function(*args, **kwargs)), strict=True):
+                    if old.data_ptr() != new.data_ptr():
+                        old.copy_(new)
+
+
+class Recorder:
+    def __init__(self, fails=None):
+        self.made, self.pool, self.fails = [], [], fails
+
+    def __call__(self, work):
+        random = torch.get_rng_state()
+        with Recording(self.pool) as recording:
+            work()
+        torch.set_rng_state(random)
+        if self.fails:
+            raise self.fails
+        self.made.append(recording)
+        return recording.start
+
+
+def trained(recorder=None, copies=False, machine=BF16, fit=None, **changes):
+    plan = toy_plan(**{"steps": 18, "batch_size": 4, **changes})
+    model = toy_model(seed=3, plan=plan, dropout=0.1)
+    method = load_method(plan.method)
+    parameters = method.prepare(model, plan)
+    way = Copies(model.module).run if copies else one_pass
+    way = Replays(way, parameters, recorder).run if recorder else way
+    feed = toy_feed(model, 4)
+    feed.grid, feed.arrange = COARSE, packed(COARSE, plan.micro_batch)
+    losses = []
+    learner = Learner(plan, model, method, parameters, 0, make_optimizer(plan, parameters), way)
+    train(learner, feed, machine, [Hook(1, lambda state: losses.append((state.loss, state.gradient_norm)))], fit)
+    return losses, model.module.state_dict()
+
+
+def assert_same(found, expected):
+    assert found[0] == expected[0]
+    assert all(torch.equal(weight, expected[1][name]) for name, weight in found[1].items())
+
+
+CASES = {
+    "fp32": {"machine": CPU, "optimizer": "adafactor"},
+    "bf16": {"z_loss": 1e-3},
+    "copies": {"copies": True},
+    "prompt": {"copies": True, "method": "prompt", "prompt_length": 3},
+    "adapter": {"method": "adapter"},
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_updates_that_are_recorded_give_the_same_bits(case):
+    recorder = Recorder()
+    assert_same(trained(recorder, **CASES[case]), trained(**CASES[case]))
+    assert len(recorder.made) > 1
+    assert sum(recording.starts for recording in recorder.made) >= 6
+
+
+def test_a_graph_that_reads_what_nobody_fills_would_be_seen(monkeypatch):
+    """As the stand-in is there to find it."""
+    own = replays.tensors_of
+    monkeypatch.setattr(replays, "tensors_of", lambda batch: {k: t for k, t in own(batch).items() if k != "segments"})
+    monkeypatch.setattr(replays, "is_plain", lambda value: True)
+    monkeypatch.setattr(replays, "repr", lambda value: "", raising=False)
+    assert trained(Recorder())[0] != trained()[0]
+
+
+def test_a_shape_is_recorded_when_it_has_come_often_and_no_more_shapes_than_may_be(monkeypatch):
+    model, recorder = toy_model(), Recorder()
+    model.module.train()
+    way = Replays(one_pass, list(model.module.parameters()), recorder)
+    batches = [model.lay([[e] for e in model.encode(toy_task(), toy_examples(n))], CPU.device) for n in (2, 3, 4)]
+    monkeypatch.setattr(replays, "MOST", 2)
+    counts = []
+    for _ in range(USES + 2):
+        for batch in batches:
+            model.module.zero_grad()
+            way.run(model, batch, 1, CPU, Fit(), True)
+        counts.append(len(recorder.made))
+    assert counts == [*[0] * USES, 2, 2]
+    assert [recording.starts for recording in recorder.made] == [2, 2]
+
+
+@pytest.mark.parametrize(
+    ("changes", "fit"), [({"micro_batch": 2}, None), ({}, Fit(lean=True))], ids=["several", "lean"]
+)
+def test_what_is_not_recorded(changes, fit):
+    recorder = Recorder()
+    assert_same(trained(recorder, fit=fit, **changes), trained(fit=fit, **changes))
+    assert not recorder.made
+
+
+def test_when_other_parameters_learn_graphs_are_made_anew():
+    recorder = Recorder()
+    assert_same(trained(recorder, method="unfreeze", steps=40), trained(method="unfreeze", steps=40))
+    operations = [len(recording.operations) for recording in recorder.made]
+    assert len(set(operations)) > 1
+
+
+def test_memory_that_ends_while_a_graph_is_recorded_ends_graphs_not_the_run():
+    fit = Fit()
+    recorder = Recorder(fails=torch.OutOfMemoryError("planted"))
+    assert_same(trained(recorder, fit=fit), trained())
+    assert fit.notes == ["out of memory while a CUDA graph was recorded: passes go without graphs from here on"]
+    assert fit.most is None
+
+
+def test_what_cannot_be_recorded_ends_the_run_in_one_line():
+    with pytest.raises(GlueError) as failed:
+        trained(Recorder(fails=RuntimeError("operation not permitted\nwhen stream is capturing")))
+    assert str(failed.value) == "a CUDA graph cannot be recorded: operation not permitted: use --set cuda_graphs=off"
+
+
+@pytest.mark.parametrize(
+    "batch", [object(), Batch(*[torch.zeros(2)] * 6, memory=[torch.zeros(2)])], ids=["any", "nested"]
+)
+def test_a_batch_of_which_a_graph_could_not_know_all_is_refused(batch):
+    with pytest.raises(GlueError, match=r"more than tensors and plain values: use --set cuda_graphs=off"):
+        replays.shape_of(batch)
+
+
+def test_graphs_without_cuda_are_refused(tmp_path):
+    plan = Plan("rte", data="demo:60", model="tiny", device="cpu", cuda_graphs="on")
+    with pytest.raises(UsageError) as refused:
+        run(plan, results=tmp_path)
+    assert str(refused.value) == "cuda_graphs is on but the device is cpu: use --set cuda_graphs=off"
