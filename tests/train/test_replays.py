@@ -185,3 +185,28 @@ def test_graphs_without_cuda_are_refused(tmp_path):
     with pytest.raises(UsageError) as refused:
         run(plan, results=tmp_path)
     assert str(refused.value) == "cuda_graphs is on but the device is cpu: use --set cuda_graphs=off"
+
+
+@pytest.mark.parametrize("copies", [False, True])
+def test_a_pass_leaves_nothing_of_its_autograd_graph_behind(copies):
+    """A node that adds up a gradient remembers the stream it was made in; one of an eager pass could not be recorded."""
+    model, seen = toy_model(), []
+    module = model.module.train()
+    beside = Copies(module)
+    leaves = [*beside.copies, module.shared.weight] if copies else list(module.parameters())
+
+    def node(leaf):
+        return leaf.expand_as(leaf).grad_fn.next_functions[0][0]
+
+    class Marked(type(BF16)):
+        def autocast(self):
+            seen.extend(node(leaf) for leaf in leaves)
+            for made in seen:
+                made.metadata["seen"] = True
+            return super().autocast()
+
+    batch = model.lay([[e] for e in model.encode(toy_task(), toy_examples(4))], CPU.device)
+    (beside.run if copies else one_pass)(model, batch, 1, Marked(CPU.device, "bf16"), Fit(), True)
+    assert all(node(leaf).metadata.get("seen") for leaf in leaves)  # as long as somebody holds it
+    seen.clear()
+    assert not any(node(leaf).metadata.get("seen") for leaf in leaves)
