@@ -140,6 +140,23 @@ def test_a_shape_is_recorded_when_it_has_come_often_and_no_more_shapes_than_may_
         counts.append(len(recorder.made))
     assert counts == [*[0] * USES, 2, 2]
     assert [recording.starts for recording in recorder.made] == [2, 2]
+    first, second = way.graphs.values()  # gradients are as large as the model: one place for all graphs
+    assert {id(place) for _, place in first.learned} == {id(place) for _, place in second.learned}
+    assert not {storage(place) for _, place in first.learned} & {storage(tensor) for tensor in recorder.pool}
+
+
+def test_a_graph_has_a_batch_of_its_own():
+    model = toy_model()
+    model.module.train()
+    way = Replays(one_pass, list(model.module.parameters()), Recorder())
+    encoded = model.encode(toy_task(), [toy_examples(1)[0]] * 2)
+    batch, other = (model.lay([[e] for e in encoded], CPU.device) for _ in range(2))
+    other.inputs.fill_(5)
+    before = batch.inputs.clone()
+    for laid in (*[batch] * (USES + 1), other):
+        way.run(model, laid, 1, CPU, Fit(), True)
+    assert way.graphs
+    assert torch.equal(batch.inputs, before)
 
 
 @pytest.mark.parametrize(
