@@ -174,6 +174,7 @@ def resumed(optimizer: str) -> Callable[[Watch], dict[str, Any]]:
         return {
             "status": record.status,
             "resumed": record.resumed,
+            "waits": dict(watch.waits),
             "devices": devices(watcher.setup),
             "wrong_types": dict(watch.wrong_types),
         }

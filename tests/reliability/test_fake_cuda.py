@@ -40,6 +40,7 @@ LAUNCHES = {  # of a step of `tiny` at 8 examples: figures that may only fall
     "out of memory": 922,
 }
 RECORDED = {"outside": 27, "inside": 360}  # the same of a step whose pass is a CUDA graph, and of that graph
+WEIGHTS = 47  # tensors of `tiny`: each is written and read by itself
 SLACK = 1.02  # a figure that is this much too high is lowered
 
 
@@ -133,6 +134,18 @@ def test_answers_wait_only_for_what_they_must_know(told, scene):
 @pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
 def test_a_run_that_goes_on_from_a_checkpoint_is_back_on_the_device(told, optimizer):
     found = told[f"resume {optimizer}"]
+    found["waits"].pop(TABLE, None)
+    state = {"adamw": 3 * WEIGHTS, "adafactor": 80}[optimizer]  # tensors of its state; AdamW's step is one without sides
+    assert found.pop("waits") == {
+        "_to_copy in assemble.assemble": 2 * WEIGHTS,
+        "tolist in learner.check_weights": 4,
+        "synchronize in loop.settle": 3,
+        "tolist in t5.choose": 3,
+        "write in t5.save": 2 * WEIGHTS,
+        "write in snapshots.write_optimizer": state,
+        "copy_ in t5.load_weights": 2 * WEIGHTS,
+        "_to_copy in snapshots.load_optimizer": state - (WEIGHTS if optimizer == "adamw" else 0),
+    }
     assert found == {"status": "finished", "resumed": [1], "devices": ["cuda"], "wrong_types": {}}
 
 
