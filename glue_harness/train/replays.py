@@ -67,7 +67,7 @@ class Replays:
             self.gradients = {p: torch.empty_like(p) for p in self.parameters if p.requires_grad}
 
     def _record(self, shape: Hashable, model: Model, batch: Any, machine: Machine, fit: Fit) -> None:
-        own = replace(batch, **{name: tensor.clone() for name, tensor in tensors_of(batch).items()})
+        own = copied(batch)
         terms, made = torch.ones((), device=machine.device), []
 
         def work() -> None:
@@ -94,7 +94,7 @@ class Replays:
 
 
 def replayed(graph: Recorded, batch: Any, terms: int | Tensor) -> Tensor:
-    torch._foreach_copy_(list(tensors_of(graph.batch).values()), list(tensors_of(batch).values()))
+    torch._foreach_copy_(tensors_of(graph.batch), tensors_of(batch))
     graph.terms.fill_(terms)
     graph.start()
     for parameter, gradient in graph.learned:
@@ -102,23 +102,40 @@ def replayed(graph: Recorded, batch: Any, terms: int | Tensor) -> Tensor:
     return graph.each
 
 
-def tensors_of(batch: Any) -> dict[str, Tensor]:
-    return {f.name: value for f in fields(batch) if isinstance(value := getattr(batch, f.name), Tensor)}
-
-
-def shape_of(batch: Any) -> Hashable:
-    """What two batches must share for one graph."""
-    tensors = tensors_of(batch) if is_dataclass(batch) else {}
-    others = [getattr(batch, f.name) for f in fields(batch) if f.name not in tensors] if tensors else [batch]
-    if not is_plain(others):
-        raise GlueError("batches of this model hold more than tensors and plain values: use --set cuda_graphs=off")
-    return (*((name, tensor.shape, tensor.dtype) for name, tensor in tensors.items()), repr(others))
-
-
-def is_plain(value: Any) -> bool:
+def shape_of(value: Any) -> Hashable:
+    """What two batches must share for one graph: the shapes of their tensors, and all else that a pass may read."""
+    if isinstance(value, Tensor):
+        return value.shape, value.dtype
     if isinstance(value, list | tuple):
-        return all(map(is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)
+        return tuple(map(shape_of, value))
+    if is_dataclass(value):
+        return tuple((name, shape_of(part)) for name, part in read_in_a_pass(value).items())
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise GlueError(f"a CUDA graph cannot know of {type(value).__name__!r} in a batch: use --set cuda_graphs=off")
+
+
+def tensors_of(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    parts = read_in_a_pass(value).values() if is_dataclass(value) else value if isinstance(value, list | tuple) else ()
+    return [tensor for part in parts for tensor in tensors_of(part)]
+
+
+def copied(value: Any) -> Any:
+    """The same with tensors of its own."""
+    if isinstance(value, Tensor):
+        return value.clone()
+    if isinstance(value, list | tuple):
+        return [copied(part) for part in value]
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{name: copied(part) for name, part in read_in_a_pass(value).items()})
+    return value
+
+
+def read_in_a_pass(batch: Any) -> dict[str, Any]:
+    """The fields of a dataclass, without those that say of themselves that no computation reads them."""
+    return {f.name: getattr(batch, f.name) for f in fields(batch) if f.metadata.get("read", True)}
 
 
 def on_cuda() -> Recorder:

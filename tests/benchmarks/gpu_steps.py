@@ -20,6 +20,7 @@ from glue_harness.bench.synthetic import without_data
 from glue_harness.core.plan import Plan
 from glue_harness.lab.assemble import Setup, assemble
 from glue_harness.lab.request import make_request
+from glue_harness.models.encoder import Encoder
 from glue_harness.suite.registry import Registry
 from glue_harness.train.loop import Hook
 from glue_harness.train.replays import USES
@@ -48,7 +49,7 @@ def contest(plan: Plan, registry: Registry) -> dict[str, Any]:
     seen = training_tokens(first)
     ours = [Contestant(name, name, seen, lambda setup=setup: train_once(setup)) for name, setup in setups.items()]
     warm(setups)
-    flops = TRAINING * sum(forward_flops(first.learner.model.module.config, *e.sizes) for e in encoded)
+    flops = TRAINING * sum(forward_flops(config_of(first), *e.sizes) for e in encoded)
     found = measure([*ours, *theirs], ROUNDS, first.machine, encoded, flops)
     seconds = {name: side["seconds"] for name, side in found["sides"].items()}
     speeds = {name: {other.name: seconds[other.name] / seconds[name] for other in theirs} for name in setups}
@@ -74,7 +75,7 @@ def recipe(plan: Plan, registry: Registry) -> dict[str, Any]:
     seen = training_tokens(first)
     ours = [Contestant(name, name, seen, lambda setup=setup: train_once(setup)) for name, setup in setups.items()]
     warm(setups)
-    flops = TRAINING * sum(forward_flops(first.learner.model.module.config, *e.sizes) for e in encoded)
+    flops = TRAINING * sum(forward_flops(config_of(first), *e.sizes) for e in encoded)
     return {"train": measure(ours, ROUNDS, first.machine, encoded, flops), "notes": notes(setups)}
 
 
@@ -114,6 +115,11 @@ def waits_of(setup: Setup) -> Counter[str]:
         train_once(setup, [Hook(1, lambda state: torch.cuda.set_sync_debug_mode("warn" if state.step < last else 0))])
         torch.cuda.set_sync_debug_mode(0)
     return Counter(f"{w.filename.rpartition('/')[2]}:{w.lineno}" for w in seen if "synchroniz" in str(w.message))
+
+
+def config_of(setup: Setup) -> Any:
+    model = setup.learner.model
+    return model.config if isinstance(model, Encoder) else model.module.config
 
 
 def training_tokens(setup: Setup) -> int:

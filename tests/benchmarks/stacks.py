@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from glue_harness.bench import prepared
-from glue_harness.bench.contestants import as_transformers_makes_it
+from glue_harness.bench.contestants import rival_of
 from glue_harness.bench.synthetic import without_data
 from glue_harness.core.plan import Plan
 from glue_harness.models.batch import Batch
@@ -49,7 +49,7 @@ def main(model: str, rounds: int) -> None:
     with without_data(Plan(("x",), data="demo", model=model, steps=UPDATES), 10) as (plan, registry):
         setup = prepared(plan, registry)
     module, machine = setup.learner.model.module, setup.machine
-    other = as_transformers_makes_it(module).train()
+    other = rival_of(setup).module().train()
     module.train()
 
     def packed(step: int) -> None:

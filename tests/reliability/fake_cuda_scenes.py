@@ -37,13 +37,15 @@ from glue_harness.train.loop import Hook, State, train  # noqa: E402
 
 FOLDER = Path(sys.argv[2])
 REGISTRY = load_tasks()
+BERT = {"model": "bert:tiny", "tokenizer": None, "max_input": 128}
+HEADS = {"label": "rte", "number": "stsb", "choice": "copa", "marks": "wic", "span": "squad"}
 STEPS = 2  # the first and the last wait for their loss; those between for nothing
 
 
 def plan_of(**changes: Any) -> Plan:
     values = {"data": "demo:200", "model": "tiny", "tokenizer": str(FOLDER / "vocabulary"), "steps": STEPS}
     values |= {"batch_size": 8, "device": "cuda", "dropout": 0.1, "max_answer": 4}
-    return Plan(("rte",), **{**values, **changes})
+    return Plan(**{"tasks": ("rte",), **values, **changes})
 
 
 def assembled(watch: Watch, **changes: Any) -> Setup:
@@ -89,10 +91,14 @@ def lean_step(watch: Watch) -> dict[str, Any]:
     return trained(watch, setup)
 
 
-def recorded_step(watch: Watch) -> dict[str, Any]:
+def recorded_step(**changes: Any) -> Callable[[Watch], dict[str, Any]]:
     """Steps whose passes become CUDA graphs, and how much one of them holds."""
-    found = trained(watch, assembled(watch, steps=8, cuda_graphs="on", bf16_weights="on"))
-    return {**found, "recorded": watch.recorded}
+
+    def scene(watch: Watch) -> dict[str, Any]:
+        found = trained(watch, assembled(watch, steps=8, cuda_graphs="on", bf16_weights="on", **changes))
+        return {**found, "recorded": watch.recorded}
+
+    return scene
 
 
 def step_out_of_memory(watch: Watch) -> dict[str, Any]:
@@ -114,12 +120,12 @@ def probed(watch: Watch) -> dict[str, Any]:
     }
 
 
-def answered(kind: str, task: str = "rte") -> Callable[[Watch], dict[str, Any]]:
+def answered(kind: str, free: bool = False, task: str = "rte", **changes: Any) -> Callable[[Watch], dict[str, Any]]:
     def scene(watch: Watch) -> dict[str, Any]:
-        setup = assembled(watch, answers=kind)
-        asked = setup.data.asked["rte"]
-        examples = [replace(e, choices=()) for e in asked.examples] if task == "free" else asked.examples
-        given = (setup.learner.model, REGISTRY.task("rte"), examples[:40], setup.request.plan, setup.machine)
+        setup = assembled(watch, answers=kind, tasks=(task,), **changes)
+        asked = setup.data.asked[task]
+        examples = [replace(e, choices=()) for e in asked.examples] if free else asked.examples
+        given = (setup.learner.model, REGISTRY.task(task), examples[:40], setup.request.plan, setup.machine)
         found = answer(*given, asked.tokens)
         return {"waits": dict(watch.waits), "answers": len(found), "wrong_types": dict(watch.wrong_types)}
 
@@ -247,12 +253,17 @@ def scenes() -> dict[str, Callable[[Watch], dict[str, Any]]]:
         "lean": lean_step,
         "copies": step(bf16_weights="on"),
         "copies of several passes": step(bf16_weights="on", micro_batch=4),
-        "graphs of passes": recorded_step,
+        "graphs of passes": recorded_step(),
+        "bert, every head": step(**BERT, tasks=tuple(HEADS.values()), mixing="equal", batch_size=16),
+        "bert, frozen": step(**BERT, method="frozen", optimizer="adafactor"),
+        "bert, copies": step(**BERT, bf16_weights="on"),
+        "graphs of bert's passes": recorded_step(**BERT),
+        **{f"bert, {head}": answered("closed", task=task, **BERT) for head, task in HEADS.items()},
         "out of memory": step_out_of_memory,
         "probe": probed,
         "closed": answered("closed"),
         "strict": answered("strict"),
-        "free": answered("closed", "free"),
+        "free": answered("closed", free=True),
         "doubted": doubted,
         "shares": shared,
         "resume adamw": resumed("adamw"),

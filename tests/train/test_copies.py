@@ -1,16 +1,19 @@
 """Copies of weights in bf16: the same updates as with autocast's own casts, to the bit, and nothing of them is kept."""
 
 import hashlib
+from random import Random
 
 import pytest
 import torch
+from encoders import SIZES, write_encoder
 from torch import nn
 from toys import CPU, toy_examples, toy_feed, toy_model, toy_plan, toy_task
 
-from glue_harness import Plan, run
+from glue_harness import Plan, load_tasks, run
 from glue_harness.core.errors import UsageError
 from glue_harness.core.settings import plugin_files
 from glue_harness.methods import load_method
+from glue_harness.models.families import load_model
 from glue_harness.train.copies import Copies
 from glue_harness.train.device import Machine
 from glue_harness.train.learner import Learner
@@ -54,6 +57,30 @@ def test_updates_are_those_of_autocast_to_the_bit(case):
     assert len(own) == len(state)
     for mine, other in zip(own, state, strict=True):
         assert torch.equal(mine, other) if isinstance(mine, torch.Tensor) else mine == other
+
+
+@pytest.mark.parametrize("lean", [False, True], ids=["kept", "again"])
+@pytest.mark.parametrize("kind", [*SIZES, "distilbert"])
+def test_gradients_of_encoders_are_those_of_autocast_to_the_bit(kind, lean, tmp_path):
+    """Of every architecture with every kind of head; some use one matrix several times."""
+    tasks = [load_tasks().task(name) for name in ("rte", "stsb", "copa", "wic", "squad")]
+    folder = write_encoder(tmp_path, kind)
+    plan = Plan([task.name for task in tasks], model=str(folder), device="cpu", max_input=40, stride=4, dropout=0.1)
+    model = load_model(plan, tasks, ())
+    model.module.train()
+    examples = [(task, list(task.examples(row, 0))) for task in tasks for row in task.demo(Random(task.name), 2)]
+    batch = model.lay([[e] for task, own in examples for e in model.encode(task, own)], CPU.device)
+    found = []
+    for way in (one_pass, Copies(model.module).run):
+        torch.manual_seed(0)
+        each = way(model, batch, 3, BF16, Fit(lean=lean), True)
+        found.append(
+            {"each": each, **{name: p.grad for name, p in model.module.named_parameters() if p.grad is not None}}
+        )
+        model.module.zero_grad(set_to_none=True)
+    expected, own = found
+    assert own.keys() == expected.keys()
+    assert [name for name, gradient in expected.items() if not torch.equal(gradient, own[name])] == []
 
 
 def test_a_copy_is_there_for_a_pass_only_and_of_linear_layers_only():
@@ -112,11 +139,12 @@ def test_what_a_pass_that_failed_left_behind_is_in_no_later_gradient():
     assert all(torch.equal(p.grad, found[name]) for name, p in model.module.named_parameters() if p.grad is not None)
 
 
-def test_a_run_keeps_what_it_would_have_kept_without_copies(tmp_path):
+@pytest.mark.parametrize("model", ["tiny", "bert:tiny"])
+def test_a_run_keeps_what_it_would_have_kept_without_copies(model, tmp_path):
     """Weights, predictions and log by their bytes; the plan's digest does not know the setting either."""
     kept, digests = [], set()
     for copies in ("off", "on"):
-        plan = Plan("rte", data="demo:60", model="tiny", steps=4, eval_every=2, batch_size=8, device="cpu")
+        plan = Plan("rte", data="demo:60", model=model, steps=4, eval_every=2, batch_size=8, device="cpu")
         plan = plan.replace(precision="bf16", bf16_weights=copies, eval_limit=8)
         record = run(plan, results=tmp_path / copies)
         digests.add(record.digest)

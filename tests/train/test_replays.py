@@ -1,14 +1,20 @@
 """Updates as CUDA graphs, recorded by a stand-in on the CPU."""
 
+from random import Random
+
 import pytest
 import torch
+from encoders import write_encoder
 from recording import Recorder, storage
 from toys import CPU, toy_examples, toy_feed, toy_model, toy_plan, toy_task
 
-from glue_harness import Plan, run
+from glue_harness import Plan, load_tasks, run
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.methods import load_method
 from glue_harness.models.batch import Batch
+from glue_harness.models.encoder_batch import Batch as EncoderBatch
+from glue_harness.models.encoder_batch import Group
+from glue_harness.models.families import load_model
 from glue_harness.models.packing import Grid
 from glue_harness.train import replays
 from glue_harness.train.arrangement import packed
@@ -62,12 +68,34 @@ def test_updates_that_are_recorded_give_the_same_bits(case):
     assert sum(recording.starts for recording in recorder.made) >= 6
 
 
+@pytest.mark.parametrize("kind", ["bert", "albert", "deberta-v2", "modernbert"])
+def test_passes_of_encoders_that_are_recorded_give_the_same_bits(kind, tmp_path):
+    task, recorder = load_tasks().task("rte"), Recorder()
+    plan = Plan("rte", model=str(write_encoder(tmp_path, kind)), device="cpu", max_input=40, dropout=0.1)
+    model = load_model(plan, [task], ())
+    model.module.train()
+    examples = [example for row in task.demo(Random(0), 4) for example in task.examples(row, 0)]
+    encoded = model.encode(task, examples)
+    beside = Copies(model.module)
+    eager, recorded = beside.run, Replays(beside.run, list(model.module.parameters()), recorder).run
+    for step in range(8):
+        turned = [encoded[(step + k) % 4] for k in range(4)]  # of means, the lengths are part of the shape
+        batch = model.lay([[e] for e in turned], CPU.device, Grid(width=32))
+        found = []
+        for way in (eager, recorded):
+            torch.manual_seed(step)
+            each = way(model, batch, 4 + step, BF16, Fit(), True).clone()
+            found.append([each, *(p.grad.clone() for p in model.module.parameters() if p.grad is not None)])
+            model.module.zero_grad(set_to_none=True)
+        assert len(found[0]) == len(found[1])
+        assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
+    assert sum(recording.starts for recording in recorder.made) >= 4
+
+
 def test_a_graph_that_reads_what_nobody_fills_would_be_seen(monkeypatch):
     """As the stand-in is there to find it."""
     own = replays.tensors_of
-    monkeypatch.setattr(replays, "tensors_of", lambda batch: {k: t for k, t in own(batch).items() if k != "segments"})
-    monkeypatch.setattr(replays, "is_plain", lambda value: True)
-    monkeypatch.setattr(replays, "repr", lambda value: "", raising=False)
+    monkeypatch.setattr(replays, "tensors_of", lambda batch: own(batch)[:1] + own(batch)[2:])  # not the segments
     assert trained(Recorder())[0] != trained()[0]
 
 
@@ -134,12 +162,23 @@ def test_what_cannot_be_recorded_ends_the_run_in_one_line():
     assert str(failed.value) == "a CUDA graph cannot be recorded: operation not permitted: use --set cuda_graphs=off"
 
 
-@pytest.mark.parametrize(
-    "batch", [object(), Batch(*[torch.zeros(2)] * 6, memory=[torch.zeros(2)])], ids=["any", "nested"]
-)
-def test_a_batch_of_which_a_graph_could_not_know_all_is_refused(batch):
-    with pytest.raises(GlueError, match=r"more than tensors and plain values: use --set cuda_graphs=off"):
-        replays.shape_of(batch)
+def test_a_batch_of_which_a_graph_could_not_know_all_is_refused():
+    with pytest.raises(GlueError) as refused:
+        replays.shape_of(Batch(*[torch.zeros(2)] * 6, memory=[{"states": 1}]))
+    assert str(refused.value) == "a CUDA graph cannot know of 'dict' in a batch: use --set cuda_graphs=off"
+
+
+def test_batches_share_a_graph_if_a_pass_reads_the_same_of_them():
+    def batch(rows=2, **changes):
+        group = Group("rte", "label", *[torch.zeros(rows)] * 7, most=1, means=False, windows=[])
+        return EncoderBatch(*[torch.zeros(rows, 4)] * 4, **{"groups": [group], "size": rows, "longest": 3, **changes})
+
+    assert replays.shape_of(batch()) == replays.shape_of(batch(longest=4))
+    others = [batch(3), batch(size=1), batch(groups=[]), batch(groups=batch().groups * 2)]
+    assert len({replays.shape_of(one) for one in [batch(), *others]}) == 5
+    assert len(replays.tensors_of(batch())) == 11
+    own = replays.copied(batch())
+    assert not {storage(t) for t in replays.tensors_of(own)} & {storage(t) for t in replays.tensors_of(batch())}
 
 
 def test_graphs_without_cuda_are_refused(tmp_path):
