@@ -99,4 +99,6 @@ def describe(setup: Setup) -> dict[str, Any]:
         "batch_size": plan.batch_size,
         "max_input": plan.max_input,
         "optimizer": plan.optimizer,
+        "bf16_weights": plan.bf16_weights,
+        "cuda_graphs": plan.cuda_graphs,
     }

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from glue_harness.cli.options import json_option, plan_option, split_names, task_folders_option
+from glue_harness.cli.options import json_option, pair, plan_option, split_names, task_folders_option
 from glue_harness.core.errors import UsageError
 from glue_harness.report.console import say, show, table
 
@@ -52,6 +52,9 @@ on CUDA mostly torch.compile. Memory is the most that a run held beyond what was
 @click.option(
     "--quick", is_flag=True, help="Fewer and smaller updates, rounds and answers: under 3 minutes on 2 cores."
 )
+@click.option(
+    "--set", "chosen", multiple=True, metavar="KEY=VALUE", help="Any other setting of our side, such as compile=off."
+)
 @click.option("--profile", "profiled", is_flag=True, help="Instead: where a step's time goes.")
 @task_folders_option
 @json_option
@@ -59,6 +62,7 @@ def command(
     names: tuple[str, ...],
     data: str | None,
     quick: bool,
+    chosen: tuple[str, ...],
     profiled: bool,
     task_folders: tuple[str, ...],
     as_json: bool,
@@ -70,8 +74,9 @@ def command(
     glue bench --quick                                       no data, no network
     glue bench --data DIR --tokenizer DIR                    a T5-small from scratch on GLUE's rows
     glue bench --profile                                     where a step's time goes
+    glue bench --set cuda_graphs=on --set bf16_weights=on    on a GPU: with what is off until it was measured
     """
-    from glue_harness.core.plan import Plan
+    from glue_harness.core.plan import Plan, parsed
     from glue_harness.core.writing import json_text
     from glue_harness.lab.request import make_request
     from glue_harness.models.families import check_model, is_from_scratch
@@ -79,7 +84,8 @@ def command(
 
     if names and not data:
         raise UsageError("--task needs rows: say where they are with --data")
-    settings = (QUICK if quick else FULL) | {key: value for key, value in settings.items() if value is not None}
+    own = {key: parsed(key, value, "--set") for key, value in (pair(text, "--set", str) for text in chosen)}
+    settings = (QUICK if quick else FULL) | {key: value for key, value in settings.items() if value is not None} | own
     repeats, answers = settings.pop("repeats"), settings.pop("answers")
     plan = Plan(tasks=tuple(split_names(names)) or ("glue",), data=data or "demo", **settings)
     registry = load_tasks(task_folders)
@@ -89,6 +95,9 @@ def command(
         check_model(plan.model, plan.tokenizer)
     from glue_harness import bench
     from glue_harness.bench.synthetic import without_data
+
+    if fixed := sorted(own.keys() & {*bench.COMMON, "tasks", "data", "model"}):
+        raise UsageError(f"--set {fixed[0]}: glue bench has it the same on all sides, or an option of its own")
 
     with contextlib.nullcontext((plan, registry)) if data else without_data(plan, answers) as (plan, registry):
         found = bench.profile(plan, registry) if profiled else bench.bench(plan, registry, repeats, answers)

@@ -136,6 +136,15 @@ class Plan:
     compile: str = setting(
         "auto", "torch.compile: on CUDA, in runs that are long enough.", choices=("auto", "on", "off"), identity=False
     )
+    bf16_weights: str = setting(
+        "off",
+        "Copies of weights in bf16, made all at once: fewer operations on CUDA, the same bits.",
+        choices=("on", "off"),
+        identity=False,
+    )
+    cuda_graphs: str = setting(
+        "off", "Updates of one pass are recorded and started as one operation.", choices=("on", "off"), identity=False
+    )
     device: str = setting("auto", "auto, cuda or cpu.", TRAINING, choices=("auto", "cuda", "cpu"), identity=False)
     seed: int = setting(0, "First seed.", SEVERAL, least=0)
     # Settings of its method, optimiser and family that are not at their defaults.

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
 
+from glue_harness.core.plan import Plan
 from glue_harness.data import mixing
 from glue_harness.data.sampler import Sampler
 from glue_harness.lab import room
@@ -20,12 +22,14 @@ from glue_harness.models.interface import Model, count_parameters
 from glue_harness.train import device
 from glue_harness.train.arrangement import arrangement
 from glue_harness.train.checkpoints import build
+from glue_harness.train.copies import Copies
 from glue_harness.train.device import Machine
 from glue_harness.train.feed import Feed, PackedFeed
 from glue_harness.train.learner import Learner
 from glue_harness.train.memory import Fit, find_fit
 from glue_harness.train.optimizers import make_optimizer
-from glue_harness.train.passes import probe
+from glue_harness.train.passes import Run, one_pass, probe
+from glue_harness.train.replays import Replays
 
 WORTH_SAYING = 0.01  # of a split's examples: if more are cut, it is said
 
@@ -70,6 +74,7 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     plan = request.plan
     method = load_method(plan.method)
     machine = device.set_up(plan)
+    device.check(plan, machine)
     rows = read_rows(request)
     room.check_model(plan, request.origin.source)
     known = plan.replace(tokenizer=vocabulary or plan.tokenizer)
@@ -99,11 +104,18 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
         "use a smaller --model, --optimizer adafactor or a --method that trains less",
         torch.cuda.mem_get_info(machine.device)[0] if machine.on_gpu else None,
     )
-    learner = Learner(plan, model, method, parameters, learn_at_first, make_optimizer(plan, parameters, model.parts()))
+    optimizer = make_optimizer(plan, parameters, model.parts())
+    way = way_of_passes(plan, model, parameters)
+    learner = Learner(plan, model, method, parameters, learn_at_first, optimizer, way)
     fit = find_fit(model, machine, learn_at_first)
     if machine.on_gpu and not fit.tried:  # elsewhere nothing fails for want of memory, or all does
         probe(model, machine, fit, feed, model.lengths[0])
     return Setup(request, data, learner, machine, feed, fit)
+
+
+def way_of_passes(plan: Plan, model: Model, parameters: Sequence[nn.Parameter]) -> Run:
+    run = Copies(model.module).run if plan.bf16_weights == "on" else one_pass
+    return Replays(run, parameters).run if plan.cuda_graphs == "on" else run
 
 
 def set_dropout(module: nn.Module, rate: float | None) -> None:

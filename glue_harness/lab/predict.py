@@ -10,12 +10,12 @@ from glue_harness.core.plan import Plan, plan_from
 from glue_harness.core.record import Record
 from glue_harness.core.task import Example, Prediction, Task
 from glue_harness.models.interface import Model
-from glue_harness.models.packing import FINE
 from glue_harness.runs.origin import weights_at
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry, load_tasks
 from glue_harness.train import checkpoints, device
-from glue_harness.train.answers import answer, batches_of
+from glue_harness.train.answers import answer, batches_of, lay_singly
+from glue_harness.train.feed import with_prompt
 
 
 @dataclass(frozen=True)
@@ -38,13 +38,13 @@ class Trained:
     def shares(self, task: Task, examples: Sequence[Example]) -> list[dict[str, float]]:
         """The exact share of probability of every choice, for examples that have choices."""
         self.model.module.eval()
-        encoded = self.model.encode(task, examples)
+        encoded = [with_prompt(e, self.model) for e in self.model.encode(task, examples)]
         found: list[dict[str, float]] = [{} for _ in examples]
         closed = [k for k, example in enumerate(examples) if example.choices]
         for members in batches_of([encoded[k] for k in closed], self.plan, self.machine):
             batch = [closed[k] for k in members]
             with self.machine.autocast():
-                laid = self.model.lay([[encoded[k]] for k in batch], self.machine.device, FINE)
+                laid = lay_singly(self.model, [encoded[k] for k in batch], self.machine)
                 shares = self.model.shares(laid, task, [examples[k] for k in batch])
             for k, share in zip(batch, shares, strict=True):
                 found[k] = share

@@ -28,8 +28,9 @@ class Batch:
 
     def only(self, rows: Sequence[int]) -> Batch:
         """What answering needs of some rows; what the encoder made of them is not made again."""
-        memory = [states[list(rows)] for states in self.memory]
-        return replace(self, inputs=self.inputs[list(rows)], segments=self.segments[list(rows)], memory=memory)
+        at = numbers(rows, self.inputs.device)
+        memory = [states[at] for states in self.memory]
+        return replace(self, inputs=self.inputs[at], segments=self.segments[at], memory=memory)
 
 
 def lay(rows: Sequence[Sequence[Encoded]], device: torch.device, start: int, grid: Grid) -> Batch:

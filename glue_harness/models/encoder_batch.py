@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,7 @@ class Group:
     places_in_owner: Tensor  # which sequence of its example each one is
     most: int  # sequences of an example
     means: bool
+    windows: list[list[int]] = field(metadata={"read": False})  # how long each window of each example is
 
     def read(self, states: Tensor) -> Tensor:
         """The states [n, tokens, size] that the head turns into scores."""
@@ -64,10 +65,8 @@ class Group:
 
     def by_example(self, rows: Sequence[Any]) -> list[list[Any]]:
         """What each window has, without what fills it up, in lists of the examples' windows."""
-        found: list[list[Any]] = [[] for _ in range(len(self.members))]
-        for owner, size, row in zip(self.owners.tolist(), self.sizes.tolist(), rows, strict=True):
-            found[owner].append(row[: int(size)])
-        return found
+        left = iter(rows)
+        return [[next(left)[:size] for size in sizes] for sizes in self.windows]
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Batch:
     types: Tensor  # 1 in the second text of a pair
     groups: list[Group]
     size: int  # examples
-    longest: int  # tokens of a sequence, with its prompt
+    longest: int = field(metadata={"read": False})  # tokens of a sequence, with its prompt: for a check only
 
 
 @dataclass
@@ -204,6 +203,7 @@ def group_of(
         places_in_owner=at(np.concatenate([np.arange(count) for count in counts])),
         most=int(counts.max()),
         means=means and kind in ("label", "number", "choice"),
+        windows=[part.tolist() for part in np.split(sizes, np.cumsum(counts)[:-1])] if kind == "span" else [],
     )
 
 

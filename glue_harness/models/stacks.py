@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -151,7 +151,7 @@ def _position_bias(block: nn.Module, seen: Tensor, *, causal: bool, last: Tensor
     return _mask(seen, attention.relative_attention_bias(buckets).permute(2, 0, 1))
 
 
-@lru_cache(maxsize=8)
+@cache  # few lengths there are, and a CUDA graph knows where a table lies: none may go
 def _buckets(length: int, causal: bool, number: int, farthest: int, device: torch.device) -> Tensor:
     """T5's number for each distance: near ones have their own, far ones share on a logarithmic scale."""
     places = torch.arange(length)

@@ -211,7 +211,7 @@ class T5:
         choices = [example.choices for example in examples]
         width = max(map(len, choices))
         filled = [[*own, *[own[0]] * (width - len(own))] for own in choices]
-        logs = torch.stack([self._log_likelihood(batch, texts) for texts in zip(*filled, strict=True)], dim=1)
+        logs = torch.stack([self._log_likelihood(batch, texts) for texts in zip(*filled, strict=True)], dim=1).cpu()
         return [
             dict(zip(own, row[: len(own)].softmax(-1).tolist(), strict=True))
             for own, row in zip(choices, logs, strict=True)

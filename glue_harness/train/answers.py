@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan
@@ -59,6 +60,11 @@ def token_budget(plan: Plan, machine: Machine) -> int:
     return plan.eval_tokens or EVAL_TOKENS[machine.device.type]
 
 
+def lay_singly(model: Model, encoded: Sequence[Encoded], machine: Machine) -> Any:
+    """A batch with one example a row."""
+    return model.lay([[e] for e in encoded], machine.device, GRID if machine.on_gpu else FINE)
+
+
 def _answered(
     model: Model, task: Task, encoded: Sequence[Encoded], examples: Sequence[Example], plan: Plan, machine: Machine
 ) -> list[Answer]:
@@ -78,5 +84,5 @@ def _answered(
 def _answer_batch(
     model: Model, task: Task, encoded: Sequence[Encoded], examples: Sequence[Example], plan: Plan, machine: Machine
 ) -> list[Answer]:
-    batch = model.lay([[e] for e in encoded], machine.device, GRID if machine.on_gpu else FINE)
+    batch = lay_singly(model, encoded, machine)
     return model.answer(batch, task, examples, plan.answers == "strict", plan.max_answer)

@@ -64,6 +64,14 @@ def choose(plan: Plan) -> torch.device:
     return torch.device("cuda" if has_cuda and plan.device != "cpu" else "cpu")
 
 
+def check(plan: Plan, machine: Machine) -> None:
+    """Refuses what makes training faster elsewhere only."""
+    if plan.bf16_weights == "on" and machine.precision != "bf16":
+        raise UsageError(f"bf16_weights is on but the precision is {machine.precision}: use --set bf16_weights=off")
+    if plan.cuda_graphs == "on" and not machine.on_gpu:
+        raise UsageError(f"cuda_graphs is on but the device is {machine.device.type}: use --set cuda_graphs=off")
+
+
 def set_up(plan: Plan) -> Machine:
     """The plan's device in its precision. On a CPU compiled steps are slower; on CUDA graphs take a while to make."""
     device = choose(plan)

@@ -11,6 +11,7 @@ from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan
 from glue_harness.methods import Method
 from glue_harness.models.interface import Model, count_parameters, not_finite
+from glue_harness.train.passes import Run, one_pass
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Learner:
     parameters: list[nn.Parameter]  # all that ever learn
     learn_at_first: int  # how many numbers in them the first step changes
     optimizer: Optimizer
+    run: Run = one_pass  # what each of its passes does
 
     @property
     def counts(self) -> dict[str, int]:

@@ -84,7 +84,7 @@ def train(
                 group["lr"] = rate(step) * group.get("scale", 1.0)
             if not model.module.training:  # it goes through every module
                 model.module.train()
-            sums = fitting(model, update, machine, fit, hash_seed(plan.seed, step))
+            sums = fitting(model, update, machine, fit, hash_seed(plan.seed, step), learner.run)
             norm = clip(learner.parameters, plan.clip)
             pending.append(measured(step, update, sums, norm))
             ends = step + 1 == plan.steps

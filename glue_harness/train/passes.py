@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,13 +16,24 @@ from glue_harness.train.device import Machine
 from glue_harness.train.feed import Feed, Update
 from glue_harness.train.memory import Fit, is_out_of_memory
 
+# How a batch becomes gradients: of a model, the batch, what its loss is divided by, on a machine, under a fit, and
+# whether the update has no other pass. What comes back is each term of the loss.
+Run = Callable[[Model, Any, Any, Machine, Fit, bool], Tensor]
 
-def fitting(model: Model, update: Update, machine: Machine, fit: Fit, seed: int) -> Tensor:
+
+def one_pass(model: Model, batch: Any, terms: int | Tensor, machine: Machine, fit: Fit, alone: bool) -> Tensor:
+    with machine.autocast():
+        loss = model.loss(batch, fit.lean)
+    (loss.total / terms).backward()
+    return loss.each
+
+
+def fitting(model: Model, update: Update, machine: Machine, fit: Fit, seed: int, run: Run = one_pass) -> Tensor:
     """`accumulate`, in smaller passes where memory does not suffice: the update is the same."""
     while True:
         torch.manual_seed(seed)  # dropout is a function of the step, not of history
         try:
-            return accumulate(model, update, machine, fit)
+            return accumulate(model, update, machine, fit, run)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -39,15 +53,14 @@ def probe(model: Model, machine: Machine, fit: Fit, feed: Feed, longest: int) ->
     fit.remember()
 
 
-def accumulate(model: Model, update: Update, machine: Machine, fit: Fit) -> Tensor:
+def accumulate(model: Model, update: Update, machine: Machine, fit: Fit, run: Run = one_pass) -> Tensor:
     """Gradients of the mean loss over the update's terms, however many passes it takes."""
     sums = torch.zeros(len(update.tasks), dtype=torch.float64, device=machine.device)
-    for part in (piece for whole in update.passes for piece in whole.cut(fit.most)):
+    pieces = [piece for whole in update.passes for piece in whole.cut(fit.most)]
+    for part in pieces:
         batch = model.lay(part.rows, machine.device, part.grid)
-        with machine.autocast():
-            loss = model.loss(batch, fit.lean)
-        (loss.total / update.terms).backward()
-        sums.index_add_(0, owners(part, len(loss.each), machine), loss.each.double())
+        each = run(model, batch, update.terms, machine, fit, len(pieces) == 1)
+        sums.index_add_(0, owners(part, len(each), machine), each.double())
     return sums
 
 

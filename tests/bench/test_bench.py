@@ -98,6 +98,14 @@ def test_the_screen_shows_ratios_and_what_each_side_does():
     assert "sorted into batches by length" in out.output
 
 
+def test_what_our_side_does_otherwise_is_said():
+    out = CliRunner().invoke(glue, [*SMALL, "--precision", "bf16", "--set", "bf16_weights=on", "--json"])
+    assert out.exit_code == 0, out.output
+    found = json.loads(out.stdout)
+    assert found["train"]["sides"]["glue"]["does"] == "glue run's own loop, copies of weights in bf16"
+    assert (found["setup"]["bf16_weights"], found["setup"]["cuda_graphs"]) == ("on", "off")
+
+
 def test_a_profile_accounts_for_the_whole_step():
     out = CliRunner().invoke(glue, [*SMALL, "--profile", "--json"])
     assert out.exit_code == 0, out.output
@@ -336,6 +344,9 @@ def test_without_accelerate_the_fix_is_named(monkeypatch):
         (["--model", "t5:smal"], "did you mean"),
         (["--data", "demo", "--task", "squad", "--model", "tiny"], "answers to label tasks: name one that is scored"),
         (["--data", "demo", "--task", "span_corruption", "--model", "tiny"], "leave out span_corruption"),
+        (["--set", "compile"], "--set 'compile': write it as NAME=VALUE"),
+        (["--set", "optimizer=adafactor", "--model", "tiny"], "--set optimizer: glue bench has it the same on all"),
+        (["--set", "cuda_graphs=on", "--model", "tiny"], "cuda_graphs is on but the device is cpu"),
         (["--data", "demo", "--task", "rte"], "give its vocabulary with --tokenizer DIR"),
     ],
 )

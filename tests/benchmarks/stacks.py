@@ -15,7 +15,7 @@ import torch
 from torch.nn import functional
 
 from glue_harness.bench import prepared
-from glue_harness.bench.contestants import as_transformers_makes_it
+from glue_harness.bench.contestants import rival_of
 from glue_harness.bench.synthetic import without_data
 from glue_harness.core.plan import Plan
 from glue_harness.models.batch import Batch
@@ -48,12 +48,12 @@ def transformers_loss(module: torch.nn.Module, scale: float, batch: Batch) -> to
 def main(model: str, rounds: int) -> None:
     with without_data(Plan(("x",), data="demo", model=model, steps=UPDATES), 10) as (plan, registry):
         setup = prepared(plan, registry)
-    module, machine = setup.model.module, setup.machine
-    other = as_transformers_makes_it(module).train()
+    module, machine = setup.learner.model.module, setup.machine
+    other = rival_of(setup).module().train()
     module.train()
 
     def packed(step: int) -> None:
-        accumulate(setup.model, setup.feed.update(step), machine, Fit())
+        accumulate(setup.learner.model, setup.feed.update(step), machine, Fit())
 
     setup.feed.update(0)
     buckets, grid = arrangement("buckets", machine.on_gpu, None)
@@ -62,13 +62,13 @@ def main(model: str, rounds: int) -> None:
     def in_buckets(step: int) -> None:
         update = setup.feed.update(step)
         passes = as_passes(buckets(encoded[step]), encoded[step], [0] * len(encoded[step]), grid)
-        accumulate(setup.model, type(update)(**{**vars(update), "passes": passes}), machine, Fit())
+        accumulate(setup.learner.model, type(update)(**{**vars(update), "passes": passes}), machine, Fit())
 
     def theirs(step: int) -> None:
         (part,) = setup.feed.update(step).passes
-        batch = setup.model.lay(part.rows, machine.device, part.grid)
+        batch = setup.learner.model.lay(part.rows, machine.device, part.grid)
         with machine.autocast():
-            loss = transformers_loss(other, setup.model.scale, batch)
+            loss = transformers_loss(other, setup.learner.model.scale, batch)
         loss.backward()
 
     sides = {"ours, rows": packed, "ours, buckets": in_buckets, "transformers, the same rows": theirs}

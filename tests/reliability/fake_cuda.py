@@ -62,6 +62,8 @@ class Watch(TorchDispatchMode):
         self.kernels: Counter[str] = Counter()  # launches by operation
         self.events = 0
         self.fails_at: set[int] = set()  # launches at which memory ends
+        self.recording = False  # a CUDA graph
+        self.recorded = 0  # launches in the latest
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -77,17 +79,19 @@ class Watch(TorchDispatchMode):
             counted.clear()
         self.launches = 0
 
+    def start(self, kind: str, launches: int) -> None:
+        self.launches += launches
+        if launches:
+            self.kernels[kind] += launches
+        if any(self.launches - launches < at <= self.launches for at in self.fails_at):
+            raise torch.OutOfMemoryError("planted")
+
     def note(self, what: str) -> None:
-        self.waits[f"{what} in {caller()}"] += 1
+        self.waits[f"{what}{' while recording' * self.recording} in {caller()}"] += 1
 
     def _see(self, func: Any, args: Any, kwargs: Any, tensors: list[torch.Tensor]) -> None:
         kind = func.overloadpacket
-        launches = launches_of(func, args)
-        self.launches += launches
-        if launches:
-            self.kernels[kind.__name__] += launches
-        if any(self.launches - launches < at <= self.launches for at in self.fails_at):
-            raise torch.OutOfMemoryError("planted")
+        self.start(kind.__name__, launches_of(func, args))
         sides = [tensor for tensor in tensors if tensor.dim()]  # a single number travels with the launch
         if len({tensor.device.type for tensor in sides}) > 1:
             copies = kind in (aten._to_copy, aten.copy_)
@@ -122,6 +126,24 @@ def caller() -> str:
     return f"{Path(frames[-1].filename).stem}.{frames[-1].name}" if frames else "backward"
 
 
+class FusedNorm(torch.autograd.Function):
+    """What `F.rms_norm` starts on CUDA: a kernel, and backwards one for the input and two for the scale."""
+
+    @staticmethod
+    def forward(context: Any, watch: Watch, x: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        context.watch = watch
+        context.save_for_backward(x, weight)
+        watch.start("_fused_rms_norm", 1)
+        return torch.empty_like(x)
+
+    @staticmethod
+    def backward(context: Any, gradient: torch.Tensor) -> tuple[None, torch.Tensor, torch.Tensor | None]:
+        x, weight = context.saved_tensors
+        learns = context.needs_input_grad[2]
+        context.watch.start("_fused_rms_norm_backward", 3 if learns else 1)
+        return None, torch.empty_like(x), torch.empty_like(weight) if learns else None
+
+
 class Fake(fake_tensor.FakeTensorMode):
     avoid_device_init = True
 
@@ -133,7 +155,7 @@ def fake_cuda(watch: Watch, watched: bool = True) -> Iterator[None]:
     torch makes no graph under a dispatch mode: that goes without being watched.
     """
     mode = Fake(allow_non_fake_inputs=True)
-    empty = torch.empty
+    empty, plain_norm = torch.empty, torch.nn.functional.rms_norm
 
     def pinned(tensor: torch.Tensor) -> torch.Tensor:
         tensor = tensor.view(tensor.shape)
@@ -163,6 +185,22 @@ def fake_cuda(watch: Watch, watched: bool = True) -> Iterator[None]:
             if watch.events - self.number < 2:
                 watch.note("synchronize")
 
+    class Graph:
+        """Recording starts nothing, and waits once for all that was started before."""
+
+        def replay(self) -> None:
+            watch.start("graph", 1)
+
+    @contextlib.contextmanager
+    def recording(graph: Graph, pool: object = None, capture_error_mode: str = "global") -> Iterator[None]:
+        watch.note("graph")
+        before, kernels, watch.recording = watch.launches, watch.kernels.copy(), True
+        try:
+            yield
+        finally:
+            watch.recorded, watch.recording = watch.launches - before, False
+            watch.launches, watch.kernels = before, kernels
+
     def attention(query, key, value, attn_mask=None, dropout_p=0.0, is_causal=False, scale=None, enable_gqa=False):
         """The kernel that a learned bias gets; torch's own choice asks a real device."""
         mask = attn_mask
@@ -173,6 +211,12 @@ def fake_cuda(watch: Watch, watched: bool = True) -> Iterator[None]:
             query, key, value, mask = (part if part is None else part.to(kind) for part in (query, key, value, mask))
         kernel = aten._scaled_dot_product_efficient_attention
         return kernel(query, key, value, mask, True, dropout_p, is_causal, scale=scale)[0]
+
+    def rms_norm(x, normalized_shape, weight=None, eps=None):
+        """One kernel where it may be: torch's own way to it asks what was built. Else the several that a CPU starts."""
+        kind = torch.float32 if torch.is_autocast_enabled("cuda") else x.dtype
+        fused = watched and x.device.type == "cuda" and weight is not None and weight.dtype == kind
+        return FusedNorm.apply(watch, x.to(kind), weight) if fused else plain_norm(x, normalized_shape, weight, eps)
 
     @torch.no_grad()
     def apply(module: torch.nn.Module, change: Callable[[torch.Tensor], torch.Tensor], recurse: bool = True) -> Any:
@@ -238,6 +282,9 @@ def fake_cuda(watch: Watch, watched: bool = True) -> Iterator[None]:
         "get_rng_state": lambda *_: None,
         "set_rng_state": lambda *_: None,
         "Event": Event,
+        "CUDAGraph": Graph,
+        "graph": recording,
+        "graph_pool_handle": lambda: None,
     }
     tensor = torch.Tensor
     with contextlib.ExitStack() as stack:
@@ -261,6 +308,7 @@ def fake_cuda(watch: Watch, watched: bool = True) -> Iterator[None]:
             (_foreach_utils, "_foreach_supported_types", [torch.Tensor, torch.nn.Parameter, FakeTensor]),
             (torch.cuda.amp.common, "amp_definitely_not_available", lambda: False),
             (torch.nn.functional, "scaled_dot_product_attention", attention),
+            (torch.nn.functional, "rms_norm", rms_norm),
         ]
         for own, new in ((save_file, save), (load_file, load), (safe_open, Opened)):
             holders = [m for name, m in sys.modules.items() if name.partition(".")[0] in (PACKAGE, "safetensors")]

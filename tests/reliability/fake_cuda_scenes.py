@@ -23,10 +23,12 @@ from toys import vocabulary  # noqa: E402
 from glue_harness.core.plan import Plan  # noqa: E402
 from glue_harness.core.settings import plugin_files  # noqa: E402
 from glue_harness.lab.assemble import Setup, assemble  # noqa: E402
+from glue_harness.lab.predict import Trained  # noqa: E402
 from glue_harness.lab.request import make_request  # noqa: E402
 from glue_harness.lab.run import run  # noqa: E402
 from glue_harness.models import batch as batches  # noqa: E402
 from glue_harness.models import stacks  # noqa: E402
+from glue_harness.models.t5 import T5  # noqa: E402
 from glue_harness.runs.store import Store  # noqa: E402
 from glue_harness.suite.registry import load_tasks  # noqa: E402
 from glue_harness.train.answers import answer  # noqa: E402
@@ -35,13 +37,15 @@ from glue_harness.train.loop import Hook, State, train  # noqa: E402
 
 FOLDER = Path(sys.argv[2])
 REGISTRY = load_tasks()
+BERT = {"model": "bert:tiny", "tokenizer": None, "max_input": 128}
+HEADS = {"label": "rte", "number": "stsb", "choice": "copa", "marks": "wic", "span": "squad"}
 STEPS = 2  # the first and the last wait for their loss; those between for nothing
 
 
 def plan_of(**changes: Any) -> Plan:
     values = {"data": "demo:200", "model": "tiny", "tokenizer": str(FOLDER / "vocabulary"), "steps": STEPS}
     values |= {"batch_size": 8, "device": "cuda", "dropout": 0.1, "max_answer": 4}
-    return Plan(("rte",), **{**values, **changes})
+    return Plan(**{"tasks": ("rte",), **values, **changes})
 
 
 def assembled(watch: Watch, **changes: Any) -> Setup:
@@ -87,6 +91,16 @@ def lean_step(watch: Watch) -> dict[str, Any]:
     return trained(watch, setup)
 
 
+def recorded_step(**changes: Any) -> Callable[[Watch], dict[str, Any]]:
+    """Steps whose passes become CUDA graphs, and how much one of them holds."""
+
+    def scene(watch: Watch) -> dict[str, Any]:
+        found = trained(watch, assembled(watch, steps=8, cuda_graphs="on", bf16_weights="on", **changes))
+        return {**found, "recorded": watch.recorded}
+
+    return scene
+
+
 def step_out_of_memory(watch: Watch) -> dict[str, Any]:
     """Memory ends in the first step, in the middle of its forward pass."""
     setup = assembled(watch)
@@ -106,16 +120,35 @@ def probed(watch: Watch) -> dict[str, Any]:
     }
 
 
-def answered(kind: str, task: str = "rte") -> Callable[[Watch], dict[str, Any]]:
+def answered(kind: str, free: bool = False, task: str = "rte", **changes: Any) -> Callable[[Watch], dict[str, Any]]:
     def scene(watch: Watch) -> dict[str, Any]:
-        setup = assembled(watch, answers=kind)
-        asked = setup.data.asked["rte"]
-        examples = [replace(e, choices=()) for e in asked.examples] if task == "free" else asked.examples
-        given = (setup.learner.model, REGISTRY.task("rte"), examples[:40], setup.request.plan, setup.machine)
+        setup = assembled(watch, answers=kind, tasks=(task,), **changes)
+        asked = setup.data.asked[task]
+        examples = [replace(e, choices=()) for e in asked.examples] if free else asked.examples
+        given = (setup.learner.model, REGISTRY.task(task), examples[:40], setup.request.plan, setup.machine)
         found = answer(*given, asked.tokens)
         return {"waits": dict(watch.waits), "answers": len(found), "wrong_types": dict(watch.wrong_types)}
 
     return scene
+
+
+def doubted(watch: Watch) -> dict[str, Any]:
+    """Strict answers of which the whole vocabulary would have given every other one differently."""
+    own = T5.agrees
+
+    def agrees(model: T5, batch: Any, texts: Sequence[str]) -> list[bool]:
+        return [sure and k % 2 == 0 for k, sure in enumerate(own(model, batch, texts))]
+
+    with patch.object(T5, "agrees", agrees):
+        return answered("strict")(watch)
+
+
+def shared(watch: Watch) -> dict[str, Any]:
+    """The probability of every choice, as `glue predict` tells it."""
+    setup = assembled(watch)
+    model, plan, machine = setup.learner.model, setup.request.plan, setup.machine
+    found = Trained(plan, model, machine).shares(REGISTRY.task("rte"), setup.data.asked["rte"].examples[:40])
+    return {"waits": dict(watch.waits), "answers": len(found), "wrong_types": dict(watch.wrong_types)}
 
 
 class Watcher:
@@ -147,6 +180,7 @@ def resumed(optimizer: str) -> Callable[[Watch], dict[str, Any]]:
         return {
             "status": record.status,
             "resumed": record.resumed,
+            "waits": dict(watch.waits),
             "devices": devices(watcher.setup),
             "wrong_types": dict(watch.wrong_types),
         }
@@ -210,19 +244,28 @@ def attended(own: Any) -> Any:
 
 
 def scenes() -> dict[str, Callable[[Watch], dict[str, Any]]]:
-    steps = {f"{method} adamw": step(method=method) for method in plugin_files("method")}
+    kinds = [(method, optimizer) for method in plugin_files("method") for optimizer in plugin_files("optimizer")]
     return {
-        **steps,
+        **{f"{method} {optimizer}": step(method=method, optimizer=optimizer) for method, optimizer in kinds},
         "full adamw": step(steps=3),
-        "full adafactor": step(optimizer="adafactor"),
         "accumulation": step(micro_batch=4),
         "z_loss": step(z_loss=1e-4),
         "lean": lean_step,
+        "copies": step(bf16_weights="on"),
+        "copies of several passes": step(bf16_weights="on", micro_batch=4),
+        "graphs of passes": recorded_step(),
+        "bert, every head": step(**BERT, tasks=tuple(HEADS.values()), mixing="equal", batch_size=16),
+        "bert, frozen": step(**BERT, method="frozen", optimizer="adafactor"),
+        "bert, copies": step(**BERT, bf16_weights="on"),
+        "graphs of bert's passes": recorded_step(**BERT),
+        **{f"bert, {head}": answered("closed", task=task, **BERT) for head, task in HEADS.items()},
         "out of memory": step_out_of_memory,
         "probe": probed,
         "closed": answered("closed"),
         "strict": answered("strict"),
-        "free": answered("closed", "free"),
+        "free": answered("closed", free=True),
+        "doubted": doubted,
+        "shares": shared,
         "resume adamw": resumed("adamw"),
         "resume adafactor": resumed("adafactor"),
         "graphs": graphs,

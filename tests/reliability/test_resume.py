@@ -19,6 +19,7 @@ RECIPES = {
     "lora": {"method": "lora", "lora_rank": 2, "micro_batch": 2},
     "full with adafactor, scored on a part": {**BOTH, "optimizer": "adafactor", "eval_limit": 4},
     "prompt, chosen on held-out rows": {**BOTH, "method": "prompt", "select": "heldout", "train_limit": 20},
+    "full, with copies of weights in bf16": {**BOTH, "precision": "bf16", "bf16_weights": "on", "micro_batch": 3},
     "adapter from scratch": {"model": "tiny", "method": "adapter", "adapter_width": 4, "answers": "strict"},
     "ended by patience": {**BOTH, "steps": 30, "lr": 1e-9, "patience": 2},
     "encoder with two heads, as long as its epochs": {
