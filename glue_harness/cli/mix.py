@@ -55,7 +55,7 @@ class Mix(NamedTuple):
 @click.option("--scale", type=float, metavar="S", help="With --sizes: multiplies every size before the limit.")
 @click.option("--rate", "rates", multiple=True, metavar="TASK=X", help="A task's rate, for --mixing custom.")
 @plan_option("steps", "Optimiser updates of the planned run.")
-@plan_option("epochs", "Instead: times that as many examples are drawn as there are.")
+@plan_option("epochs", "Instead: passes over the training examples.")
 @plan_option("batch_size", "Examples per update.")
 @task_folders_option
 @json_option

@@ -69,7 +69,7 @@ class Run(Sectioned):
     "--pretrain-steps",
     type=click.IntRange(min=1),
     metavar="N",
-    help="Steps before tuning.  [default: 2 x steps]",
+    help="Steps before tuning.  [default: twice the tuning]",
 )
 @click.option(
     "--seeds", type=click.IntRange(1, MOST_SEEDS), metavar="N", default=1, show_default=True, help="Runs, one a seed."
@@ -123,6 +123,7 @@ def command(
     glue run --task mnli --demo                     no network, under a minute
     glue run --task glue --mixing temperature --temperature 2 --data DIR
     glue run --task glue --recipe t5 --data DIR     as T5 was fine-tuned
+    glue run --task rte --recipe bert -m bert-base-uncased
     glue run --task glue --strategy leave-one-out   several runs
     glue run --task rte --model run:latest          from a run's last model
     glue run --task rte --model run:RUN@mnli        from its best at mnli

@@ -74,7 +74,7 @@ class Plan:
     )
     steps: int = setting(1000, "Optimiser updates.", TRAINING, above=0)  # 0: the epochs are not counted yet
     epochs: float | None = setting(
-        None, "Instead: times that as many examples are drawn as there are.", TRAINING, above=0, below=1e6
+        None, "Instead: passes over the training examples; 0.5 is half of one.", TRAINING, above=0, below=1e6
     )
     batch_size: int = setting(32, "Examples per update.", TRAINING, above=0)
     batch_tokens: int | None = setting(
