@@ -236,6 +236,7 @@ def test_every_command_has_help_with_an_example(verb, capsys):
     main([verb, "--help"])
     text = capsys.readouterr().out
     assert re.search(rf"^  glue {verb}", text, re.M), f"no example in: {text}"
+    assert [line for line in text.splitlines() if len(line) > 80] == []  # a terminal would break it inside a word
 
 
 def test_every_option_has_help():

@@ -71,10 +71,10 @@ def command(
     """Measure training against Hugging Face Trainer, and answers to label tasks against generate.
 
     \b
-    glue bench --quick                                       no data, no network
-    glue bench --data DIR --tokenizer DIR                    a T5-small from scratch on GLUE's rows
-    glue bench --profile                                     where a step's time goes
-    glue bench --set cuda_graphs=on --set bf16_weights=on    on a GPU: with what is off until it was measured
+    glue bench --quick                     no data, no network
+    glue bench --data DIR --tokenizer DIR  a T5-small from scratch on GLUE's rows
+    glue bench --profile                   where a step's time goes
+    glue bench --set cuda_graphs=on        on a GPU: what is off until measured there
     """
     from glue_harness.core.plan import Plan, parsed
     from glue_harness.core.writing import json_text

@@ -36,16 +36,15 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
     A multi-task run beside runs of its tasks alone, in any order, gives what training together did to each task: gain,
     or negative transfer. One seed a side tells two models apart, not two recipes.
 
-    \b
-    RUN is an id or a part of it, its folder, or: latest
-    Several seeds count as one with their mean: the digest of their plan, or RUN,RUN,...
+    RUN is an id or a part of it, its folder, or latest. Several seeds count as one with their mean: write the digest
+    of their plan, or RUN,RUN,...
 
     \b
     glue compare RUN RUN
     glue compare RUN,RUN,RUN latest --json
     glue compare --all-pairs RUN RUN RUN
     glue compare MULTI SINGLE SINGLE
-    glue compare --transfer MULTI                 the runs of its tasks alone, with the same plan, are found
+    glue compare --transfer MULTI    finds the runs of its tasks alone
     """
     from glue_harness.data.mixing import realised
     from glue_harness.report import pairs

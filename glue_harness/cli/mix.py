@@ -73,7 +73,7 @@ def command(
 
     \b
     glue mix --task glue --mixing temperature --temperature 2 --limit 65536
-    glue mix --task cola,rte --mixing custom --rate cola=1 --rate rte=3 --steps 500
+    glue mix --task cola,rte --mixing custom --rate cola=1 --rate rte=3
     glue mix --mixture t5:all_proportional --limit 524288
     glue mix --sizes sizes.json --mixing temperature --temperature 4 --json
     """

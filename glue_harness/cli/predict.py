@@ -61,7 +61,7 @@ def command(
     Beside the answer stands the share of probability of every choice. Rows need no label.
 
     \b
-    glue predict latest --task mnli --premise "A dog sleeps." --hypothesis "It runs."
+    glue predict latest --task mnli --premise "It sleeps." --hypothesis "It runs."
     glue predict latest --task mnli --rows rows.jsonl --json
     glue predict latest --task mnli --help                 the fields of the task
     """

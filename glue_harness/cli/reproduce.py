@@ -91,14 +91,13 @@ def command(
 ) -> None:
     """Make a table of the T5 paper again: ours beside the published row, with the difference and its interval.
 
-    \b
     Runs what is missing and goes on where it was stopped. Without options: T5-Base at full scale, days on a GPU.
     Whatever is smaller says so at the head of its table, which then compares the order of the rows.
 
     \b
     glue reproduce --list
     glue reproduce table11 --demo
-    glue reproduce table10 --scale 0.01 --task cola,rte,sst2 --data DIR --model tiny --text FILE
+    glue reproduce table10 --scale 0.01 --task glue --data DIR --model tiny
     """
     from glue_harness.core.writing import write_atomic
     from glue_harness.lab.recipes import Applied

@@ -40,11 +40,9 @@ def command(
 ) -> None:
     """Answer the test splits of a suite and zip the answers for its official server.
 
-    \b
-    Each task is answered at the step that was best for it, by the first RUN that learned it.
-    AX is answered by the model of MNLI, AX-b and AX-g by that of RTE.
-    WNLI, on which T5 does not train: by a run that did, else as in T5 by a model
-    of WSC, else by --fill-missing.
+    Each task is answered at the step that was best for it, by the first RUN that learned it. AX is answered by the
+    model of MNLI, AX-b and AX-g by that of RTE. WNLI, on which T5 does not train: by a run that did, else as in T5 by
+    a model of WSC, else by --fill-missing.
 
     \b
     glue submit RUN --data DIR

@@ -68,7 +68,7 @@ def new(name: str, table: Path, label: str | None, validation: Path | None, test
 
     \b
     glue tasks new reviews --from reviews/train.csv
-    glue tasks new reviews --from reviews/train.csv --label stars --validation reviews/held_out.csv
+    glue tasks new reviews --from train.csv --label stars --validation dev.csv
     """
     from shlex import quote
     from tempfile import TemporaryDirectory
