@@ -133,7 +133,8 @@ def or_dash(value: object, form: str = "") -> str:
 
 def lasting(seconds: float) -> str:
     """An estimated time in the unit a reader thinks in."""
-    unit, size = next((u for u in (("days", 86400), ("hours", 3600)) if seconds >= 2 * u[1]), ("minutes", 60))
+    units = ("days", 86400), ("hours", 3600), ("minutes", 60)
+    unit, size = next((u for u in units if seconds >= 2 * u[1]), ("seconds", 1))
     return f"{seconds / size:,.1f} {unit}"
 
 

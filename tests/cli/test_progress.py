@@ -35,6 +35,23 @@ def test_many_tasks_leave_the_counts_their_room(monkeypatch, tasks):
     assert shares.rstrip().endswith("%" if tasks == EIGHT else "…")
 
 
+def test_an_evaluation_has_a_bar_of_its_own_while_it_goes_on(monkeypatch):
+    screen = Console(file=io.StringIO(), force_terminal=True, width=80, color_system=None)
+    monkeypatch.setattr(progress, "console", lambda stderr: screen)
+    monkeypatch.setattr(progress, "describe", lambda setup: [])
+    monkeypatch.setattr(progress, "REFRESH", 0)
+    setup = SimpleNamespace(request=SimpleNamespace(plan=SimpleNamespace(steps=100)))
+    with progress.ProgressDisplay(quiet=False) as shown:
+        shown.assembled(setup, SimpleNamespace(notes=[], resumed=[]), Path("results/run"))
+        shown.answered(150, 400)
+        shown.bar.refresh()
+        assert "150/400 answered" in screen.file.getvalue()
+        screen.file.truncate(0)
+        shown.answered(400, 400)
+        shown.bar.refresh()
+        assert "answered" not in screen.file.getvalue().rpartition("0/100")[2]  # gone, and training's is still there
+
+
 def last_frame(text: str) -> list[str]:
     """The two lines that were drawn last, after the step was counted."""
     lines = [line.rpartition("\x1b[2K")[2] for line in text.splitlines()]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from dataclasses import replace
 
@@ -126,6 +127,8 @@ def test_seeds_go_on_where_they_stopped(tmp_path, capsys):
     glue, seeds = runner(capsys), ("--eval-every", "2", "--quiet", "--results", tmp_path)
     assert glue("run", *OPTIONS, *seeds)[0] == 0
     (first,) = tmp_path.glob("*/record.json")
+    _, planned, _ = glue("run", *OPTIONS, *seeds, "--seeds", "3", "--dry-run")
+    assert re.search(r"left to do, seed by seed: 1, 2; about [\d.]+ seconds in all", " ".join(planned.split()))
     code, _, err = glue("run", *OPTIONS, *seeds, "--seeds", "2")
     assert code == 0
     assert f"seed 0 is finished, {first.parent.name}" in err
