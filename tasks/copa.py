@@ -2,6 +2,7 @@
 
 from random import Random
 
+from glue_harness.core.errors import RowError
 from glue_harness.core.task import Example, Pair, Submission, View
 from glue_harness.data.lexicon import DAYS, NAMES, PLACES, balanced_rows
 from glue_harness.metrics import accuracy
@@ -36,7 +37,10 @@ def demo(random: Random, n: int) -> list[dict]:
 
 def pairs(example: Example) -> list[Pair]:
     """The premise with the question behind it, beside each choice."""
-    asked = f"{text_of(example.fields, 'premise')} {ASKED[text_of(example.fields, 'question')]}"
+    question = text_of(example.fields, "question")
+    if question not in ASKED:
+        raise RowError(f"column 'question' must be {' or '.join(ASKED)}, not {question!r}")
+    asked = f"{text_of(example.fields, 'premise')} {ASKED[question]}"
     return [Pair(asked, text_of(example.fields, label)) for label in LABELS]
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from glue_harness import Plan, run
+from glue_harness.core.record import Record
 from glue_harness.models.pairs import learn_pair_tokenizer
 
 COMMON = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 48}
@@ -52,3 +54,9 @@ def write_encoder(folder: Path, kind: str, seed: int = 0, positions: int = 96) -
     AutoModel.from_config(config_of(kind, positions)).save_pretrained(folder)
     vocabulary().save(folder)
     return folder
+
+
+def encoder_run(results: Path, model: str | Path, *tasks: str, **changes: Any) -> Record:
+    """A few steps on synthetic rows, on a CPU in fp32."""
+    values = {"data": "demo:100", "steps": 6, "eval_every": 3, "batch_size": 12, "max_input": 60, "lr": 3e-3}
+    return run(Plan(tasks, model=str(model), device="cpu", precision="fp32", **{**values, **changes}), results=results)

@@ -52,13 +52,18 @@ class Trained:
 
 
 def load(record: Record, run_folder: Path, step: int, registry: Registry | None = None) -> Trained:
-    """The model that a run kept at a step. Heads belong to tasks: `registry` has those of the run."""
+    """The model that a run kept at a step, on the machine that is here."""
     precision = record.environment.get("precision", "auto")
     plan = plan_from(record.plan).replace(device="auto", precision=precision)
-    origin = weights_at(record, step, Store(run_folder.parent))
-    known = (registry or load_tasks()).tasks if origin.parts else {}  # whole weights say themselves what they are
-    tasks = [known[name] for name in {**record.mix, **record.scores} if name in known]
-    model = checkpoints.build(origin, plan, tasks)
+    model = rebuilt(record, run_folder, step, plan, registry)
     machine = device.set_up(plan)
     model.module.to(machine.device)
     return Trained(plan, model, machine)
+
+
+def rebuilt(record: Record, run_folder: Path, step: int, plan: Plan, registry: Registry | None = None) -> Model:
+    """The model on the CPU. Heads belong to tasks: `registry` has those of the run."""
+    origin = weights_at(record, step, Store(run_folder.parent))
+    known = (registry or load_tasks()).tasks if origin.parts else {}  # whole weights say themselves what they are
+    tasks = [known[name] for name in {**record.mix, **record.scores} if name in known]
+    return checkpoints.build(origin, plan, tasks)

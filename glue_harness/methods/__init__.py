@@ -6,7 +6,7 @@ A method with settings of its own declares them as `SETTINGS` (core/settings.py)
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan, settings
@@ -15,11 +15,11 @@ from glue_harness.core.settings import load_plugin
 if TYPE_CHECKING:
     from torch import nn
 
-    from glue_harness.models.interface import Model, Parts
+    from glue_harness.models.interface import Export, Model, Parts
 
 
 class Method(Protocol):
-    """What a file here defines. `on_step` is optional, and so is `added` for a method that adds nothing."""
+    """What a file here defines. Optional are `on_step`, `added` where nothing is, `as_peft` where peft has no such."""
 
     def added(self, model: Model, plan: Plan) -> tuple[int, int]:
         """How many numbers `prepare` would add, and tokens before each input: what cannot fit is refused first."""
@@ -30,6 +30,9 @@ class Method(Protocol):
 
     def on_step(self, model: Model, plan: Plan, step: int) -> None:
         """Called before each step, for methods that change what learns over time."""
+
+    def as_peft(self, export: Export, plan: Plan, kind: str | None) -> Any:
+        """The exported model with what `prepare` added, as peft has it. `kind`: peft's name for what it answers."""
 
 
 def load_method(name: str) -> Method:

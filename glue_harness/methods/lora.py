@@ -1,12 +1,14 @@
 """Low-rank updates of the attention's query and value matrices, through peft."""
 
+from typing import Any
+
 from torch import nn
 
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.methods import blocks_of, check_added, lacking, learn_only
-from glue_harness.models.interface import Model
+from glue_harness.models.interface import Export, Model
 
 SETTINGS = (Setting("lora_rank", int, 8, "Rank of the updates, for --method lora.", above=0, fixed=True),)
 SCALE = 2  # lora_alpha over the rank
@@ -40,3 +42,24 @@ def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
 def ranks_in(model: Model) -> list[int]:
     """The rank of each update that is there already."""
     return [len(matrix) for name, matrix in model.module.named_parameters() if "lora_A" in name]
+
+
+def as_peft(export: Export, plan: Plan, kind: str | None) -> Any:
+    """The updates beside the base's matrices, and the task's head as a module that is saved whole."""
+    from peft import LoraConfig, get_peft_model
+
+    updates = {name: weight for name, weight in export.weights.items() if "lora_" in name}
+    changed = {name.partition(".lora_")[0] for name in updates}
+    base = {name.replace(".base_layer.", "."): w for name, w in export.weights.items() if name not in updates}
+    export.fill(base)
+    config = LoraConfig(
+        r=plan.lora_rank,
+        lora_alpha=SCALE * plan.lora_rank,
+        target_modules=sorted({name.rpartition(".")[2] for name in changed}),
+        modules_to_save=list(export.heads) or None,
+        task_type=kind,
+    )
+    made = get_peft_model(export.whole, config)
+    unknown = made.get_base_model().load_state_dict(updates, strict=False).unexpected_keys
+    assert not unknown, f"peft has no place for {unknown[:3]}"
+    return made

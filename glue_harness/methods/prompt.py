@@ -1,13 +1,16 @@
 """A soft prompt (Lester et al., 2021): vectors in front of the encoder's input learn, the model stays as it is."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.methods import blocks_of, check_added, learn_only
-from glue_harness.models.interface import Model
+from glue_harness.models.interface import Export, Model
 
 SETTINGS = (Setting("prompt_length", int, 20, "Vectors of a prompt, for --method prompt.", above=0, fixed=True),)
 COMMON = 5000  # the prompt starts as so many of the vocabulary's first tokens, which are the frequent ones
@@ -23,8 +26,8 @@ def added(model: Model, plan: Plan) -> tuple[int, int]:
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
     parts = blocks_of(model, plan)
     reader, embeddings = parts.reader, parts.embeddings.weight
-    if model.prompt_length:
-        check_added(plan, "prompt_length", model.prompt_length)
+    if hasattr(reader, "prompt"):  # of the run that it starts from
+        check_added(plan, "prompt_length", len(reader.prompt))
         return learn_only(model, [reader.prompt])
     random = torch.Generator().manual_seed(plan.seed)
     tokens = torch.randint(SPECIAL, min(COMMON, len(embeddings)), (plan.prompt_length,), generator=random)
@@ -38,3 +41,21 @@ def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
 
     parts.embeddings.forward = forward  # unlike a wrapper, leaves the names of weights as they are
     return learn_only(model, [reader.prompt])
+
+
+def as_peft(export: Export, plan: Plan, kind: str | None) -> Any:
+    """peft puts the vectors in front of all tokens, as we do; but there a head reads the first vector, not a token."""
+    from peft import PromptTuningConfig, get_peft_model
+
+    if export.heads:
+        raise UsageError(
+            "a prompt in front of an encoder cannot be exported: peft's heads read the prompt itself, ours the token "
+            "behind it; glue predict and glue submit serve this run"
+        )
+    (name,) = [name for name in export.weights if name.endswith(".prompt")]
+    export.fill({other: weight for other, weight in export.weights.items() if other != name})
+    # of an encoder-decoder, peft would count the decoder's tokens too
+    config = PromptTuningConfig(num_virtual_tokens=plan.prompt_length, num_transformer_submodules=1, task_type=kind)
+    made = get_peft_model(export.whole, config)
+    made.prompt_encoder["default"].embedding.load_state_dict({"weight": export.weights[name]})
+    return made

@@ -25,8 +25,8 @@ from glue_harness.models.dropout import replace_dropout
 from glue_harness.models.encoder_batch import Batch, Group, lay
 from glue_harness.models.encoder_inputs import encoded
 from glue_harness.models.families import Family
-from glue_harness.models.heads import Facts, facts_of, make_head, scores
-from glue_harness.models.interface import Answer, Encoded, Loss, Parts
+from glue_harness.models.heads import Facts, check_choices, facts_of, make_head, scores
+from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.pairs import PairTokenizer
 from glue_harness.models.windows import answer_of
@@ -138,6 +138,7 @@ class Encoder:
         if task.view is None:
             raise UsageError(f"model {self.name!r} cannot write texts, which {task.name} needs: use a T5")
         head = self.head_of(task.answered_by or task.name)
+        check_choices(task, self.facts[head], self.name)
         return encoded(self.tokenizer, task, head, examples, self.lengths[0], self.plan.stride)
 
     def corrupt(self, text: Encoded, noise: SpanNoise, random: Random) -> Encoded:
@@ -278,6 +279,10 @@ class Encoder:
 
     def load_weights(self, folder: Path) -> None:
         encoder_weights.load(self.module, folder)
+
+    def export(self, task: Task) -> Export:
+        head = self.head_of(task.name)
+        return encoder_weights.export(self.module, self.config, self.tokenizer, head, self.facts[head])
 
 
 def load(plan: Plan, source: Path | None, tasks: Sequence[Task], texts: Iterable[str]) -> Encoder:

@@ -7,7 +7,7 @@ from itertools import accumulate
 
 from glue_harness.core.task import Example, Task
 from glue_harness.models.interface import Encoded
-from glue_harness.models.pairs import PairTokenizer
+from glue_harness.models.pairs import PairTokenizer, pairs_of
 from glue_harness.models.windows import windows_of
 
 
@@ -18,7 +18,7 @@ def encoded(
     assert task.view, "only what has a view is encoded"
     if task.view.head == "span":
         return [windows_of(tokenizer, task, head, example, length, stride) for example in examples]
-    pairs = [task.view.pairs(example) for example in examples]
+    pairs = [pairs_of(task, example) for example in examples]
     laid = iter(tokenizer.lay([pair for own in pairs for pair in own], length))
     found = []
     for example, own in zip(examples, pairs, strict=True):

@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import Plan
-from glue_harness.models.heads import Facts, output_layer, take_over
+from glue_harness.models.heads import CLASSES, Facts, class_of, output_layer, take_over
+from glue_harness.models.interface import Export
 from glue_harness.models.pairs import PairTokenizer, learn_pair_tokenizer, load_pair_tokenizer
 from glue_harness.models.t5_weights import distinct
 
@@ -176,6 +177,25 @@ def load(module: nn.Module, folder: Path) -> None:
     missing, unexpected = module.load_state_dict(found, strict=False)
     if unexpected or set(missing) & distinct(module.state_dict()).keys():
         raise GlueError(f"weights in {str(folder)!r} are those of another model: {[*missing, *unexpected][:3]}")
+
+
+def export(module: nn.Module, config: Any, tokenizer: PairTokenizer, task: str, facts: Facts) -> Export:
+    """The encoder and one head as the class whose head it is, which then says what its numbers mean."""
+    if facts.kind == "marks":
+        raise UsageError(
+            f"{task} is answered from the states of marked words, which no class of transformers does: use glue predict"
+        )
+    own = {name: value for name, value in config.to_dict().items() if name != HEADS}  # not our way of attention either
+    whole = class_of(type(config).from_dict(own), facts.kind, facts.outputs, device="cpu")
+    names = {"label": facts.choices, "number": [task]}.get(facts.kind, [])
+    if names:
+        whole.config.problem_type = "single_label_classification" if facts.kind == "label" else "regression"
+        whole.config.id2label = {**whole.config.id2label, **dict(enumerate(names))}
+        whole.config.label2id = {name: k for k, name in whole.config.id2label.items()}
+    prefix, head = f"{module.body.base_model_prefix}.", module.heads[task].state_dict()
+    body = {f"{prefix}{name}": weight for name, weight in module.body.state_dict().items()}
+    parts = dict.fromkeys(name.removeprefix(prefix).partition(".")[0] for name in head)
+    return Export(CLASSES[facts.kind].__name__, whole, {**body, **head}, tokenizer.save, tuple(parts))
 
 
 def head_weights(folder: Path, task: str) -> dict[str, Tensor]:

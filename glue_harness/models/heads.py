@@ -22,6 +22,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
+from glue_harness.core.errors import UsageError
 from glue_harness.core.task import Task
 
 CLASSES = {
@@ -56,6 +57,15 @@ def facts_of(tasks: Sequence[Task]) -> dict[str, Facts]:
         for task in tasks
         if task.view and task.name not in others
     }
+
+
+def check_choices(task: Task, made: Facts, model: str) -> None:
+    """A head's numbers mean the answers that its task had when it was made."""
+    if made.kind in ("label", "marks") and made.choices != list(task.choices):
+        raise UsageError(
+            f"task {task.name!r} has the labels {', '.join(task.choices)}, but model {model!r} learned "
+            f"{', '.join(made.choices)}: put the task's file back, or train again"
+        )
 
 
 class States(nn.Module):

@@ -5,7 +5,7 @@ A family is one file here that declares `FAMILY` (models/families.py) and define
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from glue_harness.core.errors import UsageError
 from glue_harness.core.task import Example, SpanNoise, Task
 from glue_harness.models.packing import Grid, Stream
 
@@ -76,6 +77,27 @@ class Parts:
     passes: int = 0  # blocks that the states go through in the last stack, where some are used again; 0: each once
 
 
+@dataclass(frozen=True)
+class Export:
+    """A model as a class of transformers has it, for one task."""
+
+    reader: str  # the class that loads it: AutoModelFor...
+    whole: Any  # one of that class, with whatever weights
+    weights: Mapping[str, Tensor]  # ours, by its names; what a method added to the model has others
+    save_vocabulary: Callable[[Path], None]
+    heads: tuple[str, ...] = ()  # its parts that were made for the task
+
+    def fill(self, weights: Mapping[str, Tensor]) -> None:
+        """Has the class hold these; what it has no place for, a method added in ways that only we know."""
+        missing, unknown = self.whole.load_state_dict(weights, strict=False)
+        assert not missing, f"{self.reader} lacks {missing[:3]}"
+        if unknown:
+            raise UsageError(
+                f"this model cannot be exported: {self.reader} has no place for {unknown[0]}; "
+                "glue predict and glue submit serve it"
+            )
+
+
 class Model(Protocol):
     module: nn.Module
     plain: Collection[str]  # its own parameters, before a method adds any: `load_model` sets it
@@ -133,6 +155,9 @@ class Model(Protocol):
 
     def load_weights(self, folder: Path) -> None:
         """Weights that `save` wrote, into this model."""
+
+    def export(self, task: Task) -> Export:
+        """For use without us; refuses where no class of transformers answers the task as this model does."""
 
 
 def count_parameters(parameters: Iterable[nn.Parameter]) -> int:

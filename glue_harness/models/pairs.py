@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from glue_harness.core.errors import UsageError
-from glue_harness.core.task import Mark, Pair
+from glue_harness.core.errors import DataError, RowError, UsageError
+from glue_harness.core.task import Example, Mark, Pair, Task
 from glue_harness.models.fast_vocabulary import SPACE
 from glue_harness.models.tokenizer import UNK, train_tokenizer
 
@@ -104,6 +104,18 @@ class PairTokenizer:
             if type(error) is Exception:  # all that the library says of a disk that is full
                 raise OSError(str(error)) from None
             raise
+
+
+def pairs_of(task: Task, example: Example) -> Sequence[Pair]:
+    """What a head reads of an example; a row that it cannot read is named."""
+    assert task.view, "only what has a view is read by heads"
+    try:
+        found = task.view.pairs(example)
+        if not found:
+            raise RowError("there is nothing to choose from")
+        return found
+    except RowError as error:
+        raise DataError(f"{task.name}: row {int(example.id.partition('.')[0]) + 1}: {error}") from None
 
 
 def kept(first: int, second: int, room: int) -> tuple[int, int]:

@@ -22,10 +22,10 @@ from glue_harness.models.dropout import replace_dropout
 from glue_harness.models.families import Family
 from glue_harness.models.feed_forward import replace_feed_forward
 from glue_harness.models.graphs import compiled
-from glue_harness.models.interface import Answer, Encoded, Loss, Parts
+from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
 from glue_harness.models.norm import replace_norms
 from glue_harness.models.packing import FINE, Grid
-from glue_harness.models.t5_weights import distinct, head_scale, read_module
+from glue_harness.models.t5_weights import distinct, greedy, head_scale, read_module
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Tokenizer, cut, excess, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
 from glue_harness.suite.spans import corrupt, draw_mask, longest
@@ -63,7 +63,7 @@ class T5:
         self.vocabulary = tokenizer.size + SENTINELS
         self.start = module.config.decoder_start_token_id
         self.scale = head_scale(module)
-        self.z_loss = plan.z_loss
+        self.z_loss, self.longest_answer = plan.z_loss, plan.max_answer
         self.prompt_length = 0  # every input begins with ids -1, -2, ...: a method says what they are
         replace_dropout(module)
         replace_feed_forward(module)
@@ -219,17 +219,9 @@ class T5:
 
     @torch.no_grad()
     def generate(self, batch: Batch, length: int) -> list[Answer]:
-        from transformers import GenerationConfig
         from transformers.modeling_outputs import BaseModelOutput
 
-        config = GenerationConfig(
-            max_new_tokens=length,
-            do_sample=False,
-            num_beams=1,
-            decoder_start_token_id=self.start,
-            eos_token_id=EOS,
-            pad_token_id=PAD,
-        )
+        config = greedy(self.start, length)
         memory = BaseModelOutput(last_hidden_state=self._memory(batch))
         ids = self.module.generate(encoder_outputs=memory, attention_mask=batch.segments, generation_config=config)
         return [Answer(self.tokenizer.decode(row[1:]), {}) for row in ids.tolist()]
@@ -268,6 +260,13 @@ class T5:
         missing, unexpected = self.module.load_state_dict(load_file(str(folder / WEIGHTS)), strict=False)
         if unexpected or not own.keys() - distinct(own).keys() >= set(missing):
             raise GlueError(f"weights in {str(folder)!r} are those of another model: {[*missing, *unexpected][:3]}")
+
+    def export(self, task: Task) -> Export:
+        from transformers import AutoModelForSeq2SeqLM
+
+        whole = AutoModelForSeq2SeqLM.from_config(self.module.config)
+        whole.generation_config = greedy(self.start, self.longest_answer)
+        return Export("AutoModelForSeq2SeqLM", whole, self.module.state_dict(), self.tokenizer.save)
 
     def _memory(self, batch: Batch) -> Tensor:
         if not batch.memory:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.models.families import shapes_in
+from glue_harness.models.tokenizer import EOS, PAD
+
+if TYPE_CHECKING:
+    from transformers import GenerationConfig
 
 LARGEST_SIZE = 2**24  # of a T5 in config.json: the largest published one has a vocabulary of 250,112
 SIZES = {  # in config.json -> a weight that has it, and at which place of its shape
@@ -81,6 +86,20 @@ def head_scale(module: nn.Module) -> float:
         "mt5": False,
     }[config.model_type]
     return config.d_model**-0.5 if scaled else 1.0
+
+
+def greedy(start: int, length: int) -> GenerationConfig:
+    """How T5 writes an answer: the best token each time, until the end or so many tokens."""
+    from transformers import GenerationConfig
+
+    return GenerationConfig(
+        max_new_tokens=length,
+        do_sample=False,
+        num_beams=1,
+        decoder_start_token_id=start,
+        eos_token_id=EOS,
+        pad_token_id=PAD,
+    )
 
 
 def distinct(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from glue_harness.core.task import Example, Task
 from glue_harness.models.interface import Answer, Encoded
-from glue_harness.models.pairs import PairTokenizer, placed
+from glue_harness.models.pairs import PairTokenizer, pairs_of, placed
 
 LONGEST = 30  # tokens of an answer, as in BERT's own code
 CANDIDATES = 20  # beginnings and ends of each window that are looked at
@@ -18,7 +18,7 @@ def windows_of(tokenizer: PairTokenizer, task: Task, head: str, example: Example
     In a window without the answer both are the first token.
     """
     assert task.view, "only what has a view is encoded"
-    (pair,) = task.view.pairs(example)
+    (pair,) = pairs_of(task, example)
     windows, begins, second, before = tokenizer.windows(pair, length, stride)
     starts, ends = [0] * len(windows), [0] * len(windows)
     if pair.marks and second.ids:

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 import torch
+import transformers
 from encoders import SIZES, config_of, vocabulary, write_encoder
 from toys import CPU
 
@@ -97,24 +98,40 @@ def test_heads_are_those_of_transformers(kind, encoder):
         whole.base_model.load_state_dict(model.module.body.state_dict(), strict=False)
         head = model.module.heads[name].state_dict()
         assert not whole.load_state_dict({**whole.state_dict(), **head}, strict=True).unexpected_keys
-        task, examples = examples_of(name, 2)
-        for example, encoded in zip(examples, model.encode(task, examples), strict=True):
-            given = [(pair.first, pair.second) for pair in task.view.pairs(example)]
-            read = model.tokenizer.tokenizer(given, padding=True, return_tensors="pt", **CUT)
-            names = ("input_ids", "attention_mask", *(["token_type_ids"] if types_of(model) else []))
-            inputs = {name: read[name] for name in names}
-            batch = model.lay([[encoded]], CPU.device)
-            with torch.no_grad():
-                if facts.kind == "choice":
-                    inputs = {name: values[None] for name, values in inputs.items()}
-                theirs = whole(**inputs)
-                states = model._states(batch)
-                if facts.kind == "span":
-                    ours = model._scores(batch.groups[0], states)[0]
-                    theirs = torch.stack([theirs.start_logits[0], theirs.end_logits[0]], -1)
-                else:
-                    ours, theirs = model._logits(batch.groups[0], states), theirs.logits
-            torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
+        check_logits(model, whole, name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_exported_loads_as_the_class_of_its_head(kind, encoder, tmp_path):
+    model = encoder(kind)
+    for name in ("mnli", "stsb", "copa", "squad"):
+        made = model.export(REGISTRY.tasks[name])
+        assert made.weights.keys() == made.whole.state_dict().keys()
+        made.whole.load_state_dict(made.weights)
+        made.whole.save_pretrained(tmp_path / name)
+        check_logits(model, getattr(transformers, made.reader).from_pretrained(tmp_path / name), name)
+
+
+def check_logits(model, whole, name: str) -> None:
+    """Ours equal those of a class of transformers."""
+    task, examples = examples_of(name, 2)
+    for example, encoded in zip(examples, model.encode(task, examples), strict=True):
+        given = [(pair.first, pair.second) for pair in task.view.pairs(example)]
+        read = model.tokenizer.tokenizer(given, padding=True, return_tensors="pt", **CUT)
+        names = ("input_ids", "attention_mask", *(["token_type_ids"] if types_of(model) else []))
+        inputs = {name: read[name] for name in names}
+        batch = model.lay([[encoded]], CPU.device)
+        with torch.no_grad():
+            if task.view.head == "choice":
+                inputs = {name: values[None] for name, values in inputs.items()}
+            theirs = whole(**inputs)
+            states = model._states(batch)
+            if task.view.head == "span":
+                ours = model._scores(batch.groups[0], states)[0]
+                theirs = torch.stack([theirs.start_logits[0], theirs.end_logits[0]], -1)
+            else:
+                ours, theirs = model._logits(batch.groups[0], states), theirs.logits
+        torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-5)
 
 
 def types_of(model) -> bool:

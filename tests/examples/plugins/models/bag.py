@@ -22,7 +22,7 @@ from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.core.task import Example, SpanNoise, Task
 from glue_harness.models.families import Family
-from glue_harness.models.interface import Answer, Encoded, Loss, Parts
+from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
 from glue_harness.models.packing import FINE, Grid
 
 FAMILY = Family(types=("bag",), shapes={"bag": {"words": 4096}}, millions={"bag": 0.3}, learns_vocabulary=("bag",))
@@ -125,6 +125,9 @@ class Bag:
 
     def load_weights(self, folder: Path) -> None:
         self.module.load_state_dict(load_file(str(folder / WEIGHTS)))
+
+    def export(self, task: Task) -> Export:
+        raise UsageError(f"model {self.name!r} is a bag of words, which transformers has no class for")
 
 
 def outputs_of(task: Task) -> int:
