@@ -170,13 +170,13 @@ def test_a_batch_of_which_a_graph_could_not_know_all_is_refused():
 
 def test_batches_share_a_graph_if_a_pass_reads_the_same_of_them():
     def batch(rows=2, **changes):
-        group = Group("rte", "label", *[torch.zeros(rows)] * 7, most=1, means=False, windows=[])
+        group = Group("rte", "label", *[torch.zeros(rows)] * 8, most=1, means=False, windows=[])
         return EncoderBatch(*[torch.zeros(rows, 4)] * 4, **{"groups": [group], "size": rows, "longest": 3, **changes})
 
     assert replays.shape_of(batch()) == replays.shape_of(batch(longest=4))
     others = [batch(3), batch(size=1), batch(groups=[]), batch(groups=batch().groups * 2)]
     assert len({replays.shape_of(one) for one in [batch(), *others]}) == 5
-    assert len(replays.tensors_of(batch())) == 11
+    assert len(replays.tensors_of(batch())) == 12
     own = replays.copied(batch())
     assert not {storage(t) for t in replays.tensors_of(own)} & {storage(t) for t in replays.tensors_of(batch())}
 
