@@ -145,6 +145,7 @@ def test_rows_are_named_by_what_differs(store, glue, tmp_path):
         ("md", "| glue, lr 0.0003 |"),
         ("html", "<td>glue, lr 0.0003</td>"),
         ("latex", "& glue, lr 0.0003 &"),
+        ("latex", "% glue, full, lr 0.0003: "),  # which runs a row is of
     ):
         assert text in (tmp_path / "leaderboards" / f"glue-demo.{suffix}").read_text(), suffix
 

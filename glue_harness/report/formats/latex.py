@@ -40,7 +40,7 @@ def render(board: Board) -> str:
         *rows,
         "\\bottomrule",
         "\\end{tabular}",
-        *(one_line(f"% {row.model}, {row.method}: {' '.join(row.runs) or row.source}") for row in board.rows),
+        *(one_line(f"% {row.name}: {' '.join(row.runs) or row.source}") for row in board.rows),
         *(f"% {remark}" for remark in remarks(board)),
     ]
     return "\n".join(lines) + "\n"
