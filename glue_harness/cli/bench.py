@@ -76,7 +76,8 @@ def command(
     glue bench --profile                   where a step's time goes
     glue bench --set cuda_graphs=on        on a GPU: what is off until measured there
     """
-    from glue_harness.core.plan import Plan, parsed
+    from glue_harness.core.plan import Plan
+    from glue_harness.core.plan_file import parsed
     from glue_harness.core.writing import json_text
     from glue_harness.lab.request import make_request
     from glue_harness.models.families import check_model, is_from_scratch

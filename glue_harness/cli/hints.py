@@ -11,7 +11,8 @@ import click
 
 from glue_harness.cli.options import pair
 from glue_harness.core.errors import UsageError
-from glue_harness.core.plan import parsed, settings
+from glue_harness.core.plan import settings
+from glue_harness.core.plan_file import parsed
 
 CLOSE, LIKE = 0.75, 0.6  # from here on two names are nearly the same, or alike
 MOST_NAMED = 3  # commands

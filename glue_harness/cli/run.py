@@ -130,7 +130,8 @@ def command(
     glue run --plan results/RUN/plan.toml --seed 1  again, with another seed
     glue run --resume                               the newest unfinished run
     """
-    from glue_harness.cli.progress import show_dry_run, show_seeds
+    from glue_harness.cli.dry_run import show_dry_run
+    from glue_harness.cli.progress import show_seeds
     from glue_harness.cli.strategy import run_strategy, show_stages
     from glue_harness.lab.request import make_request
     from glue_harness.lab.strategy import stages_of
@@ -238,7 +239,8 @@ def plan_of(
 
     Later sources win: --recipe, the run that goes on, --demo, the plan file, options, --set.
     """
-    from glue_harness.core.plan import plan_from, read_plan
+    from glue_harness.core.plan import plan_from
+    from glue_harness.core.plan_file import read_plan
     from glue_harness.core.settings import over, refuse_two_lengths
     from glue_harness.lab.recipes import Applied, refuse_other_family, values_of
     from glue_harness.models.families import known_of

@@ -1,4 +1,4 @@
-"""A plan: everything needed to repeat a run. TOML in and out, and a digest that names it."""
+"""A plan: everything needed to repeat a run, as TOML too, and a digest that names it."""
 
 from __future__ import annotations
 
@@ -9,16 +9,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
 from glue_harness.core.errors import UsageError, unknown
-from glue_harness.core.reading import read_small, toml_value
 from glue_harness.core.settings import Setting, over, own_settings, plugin_files, refuse_two_lengths
+from glue_harness.core.writing import toml_text
 
 EARLIER = ("run:", "plan:")  # a model that an earlier run made: see runs/origin.py
-LARGEST_FILE = 2**16  # bytes of TOML: a plan has a tenth of that
 SCORED = "scored"  # in the place of a method: another system gave the answers, nothing was trained
 OF_SCORED = ("tasks", "data", "revision", "model", "method", "seed")  # all that such a plan says; model is the system
 
@@ -289,7 +287,7 @@ class Plan:
     def to_toml(self, chosen: Mapping[str, Any] | None = None) -> str:
         """All settings, or the chosen ones. `none` stands for no value where the default is one: TOML has no word."""
         values = self.to_dict() if chosen is None else chosen
-        lines = [f"{key} = {_toml(value)}" for key, value in values.items() if value is not None]
+        lines = [f"{key} = {toml_text(value)}" for key, value in values.items() if value is not None]
         lines += [f'{key} = "none"' for key, value in values.items() if value is None and default_of(key) is not None]
         return "\n".join(lines) + "\n"
 
@@ -325,39 +323,3 @@ def plan_from(values: Mapping[str, Any], where: str = "plan") -> Plan:
     plan = Plan.__new__(Plan)
     plan._fill(values, where)
     return plan
-
-
-def read_plan(path: Path) -> dict[str, Any]:
-    """The values of a plan file, not yet a plan: options on the command line may override them."""
-    try:
-        with open(path, "rb") as file:
-            values = toml_value(read_small(file, LARGEST_FILE))
-    except OSError as error:
-        raise UsageError(f"cannot read plan {str(path)!r}: {error.strerror}") from None
-    except ValueError as error:
-        raise UsageError(f"plan {str(path)!r} is not TOML: {error}") from None
-    found = {key: setting_named(key, str(path)).checked(value, str(path)) for key, value in values.items()}
-    refuse_two_lengths(found, str(path))
-    return found
-
-
-def setting_named(name: str, where: str) -> Setting:
-    """A setting that a file or an option names."""
-    known = settings()
-    if name not in known:
-        raise UsageError(f"{where}: {unknown('setting', name, known, lister='glue run --help-settings')}")
-    return known[name]
-
-
-def parsed(name: str, text: str, where: str) -> Any:
-    """A value written on the command line as `name=text`."""
-    return setting_named(name, where).parsed(text, where)
-
-
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    # TOML knows JSON's escapes, but no surrogate pairs; and it wants DEL escaped, which JSON does not
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

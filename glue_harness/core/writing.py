@@ -1,4 +1,4 @@
-"""Files and folders that are whole or as they were before, and JSON that every reader takes."""
+"""Files and folders that are whole or as they were before, and JSON and TOML that every reader takes."""
 
 from __future__ import annotations
 
@@ -63,6 +63,16 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return value
+
+
+def toml_text(value: Any) -> str:
+    """A value as TOML writes it."""
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{toml_text(key)} = {toml_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(toml_text, value)) + "]"
+    # TOML knows JSON's escapes, but no surrogate pairs; and it wants DEL escaped, which JSON does not
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def sync(path: Path) -> None:

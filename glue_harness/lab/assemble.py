@@ -82,7 +82,7 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     rows = rows.read_by(model)
     total = count_parameters(model.module.parameters())
     added, tokens = method.added(model, plan) if hasattr(method, "added") else (0, 0)
-    model.prompt_length = tokens  # before anything is encoded: a model may have room for so many tokens only
+    model.prompt_length = max(model.prompt_length, tokens)  # before inputs are encoded: there is less room for them
     model.check(rows.trained)
     room.check_method(plan, total, added, tokens, model.token_bytes, bool(model.parts().attention))
     data = encode_rows(rows, request, model)

@@ -48,17 +48,24 @@ def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
         if plan.frozen_layers == "sum":
             raise UsageError(f"frozen_layers is 'sum' but model {plan.model!r} has no heads to read it: leave it out")
         return learn_only(model, [*blocks_of(model, plan).stacks[-1][-1].parameters(), parts.norms[-1]])
-    heads = {id(part) for head in parts.heads for part in head.modules()}
-    for part in model.module.children():
-        if heads.isdisjoint(map(id, part.modules())):
-            part.eval()
-            part.train = lambda mode=True, part=part: part  # the loop's `train()` turns dropout on everywhere else
     if plan.frozen_layers == "last":
         return learn_only(model, ())
-    return learn_only(model, sum_layers(blocks_of(model, plan)).parameters())
+    blocks = blocks_of(model, plan)
+    if not hasattr(parts.reader, "layer_sum"):  # of the run that it starts from
+        sum_layers(blocks)
+    return learn_only(model, parts.reader.layer_sum.parameters())
 
 
-def sum_layers(parts: Parts) -> LayerSum:
+def on_step(model: Model, plan: Plan, step: int) -> None:
+    """Dropout is the heads' alone: what they read is fixed."""
+    heads = {id(part) for head in model.parts().heads for part in head.modules()}
+    model.module.train()
+    for part in model.module.children():
+        if heads and heads.isdisjoint(map(id, part.modules())):
+            part.eval()
+
+
+def sum_layers(parts: Parts) -> None:
     """Has the last block of a pass give the sum of what entered the first one and what all blocks gave."""
     blocks = parts.stacks[-1]
     passes = parts.passes or len(blocks)
@@ -83,4 +90,3 @@ def sum_layers(parts: Parts) -> LayerSum:
     parts.embeddings.register_forward_pre_hook(begin)
     for block in blocks:
         block.register_forward_hook(gather, with_kwargs=True)
-    return layer_sum

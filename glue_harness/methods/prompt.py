@@ -18,7 +18,7 @@ SPECIAL = 3  # padding, end, unknown
 
 
 def added(model: Model, plan: Plan) -> tuple[int, int]:
-    if model.prompt_length:
+    if hasattr(model.parts().reader, "prompt"):
         return 0, model.prompt_length
     return plan.prompt_length * blocks_of(model, plan).embeddings.weight.shape[-1], plan.prompt_length
 

@@ -35,7 +35,7 @@ SHORT = {  # how the tables of the field call a metric
     "bleu": "BLEU",
 }
 SPEAKING = ("tasks", "model", "method", "mixing", "optimizer", "schedule")  # settings whose value says what it is
-LENGTH = ("steps", "epochs")  # of a run: a plan has one of the two
+LENGTH = ("steps", "epochs")  # a plan has one of them
 LEAST_SEEDS = 3  # for an interval: that of two reaches far beyond any score
 OVER_EXAMPLES, OVER_SEEDS, OVER_BOTH = "examples", "seeds", "seeds and examples"  # what an interval is over
 TOLERANCE = 1e-6  # of a score at the end of its range
@@ -125,7 +125,7 @@ class Experiment:
         return {
             "data": self.plan.data,
             "select": said(self.plan, "select"),
-            "steps": said(self.plan, "steps"),
+            "steps": None if self.plan.is_scored else self.plan.steps,
             "seconds": None if self.plan.is_scored else round(fmean(record.seconds for record in self.records), 1),
             "invalid_percent": round(invalid_percent(scores), 2),
             "parameters": self.records[0].parameters.get("total"),
@@ -264,9 +264,8 @@ def pick(store: Store, name: str, among: Sequence[Record | Entry]) -> Experiment
 
 
 def refuse_repeats(records: Sequence[Record]) -> None:
-    for run, times in Counter(record.id for record in records).items():
-        if times > 1:
-            raise UsageError(f"run {run!r} is named twice: name each run once")
+    if repeated := [run for run, times in Counter(record.id for record in records).items() if times > 1]:
+        raise UsageError(f"run {repeated[0]!r} is named twice: name each run once")
 
 
 def said(plan: Plan, name: str) -> Any:
@@ -276,18 +275,17 @@ def said(plan: Plan, name: str) -> Any:
 
 def differing(plans: Sequence[Plan], but: Collection[str] = ()) -> dict[str, list[Any]]:
     """The settings that not all plans share that have them, each with its value in every plan."""
-    found = {}
+    found, lengths = {}, lengths_apart(plans)
     for name in settings():
         having = [getattr(plan, name) for plan in plans if plan.says(name)]
-        differs = any(value != having[0] for value in having) or (name in LENGTH and have_two_lengths(plans))
-        if name not in but and differs:
+        if name not in but and (name in lengths or any(value != having[0] for value in having)):
             found[name] = [said(plan, name) for plan in plans]
     return found
 
 
-def have_two_lengths(plans: Sequence[Plan]) -> bool:
-    """Whether some count steps and others epochs."""
-    return len({plan.epochs is None for plan in plans if not plan.is_scored}) > 1
+def lengths_apart(plans: Sequence[Plan]) -> tuple[str, ...]:
+    """Both lengths, where some plans count steps and others epochs."""
+    return LENGTH if len({plan.epochs is None for plan in plans if not plan.is_scored}) > 1 else ()
 
 
 def settings_apart(plans: Sequence[Plan]) -> list[dict[str, str]]:
@@ -295,15 +293,14 @@ def settings_apart(plans: Sequence[Plan]) -> list[dict[str, str]]:
 
     Seed and folder of the data tell no experiments apart, nor does what is no part of a plan's identity.
     """
-    of_plans = [plan.to_dict() for plan in plans]
+    of_plans, lengths = [plan.to_dict() for plan in plans], lengths_apart(plans)
     apart: list[dict[str, str]] = [{} for _ in plans]
     for name, declared in settings().items():
         values = [values[name] for values in of_plans if name in values]
-        differs = any(value != values[0] for value in values) or (name in LENGTH and have_two_lengths(plans))
+        differs = name in lengths or any(value != values[0] for value in values)
         if declared.identity and name not in ("seed", "data") and differs:
-            for words, values_of_plan in zip(apart, of_plans, strict=True):
-                if name in values_of_plan:
-                    words[name] = worded(name, values_of_plan[name])
+            for words, own in zip(apart, of_plans, strict=True):
+                words |= {name: worded(name, own[name])} if name in own else {}
     return apart
 
 

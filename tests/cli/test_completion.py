@@ -41,7 +41,7 @@ def offered(line: str, store=None) -> list[str]:
         ("glue run --model t5:", ["t5:mini", "t5:small", "t5:base", "t5:large"]),
         ("glue run --model /", ["dir"]),
         ("glue run --strategy multi", ["multitask", "multitask-finetune"]),
-        ("glue run --recipe m", ["modern"]),
+        ("glue run --recipe m", ["modern", "modernbert"]),
         ("glue run --answers ", ["closed", "strict"]),  # a setting's choices
         ("glue run --set max_", ["max_input=", "max_target=", "max_answer="]),
         ("glue tasks --suite superglue", ["superglue", "superglue-all"]),

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from glue_harness.core.errors import UsageError
-from glue_harness.core.plan import GENERAL, Plan, default_of, plan_from, read_plan, settings
+from glue_harness.core.plan import GENERAL, Plan, default_of, plan_from, settings
+from glue_harness.core.plan_file import read_plan
 from glue_harness.core.record import Record
 from glue_harness.core.settings import PLUGINS, Setting, declared_constant, own_settings
 from glue_harness.runs.resume import agreed_plan

@@ -10,7 +10,8 @@ from toys import toy_plan
 from glue_harness import Plan, load_tasks, run
 from glue_harness.cli.run import plan_of
 from glue_harness.core.errors import UsageError
-from glue_harness.core.plan import plan_from, read_plan
+from glue_harness.core.plan import plan_from
+from glue_harness.core.plan_file import read_plan
 from glue_harness.core.settings import over
 from glue_harness.data.mixing import steps_of
 from glue_harness.lab.estimate import evaluated_every

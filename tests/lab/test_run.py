@@ -9,7 +9,8 @@ from safetensors.torch import load_file
 
 from glue_harness import Plan, load_tasks, run
 from glue_harness.core.errors import DataError, GlueError, UsageError
-from glue_harness.core.plan import plan_from, read_plan
+from glue_harness.core.plan import plan_from
+from glue_harness.core.plan_file import read_plan
 from glue_harness.core.record import Record, record_from
 from glue_harness.lab.assemble import assemble
 from glue_harness.lab.request import make_request

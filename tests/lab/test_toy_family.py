@@ -103,7 +103,7 @@ def test_a_setting_of_another_family_is_refused_rather_than_ignored(tmp_path):
         run(plan("rte", z_loss=0.1), results=tmp_path)
 
 
-@pytest.mark.parametrize("method", ["adapter", "frozen", "prompt", "unfreeze"])
+@pytest.mark.parametrize("method", ["adapter", "prompt", "unfreeze"])
 def test_a_method_that_needs_blocks_says_so(method, tmp_path):
     with pytest.raises(UsageError, match=f"method {method} needs blocks, of which model 'bag' has none: use"):
         run(plan("rte", method=method), results=tmp_path)

@@ -16,7 +16,8 @@ from zipfile import ZipFile
 from records import finished
 
 from glue_harness.cli.mix import read_sizes
-from glue_harness.core.plan import Plan, plan_from, read_plan
+from glue_harness.core.plan import Plan, plan_from
+from glue_harness.core.plan_file import read_plan
 from glue_harness.data import load
 from glue_harness.data.answer_files import read_answer_file
 from glue_harness.data.lines import paragraphs

@@ -16,7 +16,8 @@ from records import finished
 
 from glue_harness.cli import main
 from glue_harness.core.errors import DataError, GlueError, RowError, UsageError
-from glue_harness.core.plan import Plan, plan_from, read_plan
+from glue_harness.core.plan import Plan, plan_from
+from glue_harness.core.plan_file import read_plan
 from glue_harness.core.reading import LONGEST_LINE, json_value, toml_value
 from glue_harness.data import load
 from glue_harness.data.lines import BOM, text_lines
