@@ -1,0 +1,96 @@
+"""What the page knows: boards, runs and charts as JSON, of whatever results were asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from statistics import fmean
+from typing import Any
+
+from glue_harness import __version__
+from glue_harness.core.record import Record
+from glue_harness.report.console import one_line
+from glue_harness.report.experiments import SHORT, Stat
+from glue_harness.report.formats import legend
+from glue_harness.report.formats.csv import EXECUTED
+from glue_harness.report.rows import Board, BoardRow, mixing
+
+DIGITS = 4  # behind the point: more would only make the page larger
+
+
+def page_facts(
+    boards: Sequence[Board],
+    records: Mapping[str, Record],
+    runs: Mapping[str, Any],
+    more: Mapping[str, Any],
+    notes: Sequence[str],
+) -> dict[str, Any]:
+    """All that the page reads when it opens; `records` are those that rows of boards name."""
+    return {
+        "glue": __version__,
+        "made": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "executed": "".join(EXECUTED),
+        "boards": [board_facts(board, records) for board in boards],
+        "runs": runs,
+        **more,
+        "notes": list(notes),
+    }
+
+
+def board_facts(board: Board, records: Mapping[str, Record]) -> dict[str, Any]:
+    columns = [
+        {"name": column.name, "label": column.label, "group": column.group, "metric": SHORT.get(column.key, column.key)}
+        for column in board.columns
+    ]
+    return {
+        "name": board.name,
+        "demo": board.name == f"{board.suite}-demo",
+        "columns": columns,
+        "rows": [row_facts(row, [records[run] for run in row.runs]) for row in board.rows],
+        "common": board.common,
+        "left_out": [[run, one_line(why)] for run, why in board.left_out],
+        "below": [one_line(text) for text in (*board.ranking, *legend(board), *board.missing, *board.notes)],
+    }
+
+
+def row_facts(row: BoardRow, records: Sequence[Record]) -> dict[str, Any]:
+    """A row; what it cost is the mean over its seeds."""
+    first = records[0] if records else None
+    seen = [sum(task.get("examples") or 0.0 for task in record.mix.values()) for record in records]
+    trained = [record.seconds for record in records if record.mix]
+    return {
+        "key": row.runs[0] if row.runs else f"{row.source}: {row.name}",
+        "name": row.name,
+        "published": not row.runs and row.source,
+        "rank": row.rank,
+        "tested": row.tested,
+        "best": rounded(row.best),
+        "average": numbers(row.average),
+        "without_luck": rounded(row.without_luck),
+        "values": {column.name: numbers(found) for column, found in row.values.items()},
+        "model": row.model,
+        "method": row.method,
+        "mixing": mixing(row),
+        "steps": row.steps,
+        "seeds": row.seeds,
+        "data": row.data,
+        "invalid": rounded(row.invalid),
+        "date": row.date,
+        "commit": row.commit,
+        "digest": row.digest,
+        "missing": row.missing,
+        "runs": list(row.runs),
+        "parameters": first and first.parameters.get("total"),
+        "trainable": first and first.parameters.get("trainable"),
+        "examples": rounded(fmean(seen)) if trained else None,
+        "seconds": rounded(fmean(trained)) if trained else None,
+    }
+
+
+def numbers(stat: Stat | None) -> list[Any] | None:
+    """Mean, deviation, low, high, and what the interval is over."""
+    return stat and [rounded(stat.mean), rounded(stat.deviation), rounded(stat.low), rounded(stat.high), stat.over]
+
+
+def rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, DIGITS)
