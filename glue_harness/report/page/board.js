@@ -121,7 +121,7 @@ function boardTable(board) {
     h("td", { class: "pick" }, !row.published && h("input", { id: `pick-${row.key}`, type: "checkbox", "aria-label": `choose ${row.name} to compare`, checked: picked.has(row.key), change: (event) => pick(row.key, event.target.checked) })),
     columns.map((column) => boardCell(row, column, ranges.get(column.id), ranked))));
   return scrolled(`Board ${boardTitle(board)}`, h("table", { class: "board" },
-    h("caption", { class: "quiet" }, `${counted(rows.length)} of ${counted(board.rows.length)} rows` + (board.common ? `; all: ${board.common}` : "")),
+    captioned(`${counted(rows.length)} of ${counted(board.rows.length)} rows` + (board.common ? `; all: ${board.common}` : "")),
     h("thead", {}, h("tr", {}, h("td", { class: "pick" }), head)), h("tbody", {}, body)));
 }
 

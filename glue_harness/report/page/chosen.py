@@ -82,7 +82,8 @@ def choose(names: Sequence[str], store: Store, registry: Registry) -> Chosen:
                 experiments.append(experiment)
         count = sum(len(experiment.records) for experiment in experiments)
         notes.append(f"the newest {count:,} of {len(shown):,} runs have a page of their own; boards hold all")
-    scored = [e for e in everything if all(r.scores and not impossible(r, limits) for r in e.records)]
+    finished = [e for e in everything if all(r.status == "finished" for r in e.records)]
+    scored = [e for e in finished if all(r.scores and not impossible(r, limits) for r in e.records)]
     detailed = named or scored[:MOST_DETAILED]
     if not named and len(scored) > len(detailed):
         found = f"the newest {len(detailed)} of {len(scored):,} plans"

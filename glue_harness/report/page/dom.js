@@ -52,11 +52,12 @@ function tabled(caption, heads, rows, { numbers = [], className = "", heading = 
     ? h("th", { scope: "row" }, value)
     : h("td", { class: numbers.includes(k) ? "number" : null }, value));
   return scrolled(caption, h("table", { class: className },
-    h("caption", { class: "quiet" }, caption),
-    h("thead", {}, h("tr", {}, heads.map((head, k) => h("th", { scope: "col", class: numbers.includes(k) ? "number" : null }, head)))),
+    captioned(caption),
+    heads.some(Boolean) && h("thead", {}, h("tr", {}, heads.map((head, k) => h("th", { scope: "col", class: numbers.includes(k) ? "number" : null }, head)))),
     h("tbody", {}, rows.map((row) => h("tr", {}, row.map(cell))))));
 }
 
+const captioned = (text) => h("caption", { class: "quiet" }, h("span", {}, text));
 const scrolled = (label, content) => h("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": label }, content);
 const section = (title, ...content) => h("section", {}, h("h2", {}, title), content);
 const remark = (text) => h("p", { class: "quiet" }, text);

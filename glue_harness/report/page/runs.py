@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
@@ -131,7 +132,7 @@ def thinned(points: Sequence[Point]) -> list[Point]:
     if len(points) <= MOST_POINTS:
         return list(points)
     starts = [k * len(points) // MOST_POINTS for k in range(MOST_POINTS + 1)]
-    groups = [points[a:b] for a, b in zip(starts, starts[1:], strict=False)]
+    groups = [points[a:b] for a, b in pairwise(starts)]
     return [Point(fmean(p.x for p in group), fmean(p.y for p in group), group[0].deviation) for group in groups]
 
 
