@@ -32,7 +32,9 @@ def answers_of_runs(
         for name in record.scores:
             if name in registry.tasks:
                 groups[name, fingerprints(record, name).get("validation")].append(record)
-    sets, packed, unread = [], {}, []
+    sets: list[dict[str, Any]] = []
+    packed: dict[str, Any] = {}
+    unread: list[str] = []
     for name in in_order(dict.fromkeys(name for name, _ in groups), registry):
         for records in (found for (task, _), found in groups.items() if task == name):
             task, judged = registry.tasks[name], {}

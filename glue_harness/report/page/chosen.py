@@ -8,10 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from glue_harness.core.errors import UsageError
+from glue_harness.core.errors import DataError, UsageError
 from glue_harness.core.record import Record
 from glue_harness.report.board import make_boards
-from glue_harness.report.experiments import Experiment, identities, impossible, limits_of, pick
+from glue_harness.report.experiments import (
+    Experiment,
+    identities,
+    impossible,
+    limits_of,
+    pick,
+    refuse_repeats,
+)
 from glue_harness.report.page.answers import answers_of_runs
 from glue_harness.report.page.facts import page_facts
 from glue_harness.report.page.pairs import pair_facts
@@ -42,6 +49,11 @@ class Chosen:
     def facts(self, examples: int | None, where: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
         """What the page reads when it opens, and what it unpacks when it is looked at."""
         answers, packed = answers_of_runs(self.detailed, self.store, self.registry, examples, where)
+        unread = answers.pop("unread")
+        without = [s for s in answers["sets"] if not s["texts"]]
+        if where is not None and without and len(without) == len(answers["sets"]):
+            raise DataError(f"--data {where!r}: {without[0]['title']}: {without[0]['notes'][0]}")
+        notes = [*self.notes, *(f"{s['title']}: {s['notes'][0]}" for s in without), *unread]
         pairs = pair_facts(self.detailed, self.store, self.registry)
         more = {
             "experiments": [[record.id for record in experiment.records] for experiment in self.experiments],
@@ -51,7 +63,7 @@ class Chosen:
         }
         runs, curves = run_facts(self.experiments, self.store, self.registry)
         by_id = {record.id: record for record in self.summaries}
-        return page_facts(self.boards, by_id, runs, {**more, "curves": curves}, self.notes), packed
+        return page_facts(self.boards, by_id, runs, {**more, "curves": curves}, notes), packed
 
 
 def choose(names: Sequence[str], store: Store, registry: Registry) -> Chosen:
@@ -61,12 +73,17 @@ def choose(names: Sequence[str], store: Store, registry: Registry) -> Chosen:
     named = [pick(store, name, summaries) for name in names if name not in registry.suites]
     if len(named) > MOST_NAMED:
         raise UsageError(f"{len(named)} runs or plans are named: a page compares {MOST_NAMED} at most, every pair")
+    refuse_repeats([record for experiment in named for record in experiment.records])
     if not summaries:
         raise UsageError(f"no run in {str(store.folder)!r}: make one with glue run, or name a folder with --results")
     limits = limits_of(registry.tasks.values())
     of_named = {record.id for experiment in named for record in experiment.records}
     shown = [record for record in summaries if record.id in of_named] if named and not suites else summaries
     boards = _boards(suites, shown, store, registry)
+    for suite in suites:
+        if suite not in {board.suite for board in boards}:
+            where = f"{str(store.folder)!r}: make one with glue run --task {suite} --demo"
+            raise UsageError(f"no finished run of {suite} in {where}")
     if suites:
         on_boards = {run for board in boards for row in board.rows for run in row.runs} | of_named
         on_boards |= {run for board in boards for run, _ in board.left_out}
@@ -115,11 +132,11 @@ def has_runs(board: Board) -> bool:
 def _experiments(records: Sequence[Record]) -> list[Experiment]:
     """The repeats of each plan on the same data, the newest first; of a seed's runs the latest that finished counts."""
     groups: dict[Hashable, dict[int, Record]] = defaultdict(dict)
-    alone: list[Experiment] = []
     for record, identity in zip(records, identities(records), strict=True):
         if record.status == "finished":
             groups[identity][plan_of(record).seed] = record
-    kept = {record.id for group in groups.values() for record in group.values()}
-    alone += [Experiment(record.id, (record,)) for record in records if record.id not in kept]
-    found = [Experiment("", tuple(group[seed] for seed in sorted(group))) for group in groups.values()]
-    return sorted([*found, *alone], key=lambda e: max(record.started for record in e.records), reverse=True)
+    found = [tuple(group[seed] for seed in sorted(group)) for group in groups.values()]
+    kept = {record.id for seeds in found for record in seeds}
+    found += [(record,) for record in records if record.id not in kept]
+    found.sort(key=lambda seeds: max(record.started for record in seeds), reverse=True)
+    return [Experiment(seeds[0].id if len(seeds) == 1 else f"plan {seeds[0].digest}", seeds) for seeds in found]

@@ -86,8 +86,10 @@ function exampleControls(set, b) {
   ];
 }
 
+const comparedWith = (id) => facts.detailed.find((ids) => ids.includes(id)); // the seeds that were tested as one
+
 function differences(a, b) {
-  const [first, second] = [a, b].map((id) => seedsOf(id)[0]);
+  const [first, second] = [a, b].map((id) => comparedWith(id)[0]);
   const found = facts.pairs.scores.flatMap((score) => {
     if (score.pair[0] === first && score.pair[1] === second) return [score];
     if (score.pair[0] !== second || score.pair[1] !== first) return [];
@@ -95,7 +97,7 @@ function differences(a, b) {
     return [{ ...score, first: score.second, second: score.first, difference: [value, high, low], verdict: turned[score.verdict] ?? score.verdict }];
   });
   const apart = settingsApart(runs.get(a), runs.get(b));
-  const seeds = Math.min(seedsOf(a).length, seedsOf(b).length);
+  const seeds = Math.min(comparedWith(a).length, comparedWith(b).length);
   const untested = [...new Set(found.map((score) => score.untested).filter(Boolean))];
   return [
     h("h2", {}, "Differences"),
@@ -108,8 +110,8 @@ function differences(a, b) {
       }), { numbers: [1, 2, 3, 4, 5], className: "unbroken" }),
     seeds === 1 && found.length > 0 && remark("One seed a side tells two models apart, not two recipes."),
     untested.map((why) => remark(`Not tested: ${why}`)),
-    facts.pairs.notes.filter((note) => [a, b].every((id) => note.includes(seedsOf(id).length > 1 ? runs.get(id).digest : id))).map(remark),
-    seedsOf(a)[0] === seedsOf(b)[0] && remark("Two seeds of one plan: what differs between them is luck."),
+    facts.pairs.notes.filter((note) => [a, b].every((id) => note.includes(comparedWith(id).length > 1 ? runs.get(id).digest : id))).map(remark),
+    first === second && remark("Two seeds of one plan: what differs between them is luck."),
   ];
 }
 
