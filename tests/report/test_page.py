@@ -11,10 +11,11 @@ import webbrowser
 
 import pytest
 from pages import FIRST, GOLD, HOSTILE, OTHER, answered, board, rows
-from records import finished, runner
+from records import GLUE, finished, runner
 
 from glue_harness.report.curves import Point
-from glue_harness.report.page import SCRIPTS, inert, render
+from glue_harness.report.page import SCRIPTS, chosen, inert, render
+from glue_harness.report.page.chosen import MOST_DETAILED
 from glue_harness.report.page.runs import MOST_POINTS, thinned
 from glue_harness.report.published import load_published
 from glue_harness.runs.store import Store
@@ -137,6 +138,27 @@ def test_texts_that_are_gone_are_said_to_be(glue, tmp_path):
     assert code == 1
     assert err.startswith(f"glue: --data {str(tmp_path / 'nowhere')!r}: RTE: without texts: ")
     assert not (tmp_path / "other.html").exists()
+
+
+def test_answers_that_are_gone_are_told_in_one_line(glue, tmp_path, store):
+    board(store)
+    code, _, err = glue("report", "--out", tmp_path / "page.html")
+    assert code == 0
+    (line,) = [line for line in err.splitlines() if "answers;" in line]
+    assert line.startswith("37 files of answers; the first: 2")
+    assert str(tmp_path) not in line
+
+
+def test_many_answers_are_read_of_fewer_plans(glue, tmp_path, store):
+    for k in range(8):
+        finished(store, {"rte": GLUE["rte"]}, tasks=("rte",), lr=1e-4 * (k + 1))
+    _, facts, _ = written(glue, tmp_path)
+    assert len(facts["detailed"]) == MOST_DETAILED
+    assert "of the newest 6 of 8 plans: name others" in facts["notes"][0]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chosen, "MOST_ANSWERS", 3 * 100 * 2)
+        _, facts, _ = written(glue, tmp_path)
+    assert len(facts["detailed"]) == 3
 
 
 def test_demo_data_and_real_data_are_two_boards(glue, tmp_path, store):

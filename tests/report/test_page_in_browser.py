@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import pytest
 from browser import PROGRAM, Browser
 from pages import FIRST, OTHER, answered, board, rows
+from records import finished
 
 from glue_harness.cli import main
 from glue_harness.runs.store import Store
@@ -143,6 +144,18 @@ def test_words_find_rows_and_typing_keeps_the_caret(at):
     assert page.run("document.activeElement.id") == "search-q"
     choose(page, "#search-q", "nothing of that name")
     assert texts(page, ".board caption")[0].startswith("0 of 4 rows")
+
+
+def test_a_long_board_is_drawn_in_full_on_request(tmp_path, browser):
+    store = Store(tmp_path / "results")
+    for k in range(203):
+        finished(store, shift=-k / 10, lr=1e-4 * (k + 1))
+    main(["report", "--results", str(store.folder), "--out", str(tmp_path / "page.html")])
+    browser.open(tmp_path / "page.html")
+    assert len(texts(browser, ROW_NAMES)) == 200
+    click(browser, "#all-rows")
+    assert len(texts(browser, ROW_NAMES)) == 203
+    assert not browser.run("document.querySelector('#all-rows')")
 
 
 def test_published_rows_stand_on_the_real_board_only_and_on_request(at):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import combinations
@@ -42,13 +43,15 @@ def answers_of_runs(
                 try:
                     judged[record.id] = judge(task, store.read_predictions(record.id, task))
                 except DataError as error:
-                    unread.append(str(error))
+                    unread.append(str(error).replace(f"{store.folder}{os.sep}", ""))
             if judged:
                 known = [record for record in records if record.id in judged]
                 facts, examples = _set_of(task, known, judged, limit, where)
                 facts["id"] = f"examples-{len(sets)}"
                 sets.append(facts)
                 packed[facts["id"]] = examples
+    if len(unread) > 1:
+        unread = [f"{len(unread):,} files of answers; the first: {unread[0]}"]
     return {"sets": sets, "unread": unread}, packed
 
 

@@ -1,5 +1,6 @@
 // The board: one suite on one kind of data. Real data and demo data are two boards and never share a table.
 const SIZES = [["", "any"], ["0-1e6", "below 1M"], ["1e6-1e8", "1M to 100M"], ["1e8-1e9", "100M to 1B"], ["1e9-1e99", "1B and more"]];
+const MOST_ROWS = 200; // that are drawn unasked
 const HIDDEN = ["best", "without_luck", "trainable", "examples", "commit", "digest"]; // columns, unless they are asked for
 
 const boardTitle = (board) => (board.demo ? `${board.name.replace(/-demo$/, "")}, demo data` : board.name);
@@ -99,6 +100,7 @@ function boardCsv(board) {
 
 function boardTable(board) {
   const columns = shownColumns(board), rows = shownRows(board);
+  const drawn = state.rows === "all" ? rows : rows.slice(0, MOST_ROWS);
   const ranges = new Map(columns.filter(({ stat }) => stat).map((column) => {
     const values = rows.map(column.value).filter(isNumber);
     return [column.id, [Math.min(...values), Math.max(...values)]];
@@ -117,12 +119,13 @@ function boardTable(board) {
     on ? picked.add(key) : picked.delete(key);
     change({ pick: [...picked].join(" ") });
   };
-  const body = rows.map((row) => h("tr", { class: row.published ? "published" : row.rank && groups.indexOf(row.rank) % 2 ? "tie-odd" : row.rank ? "tie-even" : null },
+  const body = drawn.map((row) => h("tr", { class: row.published ? "published" : row.rank && groups.indexOf(row.rank) % 2 ? "tie-odd" : row.rank ? "tie-even" : null },
     h("td", { class: "pick" }, !row.published && h("input", { id: `pick-${row.key}`, type: "checkbox", "aria-label": `choose ${row.name} to compare`, checked: picked.has(row.key), change: (event) => pick(row.key, event.target.checked) })),
     columns.map((column) => boardCell(row, column, ranges.get(column.id), ranked))));
   return scrolled(`Board ${boardTitle(board)}`, h("table", { class: "board" },
     captioned(`${counted(rows.length)} of ${counted(board.rows.length)} rows` + (board.common ? `; all: ${board.common}` : "")),
-    h("thead", {}, h("tr", {}, h("td", { class: "pick" }), head)), h("tbody", {}, body)));
+    h("thead", {}, h("tr", {}, h("td", { class: "pick" }), head)), h("tbody", {}, body)),
+    drawn.length < rows.length && h("button", { id: "all-rows", type: "button", click: () => change({ rows: "all" }) }, `The first ${counted(drawn.length)} rows: show all ${counted(rows.length)}`));
 }
 
 function boardCell(row, column, range, ranked) {

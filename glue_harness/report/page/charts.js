@@ -1,6 +1,7 @@
 // Charts in SVG, drawn at the width that there is, so that their letters are never scaled.
 const DASHES = ["", "7 3", "2 3", "9 3 2 3", "12 4", "4 2", "1 3"]; // lines differ in more than colour
-const lineSwatch = (k) => s("line", { x1: 1, x2: 25, y1: 7, y2: 7, "stroke-dasharray": DASHES[k % 7] });
+const lineSwatch = (k) => s("line", { x1: 1, x2: 25, y1: 7, y2: 7, "stroke-dasharray": dashOf(k) });
+const dashOf = (k) => DASHES[(k + Math.floor(k / 7)) % 7]; // the eighth line has the first one's colour, not its dashes
 const seriesClass = (k) => `series s${k % 7}`;
 
 /** A figure that draws itself again when its room changes; its height is kept from the start. */
@@ -89,7 +90,7 @@ function axes(width, height, label, x, y, words, written, inside) {
     s("text", { x: 2, y: 12 }, words.y),
     inside);
 }
-const frameOf = (width, height) => [54, width - 14, 24, height - 40]; // left, right, top, bottom
+const frameOf = (width, height) => [54, width - 22, 24, height - 40]; // left, right, top, bottom
 
 const plainNumber = (value) => (value !== 0 && Math.abs(value) < 0.01 ? value.toExponential(0).replace("-", MINUS) : Math.abs(value) >= 10000 ? short(value) : String(Number(value.toPrecision(4))).replace("-", MINUS));
 
@@ -106,7 +107,7 @@ function lineChart(chart, title) {
       const side = (sign) => curve.points.map(([at, value, deviation]) => `${x(at).toFixed(1)},${y(value + sign * (deviation ?? 0)).toFixed(1)}`);
       return s("g", { class: seriesClass(k) }, s("title", {}, curve.label),
         !isLog && curve.points.some(([, , deviation]) => deviation) && s("polygon", { points: [...side(1), ...side(-1).reverse()].join(" ") }),
-        line.length > 1 ? s("polyline", { points: line.join(" "), "stroke-dasharray": DASHES[k % 7] }) : s("circle", { cx: line[0].split(",")[0], cy: line[0].split(",")[1], r: 3 }));
+        line.length > 1 ? s("polyline", { points: line.join(" "), "stroke-dasharray": dashOf(k) }) : s("circle", { cx: line[0].split(",")[0], cy: line[0].split(",")[1], r: 3 }));
     }));
   };
   const numbers = () => tabled(title, [chart.x, ...chart.curves.map((curve) => curve.label)],

@@ -10,7 +10,7 @@ from typing import Any
 
 from glue_harness.core.errors import DataError, UsageError
 from glue_harness.core.record import Record
-from glue_harness.report.board import make_boards
+from glue_harness.report.board import columns_of, make_boards
 from glue_harness.report.experiments import (
     Experiment,
     identities,
@@ -30,6 +30,7 @@ from glue_harness.suite.registry import Registry
 
 MOST_RUNS = 200  # that have a page of their own, unless they are named
 MOST_DETAILED = 6  # plans whose answers are read, unless they are named
+MOST_ANSWERS = 600_000  # that tests of every pair of these read, unless they are named: half a minute
 MOST_NAMED = 26  # plans that all_pairs has letters for
 
 
@@ -101,7 +102,7 @@ def choose(names: Sequence[str], store: Store, registry: Registry) -> Chosen:
         notes.append(f"the newest {count:,} of {len(shown):,} runs have a page of their own; boards hold all")
     finished = [e for e in everything if all(r.status == "finished" for r in e.records)]
     scored = [e for e in finished if all(r.scores and not impossible(r, limits) for r in e.records)]
-    detailed = named or scored[:MOST_DETAILED]
+    detailed = named or _affordable(scored)
     if not named and len(scored) > len(detailed):
         found = f"the newest {len(detailed)} of {len(scored):,} plans"
         notes.append(f"answers, examples and differences are of {found}: name others, as in glue report RUN RUN")
@@ -117,12 +118,20 @@ def _boards(suites: Sequence[str], records: Sequence[Record], store: Store, regi
     scored = {task for record in records for task in record.scores}
     for suite in suites or registry.suites:
         # the same runs are on the board of glue and of glue-all: that has its place where more tasks were scored
-        found = [board for board in make_boards(records, registry, suite, True, store=store) if has_runs(board)]
-        new = {column.task for board in found for column in board.columns} & scored - seen
-        if found and (suites or new):
+        new = {column.task for column in columns_of(registry, suite)} & scored - seen
+        if suites or new:
             seen |= new
-            boards += found
+            boards += [board for board in make_boards(records, registry, suite, True, store=store) if has_runs(board)]
     return tuple(boards)
+
+
+def _affordable(scored: Sequence[Experiment]) -> Sequence[Experiment]:
+    """The newest, as many as can be held against each other without a long wait; two are always."""
+    for k in range(MOST_DETAILED, 2, -1):
+        answers = sum(score.n for e in scored[:k] for record in e.records for score in record.scores.values())
+        if answers * (k - 1) <= MOST_ANSWERS:
+            return scored[:k]
+    return scored[:2]
 
 
 def has_runs(board: Board) -> bool:

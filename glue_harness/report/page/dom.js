@@ -22,7 +22,8 @@ const MINUS = "\u2212", DASH = "\u2013", PLUS_MINUS = "\u00b1", SIGMA = "\u03c3"
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const fixed = (value, digits = 2) => (isNumber(value) ? value.toFixed(digits).replace("-", MINUS) : DASH);
 const signed = (value, digits = 2) => (isNumber(value) ? (value > 0 ? "+" : "") + fixed(value, digits) : DASH);
-const counted = (value) => (isNumber(value) ? value.toLocaleString("en") : DASH);
+const whole = new Intl.NumberFormat("en"); // made once: it takes longer than all it writes
+const counted = (value) => (isNumber(value) ? whole.format(value) : DASH);
 const compact = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 const short = (value) => (isNumber(value) ? compact.format(value) : DASH);
 const percent = (value) => (isNumber(value) ? `${Math.round(value * 100)} %` : DASH);
@@ -58,7 +59,7 @@ function tabled(caption, heads, rows, { numbers = [], className = "", heading = 
 }
 
 const captioned = (text) => h("caption", { class: "quiet" }, h("span", {}, text));
-const scrolled = (label, content) => h("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": label }, content);
+const scrolled = (label, ...content) => h("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": label }, content);
 const section = (title, ...content) => h("section", {}, h("h2", {}, title), content);
 const remark = (text) => h("p", { class: "quiet" }, text);
 

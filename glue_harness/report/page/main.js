@@ -8,10 +8,11 @@ document.querySelector("footer").replaceChildren(
   ...facts.notes.map((note) => h("p", {}, `Left out: ${note}.`)),
   h("p", {}, `Written by glue ${facts.glue}, ${facts.made}. This page asks for nothing from anywhere.`));
 addEventListener("hashchange", () => {
-  const before = state.view;
+  const { view, run } = state, top = scrollY;
   state = fromAddress();
   render();
-  if (state.view !== before || state.run) { document.getElementById("main").focus({ preventScroll: true }); scrollTo(0, 0); }
+  if (state.view === view && state.run === run) requestAnimationFrame(() => scrollTo(0, top));
+  else { document.getElementById("main").focus({ preventScroll: true }); scrollTo(0, 0); }
 });
 render();
 document.documentElement.dataset.ready = "1";

@@ -62,7 +62,7 @@ function render() {
 
 function theme() {
   const wanted = state.theme ?? "";
-  document.documentElement.dataset.theme = wanted;
+  if (document.documentElement.dataset.theme !== wanted) document.documentElement.dataset.theme = wanted;
   document.getElementById("theme").value = wanted;
 }
 
