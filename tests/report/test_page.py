@@ -176,6 +176,29 @@ def test_demo_data_and_real_data_are_two_boards(glue, tmp_path, store):
     assert set(facts["runs"]) == {record.id for record in store.summaries()[0]}
 
 
+def test_ranks_over_tasks_are_of_the_ranked_rows(glue, tmp_path, store):
+    board(store)
+    _, facts, _ = written(glue, tmp_path)
+    real, demo = facts["boards"]
+    assert real["over_tasks"] is None  # one row
+    found = demo["over_tasks"]
+    assert [rank for _, rank in found["means"]] == [1.0, 2.0, 3.0]  # as they lie apart in every task
+    assert found["tasks"] == 8
+    assert found["means"][2][0] not in found["groups"][0]
+
+
+def test_the_probability_of_improvement_needs_three_seeds_a_side(glue, tmp_path, store):
+    for seed in range(3):
+        finished(store, {"rte": {"accuracy": 50.0 + seed}}, tasks=("rte",), seed=seed)
+        finished(store, {"rte": {"accuracy": 51.5 + seed}}, tasks=("rte",), seed=seed, lr=2e-3, day=2)
+    finished(store, {"rte": {"accuracy": 90.0}}, tasks=("rte",), lr=3e-3)
+    _, facts, _ = written(glue, tmp_path)
+    (found,) = facts["pairs"]["improvements"]
+    first = facts["runs"][found["pair"][0]]["scores"][0]["value"]
+    assert found["bounds"][0] == pytest.approx(8 / 9 if first == 50.0 else 1 / 9, abs=1e-4)  # one pair of nine is lost
+    assert found["tasks"] == 1
+
+
 def test_a_page_of_a_suite_holds_its_runs_only(glue, tmp_path, store):
     board(store)
     other = finished(store, {"boolq": {"accuracy": 60.0}}, tasks=("boolq",))

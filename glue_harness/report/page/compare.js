@@ -108,11 +108,20 @@ function differences(a, b) {
         return [score.label, fixed(score.first[0]), fixed(score.second[0]), h("span", { class: sure ? (value > 0 ? "better" : "worse") : null }, signed(value)),
           isNumber(low) ? `${signed(low)} to ${signed(high)}` : DASH, probability(score.p), score.verdict || "not tested"];
       }), { numbers: [1, 2, 3, 4, 5], className: "unbroken" }),
+    improvement(first, second),
     seeds === 1 && found.length > 0 && remark("One seed a side tells two models apart, not two recipes."),
     untested.map((why) => remark(`Not tested: ${why}`)),
     facts.pairs.notes.filter((note) => [a, b].every((id) => note.includes(comparedWith(id).length > 1 ? runs.get(id).digest : id))).map(remark),
     first === second && remark("Two seeds of one plan: what differs between them is luck."),
   ];
+}
+
+/** In words: how often a seed of B beats one of A on the same task. */
+function improvement(first, second) {
+  const found = facts.pairs.improvements.find(({ pair }) => pair.includes(first) && pair.includes(second));
+  if (!found || first === second) return [];
+  const [p, low, high] = found.pair[0] === first ? found.bounds : [1 - found.bounds[0], 1 - found.bounds[2], 1 - found.bounds[1]];
+  return h("p", {}, `Probability of improvement: on the same task a seed of B scores more than one of A in ${percent(p)} of pairs (95 % interval over seeds: ${percent(low)} to ${percent(high)}; ${found.tasks} tasks, each counts as one).`);
 }
 
 /** Lines of TOML that one plan has and the other has otherwise. */

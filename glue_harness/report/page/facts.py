@@ -9,12 +9,15 @@ from typing import Any
 
 from glue_harness import __version__
 from glue_harness.core.record import Record
+from glue_harness.metrics.ranks import over_tasks
 from glue_harness.report.console import one_line
 from glue_harness.report.experiments import SHORT, Stat
 from glue_harness.report.formats import legend
 from glue_harness.report.formats.csv import EXECUTED
 from glue_harness.report.rows import Board, BoardRow, mixing
 
+MOST_RANKED = 20  # rows whose ranks over tasks are tested, the best
+FEWEST = 3  # rows, and tasks, that a test of ranks over tasks is of
 DIGITS = 4  # behind the point: more would only make the page larger
 
 
@@ -48,8 +51,32 @@ def board_facts(board: Board, records: Mapping[str, Record]) -> dict[str, Any]:
         "columns": columns,
         "rows": [row_facts(row, [records[run] for run in row.runs]) for row in board.rows],
         "common": board.common,
+        "over_tasks": ranks_over_tasks(board),
         "left_out": [[run, one_line(why)] for run, why in board.left_out],
         "below": [one_line(text) for text in (*board.ranking, *legend(board), *board.missing, *board.notes)],
+    }
+
+
+def ranks_over_tasks(board: Board) -> dict[str, Any] | None:
+    """Mean ranks of the ranked rows over the tasks that all of them have; None of too few to be tested."""
+    rows = [row for row in board.rows if row.rank is not None][:MOST_RANKED]
+    tasks = dict.fromkeys(column.group for column in board.columns)
+    scores: list[list[float]] = [[] for _ in rows]
+    for task in tasks:
+        of_task = [[found.mean for column, found in row.values.items() if column.group == task] for row in rows]
+        if all(of_task):
+            for of_row, values in zip(scores, of_task, strict=True):
+                of_row.append(fmean(values))
+    if len(rows) < FEWEST or len(scores[0]) < FEWEST:
+        return None
+    found = over_tasks(scores)
+    keys = [row.runs[0] for row in rows]
+    return {
+        "p": float(f"{found.p:.3g}"),
+        "tasks": found.tasks,
+        "means": [[key, rounded(mean)] for key, mean in zip(keys, found.means, strict=True)],
+        "groups": [[keys[k] for k in group] for group in found.groups],
+        "left_out": sum(row.rank is not None for row in board.rows) - len(rows),
     }
 
 
