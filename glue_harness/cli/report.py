@@ -71,16 +71,17 @@ def command(
     """
     from glue_harness.report.page import render
     from glue_harness.report.page.chosen import choose
-    from glue_harness.runs.store import Store
+    from glue_harness.runs.store import Store, without_collector
 
     registry, store = open_registry(task_folders), Store(results)
-    found = choose(names, store, registry)
-    for path, reason in found.broken:
-        note(f"skipped {path}: {reason}", style="yellow")
-    facts, packed = found.facts(examples, where)
-    for remark in facts["notes"]:
-        note(remark)
-    page = render(facts, packed)
+    with without_collector():
+        found = choose(names, store, registry)
+        for path, reason in found.broken:
+            note(f"skipped {path}: {reason}", style="yellow")
+        facts, packed = found.facts(examples, where)
+        for remark in facts["notes"]:
+            note(remark)
+        page = render(facts, packed)
     write_atomic(out, page)
     note(f"wrote {out} ({len(page) / 1e6:.1f} MB)")
     if is_opened and not webbrowser.open(out.absolute().as_uri()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,9 @@ def choose(names: Sequence[str], store: Store, registry: Registry) -> Chosen:
         count = sum(len(experiment.records) for experiment in experiments)
         notes.append(f"the newest {count:,} of {len(shown):,} runs have a page of their own; boards hold all")
     finished = [e for e in everything if all(r.status == "finished" for r in e.records)]
-    scored = [e for e in finished if all(r.scores and not impossible(r, limits) for r in e.records)]
-    detailed = named or _affordable(scored)
+    scored = [e for e in finished if all(record.scores for record in e.records)]
+    possible = (e for e in scored if not any(impossible(record, limits) for record in e.records))
+    detailed = named or _affordable([*islice(possible, MOST_DETAILED)])
     if not named and len(scored) > len(detailed):
         found = f"the newest {len(detailed)} of {len(scored):,} plans"
         notes.append(f"answers, examples and differences are of {found}: name others, as in glue report RUN RUN")
@@ -126,8 +128,8 @@ def _boards(suites: Sequence[str], records: Sequence[Record], store: Store, regi
 
 
 def _affordable(scored: Sequence[Experiment]) -> Sequence[Experiment]:
-    """The newest, as many as can be held against each other without a long wait; two are always."""
-    for k in range(MOST_DETAILED, 2, -1):
+    """As many of the newest as can be held against each other without a long wait; two are always."""
+    for k in range(len(scored), 2, -1):
         answers = sum(score.n for e in scored[:k] for record in e.records for score in record.scores.values())
         if answers * (k - 1) <= MOST_ANSWERS:
             return scored[:k]

@@ -53,10 +53,10 @@ def _improvements(experiments: Sequence[Experiment]) -> Iterator[dict[str, Any]]
         if min(len(first.records), len(other.records)) < LEAST_SEEDS:
             continue
         tasks = [name for name in first.records[0].scores if not other_data(name, first, other)]
-        values = [[_values(name, experiment) for name in tasks] for experiment in (first, other)]
-        both = [k for k in range(len(tasks)) if all(values[side][k] for side in (0, 1))]
+        values = [(_values(name, first), _values(name, other)) for name in tasks]
+        both = [(a, b) for a, b in values if a and b]
         if both:
-            found = improvement(*([of_side[k] for k in both] for of_side in values))
+            found = improvement([a for a, _ in both], [b for _, b in both])
             runs = [first.records[0].id, other.records[0].id]
             yield {"pair": runs, "tasks": len(both), "bounds": [rounded(value) for value in found]}
 
