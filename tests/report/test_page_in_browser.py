@@ -148,13 +148,13 @@ def test_words_find_rows_and_typing_keeps_the_caret(at):
 
 def test_a_long_board_is_drawn_in_full_on_request(tmp_path, browser):
     store = Store(tmp_path / "results")
-    for k in range(203):
+    for k in range(103):
         finished(store, shift=-k / 10, lr=1e-4 * (k + 1))
     main(["report", "--results", str(store.folder), "--out", str(tmp_path / "page.html")])
     browser.open(tmp_path / "page.html")
-    assert len(texts(browser, ROW_NAMES)) == 200
+    assert len(texts(browser, ROW_NAMES)) == 100
     click(browser, "#all-rows")
-    assert len(texts(browser, ROW_NAMES)) == 203
+    assert len(texts(browser, ROW_NAMES)) == 103
     assert not browser.run("document.querySelector('#all-rows')")
 
 
@@ -273,7 +273,9 @@ def test_every_control_has_a_name_and_every_table_a_caption(at, view):
     page = at(view)
     assert page.run(NAMELESS) == []
     assert page.run("[...document.querySelectorAll('table')].filter(t => !t.caption?.textContent).length") == 0
-    assert page.run("[...document.querySelectorAll('thead th')].filter(t => t.scope !== 'col').length") == 0
+    headings = "[...document.querySelectorAll('thead th')].filter(t => t.scope !== 'col' || !t.textContent.trim())"
+    assert page.run(f"{headings}.length") == 0
+    assert page.run("document.querySelectorAll('[role=img] a').length") == 0  # a picture has no parts to reach
     assert page.run("new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size") == page.run(
         "document.querySelectorAll('[id]').length"
     )

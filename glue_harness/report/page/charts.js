@@ -75,10 +75,10 @@ function scale(values, from, until, { log = false, room = 0.05, wanted = 5, ends
   return place;
 }
 
-/** Axes with their words around whatever `inside` draws with the two scales. */
+/** Axes with their words around whatever `inside` draws with the two scales: a group, not a picture, where that has links. */
 function axes(width, height, label, x, y, words, written, inside) {
   const [left, right, top, bottom] = frameOf(width, height);
-  return s("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-label": label },
+  return s("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: words.role ?? "img", "aria-label": label },
     y.ticks.map((value) => [
       s("line", { class: "grid", x1: left, x2: right, y1: y(value), y2: y(value) }),
       s("text", { x: left - 6, y: y(value) + 4, class: "end" }, written.y(value))]),

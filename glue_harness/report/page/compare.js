@@ -101,7 +101,7 @@ function differences(a, b) {
   const untested = [...new Set(found.map((score) => score.untested).filter(Boolean))];
   return [
     h("h2", {}, "Differences"),
-    apart.length > 0 && tabled("Settings that differ", ["", "A", "B"], apart),
+    apart.length > 0 && tabled("Settings that differ", ["Setting", "A", "B"], apart),
     found.length > 0 && tabled(`B less A; p after Holm's correction over all ${facts.pairs.tests} tests of every pair in this page`, ["Task", "A", "B", "Change", "95 % interval", "p", "Verdict"],
       found.map((score) => {
         const [value, low, high] = score.difference, sure = isNumber(score.p) && score.p < 0.05;

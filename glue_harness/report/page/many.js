@@ -39,7 +39,7 @@ function costChart(board, column, cost) {
     const x = scale(points.map((point) => point.cost), left, right, { log: true });
     const y = scale(points.flatMap(({ score, stat: [, , low, high] }) => [score, ...[low, high].filter(isNumber)]), bottom, top);
     const steps = front.flatMap((point, k) => (k ? [[point.cost, front[k - 1].score], [point.cost, point.score]] : [[point.cost, point.score]]));
-    return axes(width, height, caption, x, y, { x: `${word}, by ratios`, y: column.label }, { x: write, y: plainNumber }, [
+    return axes(width, height, caption, x, y, { x: `${word}, by ratios`, y: column.label, role: "group" }, { x: write, y: plainNumber }, [
       s("polyline", { class: "front", points: steps.map(([at, score]) => `${x(at)},${y(score)}`).join(" ") }),
       points.map((point) => {
         const [, , low, high] = point.stat, k = groups.indexOf(point.row[by] || DASH), at = x(point.cost);

@@ -114,9 +114,8 @@ function confusion(set, found) {
   const golds = set.labels.filter((label) => found.confusion.some(([gold]) => gold === label));
   const answers = [...new Set([...set.labels, ...found.confusion.map(([, answer]) => answer)])];
   const most = Math.max(...count.values());
-  return tabled("Right answers down, given answers across", ["", ...answers], golds.map((gold) => [gold, ...answers.map((answer) => {
-    const n = count.get(`${gold}\n${answer}`) ?? 0, cell = h("span", { class: "heat cell" }, counted(n));
-    cell.style.setProperty("--heat", `${Math.round(46 * n / most)}%`);
+  return tabled("Right answers down, given answers across", ["right", ...answers], golds.map((gold) => [gold, ...answers.map((answer) => {
+    const n = count.get(`${gold}\n${answer}`) ?? 0, cell = h("span", { class: `heat cell h${Math.round(11 * n / most)}` }, counted(n));
     return gold === answer ? h("strong", {}, cell) : cell;
   })]), { numbers: answers.map((_, k) => k + 1), className: "confusion" });
 }
