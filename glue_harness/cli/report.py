@@ -67,7 +67,7 @@ def command(
     \b
     glue report --open
     glue report superglue --out superglue.html
-    glue report RUN RUN --examples all          all examples of two runs, to compare
+    glue report RUN RUN --examples all           all examples of two runs
     """
     from glue_harness.report.page import render
     from glue_harness.report.page.chosen import choose

@@ -199,6 +199,14 @@ def test_the_probability_of_improvement_needs_three_seeds_a_side(glue, tmp_path,
     assert found["tasks"] == 1
 
 
+def test_a_score_that_its_metric_does_not_give_is_called_undefined(glue, tmp_path, store):
+    finished(store, {"stsb": {"pearson_corrcoef": None, "spearman_corrcoef": 40.0}}, tasks=("stsb",))
+    _, facts, _ = written(glue, tmp_path)
+    (row,) = facts["boards"][0]["rows"]
+    assert row["undefined"] == ["stsb.pearson_corrcoef"]
+    assert list(row["values"]) == ["stsb.spearman_corrcoef"]
+
+
 def test_a_page_of_a_suite_holds_its_runs_only(glue, tmp_path, store):
     board(store)
     other = finished(store, {"boolq": {"accuracy": 60.0}}, tasks=("boolq",))

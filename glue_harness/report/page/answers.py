@@ -36,7 +36,8 @@ def answers_of_runs(
     sets: list[dict[str, Any]] = []
     packed: dict[str, Any] = {}
     unread: list[str] = []
-    for name in in_order(dict.fromkeys(name for name, _ in groups), registry):
+    titles = registry.titles([name for name, _ in groups])
+    for name in in_order(titles, registry):
         for records in (found for (task, _), found in groups.items() if task == name):
             task, judged = registry.tasks[name], {}
             for record in records:
@@ -47,6 +48,7 @@ def answers_of_runs(
             if judged:
                 known = [record for record in records if record.id in judged]
                 facts, examples = _set_of(task, known, judged, limit, where)
+                facts["title"] = titles[name]
                 facts["id"] = f"examples-{len(sets)}"
                 sets.append(facts)
                 packed[facts["id"]] = examples
@@ -78,7 +80,6 @@ def _set_of(
         details[record.id] = _counted(Errors(task, (record,), tuple(cases), len(cases), Wanted(), (), bool(texts), ()))
     facts = {
         "task": task.name,
-        "title": task.title or task.name,
         "labels": [*map(str, task.labels)],
         "runs": runs,
         "total": len(rows),

@@ -141,7 +141,7 @@ function boardCell(row, column, range, ranked) {
   }
   if (column.stat) {
     const stat = column.stat(row);
-    if (!stat) return h("td", { class: "number quiet" }, DASH);
+    if (!stat) return h("td", { class: "number quiet" }, row.undefined.includes(column.id) ? "undefined" : DASH);
     const [low, high] = range, warmth = !state.plain && high > low ? ` h${Math.round(11 * (stat[0] - low) / (high - low))}` : "";
     return h("td", { class: `number heat${warmth}`, title: intervalInWords(stat) }, fixed(stat[0]), h("span", { class: "spread" }, spread(stat)));
   }

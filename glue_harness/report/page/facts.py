@@ -95,6 +95,7 @@ def row_facts(row: BoardRow, records: Sequence[Record]) -> dict[str, Any]:
         "average": numbers(row.average),
         "without_luck": rounded(row.without_luck),
         "values": {column.name: numbers(found) for column, found in row.values.items()},
+        "undefined": [column.name for column in row.undefined],
         "model": row.model,
         "method": row.method,
         "mixing": mixing(row),

@@ -78,7 +78,7 @@ function bar(share) {
 function scoresTable(run) {
   const has = (get) => run.scores.some((score) => isNumber(get(score)));
   const columns = [
-    ["Task", (score) => score.label], ["Score", (score) => fixed(score.value)],
+    ["Task", (score) => score.label], ["Score", (score) => (isNumber(score.value) ? fixed(score.value) : "undefined")],
     ["95 % interval", ({ interval: [low, high] }) => (isNumber(low) ? `${fixed(low)} to ${fixed(high)}` : DASH)],
     ["One constant answer", (score) => fixed(score.baseline), has((score) => score.baseline)],
     ["Without luck", (score) => fixed(score.without_luck), has((score) => score.without_luck)],

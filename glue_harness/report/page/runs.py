@@ -13,7 +13,7 @@ from glue_harness.core.record import Record
 from glue_harness.core.writing import json_text
 from glue_harness.data.mixing import realised
 from glue_harness.report.curves import Chart, Curve, Point, against_steps, losses
-from glue_harness.report.experiments import Experiment, in_order, label, title_of
+from glue_harness.report.experiments import Experiment, in_order, label
 from glue_harness.report.page.facts import rounded
 from glue_harness.runs.index import plan_of
 from glue_harness.runs.store import Store
@@ -42,7 +42,7 @@ def run_facts(
 
 
 def _run(record: Record, registry: Registry) -> dict[str, Any]:
-    plan = plan_of(record)
+    plan, titles = plan_of(record), registry.titles(record.scores)
     departures = plan.departures()
     lines = [(plan.to_toml({name: value}).strip(), name in departures) for name, value in plan.to_dict().items()]
     return {
@@ -59,7 +59,7 @@ def _run(record: Record, registry: Registry) -> dict[str, Any]:
         "tasks": list(plan.tasks),
         "demo": plan.is_demo,
         "plan": [line for line in lines if line[0]],
-        "scores": [line for task in in_order(record.scores, registry) for line in _scores(task, record, registry)],
+        "scores": [line for task in in_order(record.scores, registry) for line in _scores(task, titles[task], record)],
         "mix": {task: list(found) for task, found in realised(record.mix).items()},
         "timing": {phase: rounded(seconds) for phase, seconds in record.timing.items()},
         "data": [
@@ -75,13 +75,13 @@ def _run(record: Record, registry: Registry) -> dict[str, Any]:
     }
 
 
-def _scores(task: str, record: Record, registry: Registry) -> list[dict[str, Any]]:
+def _scores(task: str, title: str, record: Record) -> list[dict[str, Any]]:
     """A line for each value of a task."""
     score = record.scores[task]
     return [
         {
             "task": task,
-            "label": label(title_of(task, registry), key, score.metrics),
+            "label": label(title, key, score.metrics),
             "value": rounded(value),
             "interval": [rounded(bound) for bound in score.intervals.get(key, (None, None))],
             "baseline": rounded(score.baseline.get(key)),
