@@ -197,6 +197,18 @@ def test_examples_that_one_run_fixed_broke_or_both_missed(at):
     assert texts(swapped, ".chip")[:2] == ["0 A wrong, B right", "3 A right, B wrong"]
 
 
+def test_what_nothing_beats_is_on_the_front(at):
+    page = at("view=many&board=glue-demo&cost=seconds")
+    page.wait("!!document.querySelector('.plot svg')")
+    rows_of = (
+        "[...document.querySelector('figure table').tBodies[0].rows].map(r => [...r.cells].map(c => c.textContent))"
+    )
+    found = page.run(rows_of)
+    assert [(row[1], row[3]) for row in found] == [("2.0 s", "yes"), ("5.0 s", "yes"), ("13 s", "")]
+    assert page.run("document.querySelectorAll('.on-front').length") == 2
+    assert texts(page, "h2") == ["Ranks over tasks"]
+
+
 def test_a_run_shows_its_plan_its_confusion_and_its_provenance(at):
     page = at("view=run&run={first}")
     assert texts(page, "h2")[:5] == ["Scores", "Answers", "Plan", "Provenance", "Data"]
