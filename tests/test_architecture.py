@@ -101,7 +101,15 @@ def test_light_rooms_load_nothing_heavy(file):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], ["tasks"], ["board"], ["compare", "latest", "latest"], ["run", "--help"], ["run", "--task", "mnlii"]],
+    [
+        ["--help"],
+        ["tasks"],
+        ["board"],
+        ["report"],
+        ["compare", "latest", "latest"],
+        ["run", "--help"],
+        ["run", "--task", "mnlii"],
+    ],
 )
 def test_light_commands_never_load_torch(arguments, tmp_path):
     code = (

@@ -29,6 +29,8 @@ def test_a_wheel_holds_and_finds_every_task(tmp_path):
         archive.extractall(tmp_path / "site")
     assert "glue_harness/tasks/mnli.py" in names
     assert "glue_harness/report/published.json" in names
+    page = {file.name for file in (ROOT / "glue_harness" / "report" / "page").iterdir() if file.is_file()}
+    assert {f"glue_harness/report/page/{name}" for name in page} <= set(names)
     assert not [name for name in names if name.startswith(("tests", "results", "leaderboards", "tasks"))]
     code = "from glue_harness import load_tasks; r = load_tasks(); print(len(r.tasks), r.task('mnli').file, r.broken)"
     env = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}

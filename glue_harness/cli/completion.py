@@ -109,6 +109,7 @@ VALUES: dict[str, Values] = {
     "--format": formats,
     "--resume": runs,
     "RUN": runs,
+    "RUN|PLAN|SUITE": lambda context: [*runs(context), *suites(context)],
     "TABLE": published,
 }
 WITH_FOLDERS = ("--data", "--model")  # names of ours, or a folder

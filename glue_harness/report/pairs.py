@@ -45,6 +45,8 @@ def all_pairs(experiments: Sequence[Experiment], store: Store, registry: Registr
     notes: list[str] = []
     for name in tasks:
         for pair in pairs:
+            if not all(any(name in record.scores for record in lettered[letter].records) for letter in pair):
+                continue
             for score in scores_of(name, [lettered[letter] for letter in pair], store, registry, ()):
                 if all(score.stats):
                     found.append((score.name, pair, replace(score, name=f"{score.name} {pair}")))

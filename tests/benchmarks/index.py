@@ -120,6 +120,7 @@ def main() -> None:
         for name, arguments in {
             "glue board": ["-m", "glue_harness", "board", *where, *out],
             "glue board --suite superglue": ["-m", "glue_harness", "board", "--suite", "superglue", *where, *out],
+            "glue report": ["-m", "glue_harness", "report", *where, "--out", f"{folder}/report.html"],
             "glue compare RUN RUN": ["-m", "glue_harness", "compare", first, last, *where],
             "glue compare latest PART": ["-m", "glue_harness", "compare", "latest", first[-8:], *where],
             "glue tasks": ["-m", "glue_harness", "tasks"],

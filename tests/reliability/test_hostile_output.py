@@ -221,7 +221,12 @@ def test_runs_are_shown_and_compared_as_text(tmp_path, capsys):
     ]
     call = runner(capsys)
     boards = [*("--out", tmp_path / "boards"), *(part for name in formats.names() for part in ("--format", name))]
-    for arguments in (["board", *boards[:2]], ["board", *boards], ["compare", *(run.id for run in runs[:20])]):
+    for arguments in (
+        ["board", *boards[:2]],
+        ["board", *boards],
+        ["report", "--out", tmp_path / "page"],
+        ["compare", *(run.id for run in runs[:20])],
+    ):
         code, out, err = call(*arguments, "--results", store.folder)
         assert (code, is_inert(out + err)) == (0, True)
     assert {file.suffix for file in (tmp_path / "boards").iterdir()} == {".csv", ".html", ".latex", ".md"}

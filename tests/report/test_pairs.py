@@ -27,6 +27,13 @@ def runs(tmp_path):
     return made
 
 
+def test_pairs_are_of_the_tasks_that_both_have(runs, tmp_path, capsys):
+    other = finished(Store(tmp_path / "results"), {"boolq": {"accuracy": 60.0}}, tasks=("boolq",))
+    code, out, err = runner(capsys)("compare", "--all-pairs", *(run.id for run in runs[:2]), other.id, "--json")
+    assert (code, err) == (0, "")
+    assert [(score["name"], score["pair"]) for score in json.loads(out)["scores"]] == [("rte.accuracy", "A B")]
+
+
 def test_each_pair_is_compared(runs, capsys):
     code, out, err = runner(capsys)("compare", "--all-pairs", *(run.id for run in runs), "--json")
     assert (code, err) == (0, "")
