@@ -58,5 +58,7 @@ def write_encoder(folder: Path, kind: str, seed: int = 0, positions: int = 96) -
 
 def encoder_run(results: Path, model: str | Path, *tasks: str, **changes: Any) -> Record:
     """A few steps on synthetic rows, on a CPU in fp32."""
-    values = {"data": "demo:100", "steps": 6, "eval_every": 3, "batch_size": 12, "max_input": 60, "lr": 3e-3}
-    return run(Plan(tasks, model=str(model), device="cpu", precision="fp32", **{**values, **changes}), results=results)
+    values = {"data": "demo:100", "steps": 6, "eval_every": 3, "batch_size": 12, "max_input": 60, "lr": 3e-3, **changes}
+    if "epochs" in changes:
+        del values["steps"]
+    return run(Plan(tasks, model=str(model), device="cpu", precision="fp32", **values), results=results)

@@ -52,7 +52,7 @@ def opening(chosen: Chosen, plan: Plan, made: Exported) -> list[str]:
     record, task, step, _ = chosen
     what = f"What method {plan.method} trained of" if made.base else "The whole of"
     title = plain(task.title or task.name)
-    when = f"as it was at step {step:,} of {plan.steps:,} of run `{record.id}`"
+    when = f"as it was at step {step:,} of {record.last_step:,} of run `{record.id}`"
     said = [f"{what} `{one_line(shown(plan).model).replace('`', '')}`, fine-tuned on {title}, {when}."]
     if plan.is_demo:
         said += ["**It learned synthetic rows: it knows nothing of real texts.**"]
