@@ -135,10 +135,7 @@ class Plan:
         "auto", "torch.compile: on CUDA, in runs that are long enough.", choices=("auto", "on", "off"), identity=False
     )
     bf16_weights: str = setting(
-        "off",
-        "Copies of weights in bf16, made all at once: fewer operations on CUDA, the same bits.",
-        choices=("on", "off"),
-        identity=False,
+        "off", "All weights are cast to bf16 at once: for CUDA, the same bits.", choices=("on", "off"), identity=False
     )
     cuda_graphs: str = setting(
         "off", "Updates of one pass are recorded and started as one operation.", choices=("on", "off"), identity=False

@@ -13,12 +13,14 @@ from glue_harness.core.plan import plan_from
 from glue_harness.core.plan_file import read_plan
 from glue_harness.core.record import Record, record_from
 from glue_harness.lab.assemble import assemble
+from glue_harness.lab.estimate import estimate
 from glue_harness.lab.request import make_request
 from glue_harness.metrics import measure
 from glue_harness.runs.folder import RunFolder
 from glue_harness.runs.store import Store
 from glue_harness.train.answers import answer
 from glue_harness.train.checkpoints import load
+from glue_harness.train.loop import train
 
 TINY = {"data": "demo:300", "model": "tiny", "steps": 12, "eval_every": 4, "batch_size": 8, "lr": 2e-3, "device": "cpu"}
 
@@ -248,6 +250,18 @@ def test_a_full_disk_is_one_line_and_the_record_stays(tmp_path, monkeypatch):
     assert not broken
     assert record.status == "failed"
     assert [step for step, _ in record.history["rte"]] == [4]
+
+
+def test_an_estimate_makes_no_graphs(monkeypatch):
+    def compiled(model):
+        raise AssertionError("graphs take longer than an estimate may")
+
+    monkeypatch.setattr("glue_harness.models.t5.T5.compile", compiled)
+    setup = assemble(make_request(tiny("rte", compile="on"), load_tasks()))
+    assert setup.machine.compiled
+    assert estimate(setup)["seconds_per_step"] > 0
+    with pytest.raises(AssertionError, match="longer"):
+        train(setup.learner, setup.feed, setup.machine, [])
 
 
 def test_a_saved_model_is_a_model(multi, results, tmp_path):
