@@ -74,7 +74,7 @@ def command(
     glue bench --quick                     no data, no network
     glue bench --data DIR --tokenizer DIR  a T5-small from scratch on GLUE's rows
     glue bench --profile                   where a step's time goes
-    glue bench --set cuda_graphs=on        on a GPU: what is off until measured there
+    glue bench --set cuda_graphs=on        on a GPU: what is off as yet
     """
     from glue_harness.core.plan import Plan
     from glue_harness.core.plan_file import parsed
