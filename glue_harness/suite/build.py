@@ -44,9 +44,10 @@ def view(head: str, read: Read, asked: Sequence[str], **details: Any) -> View:
     """What a task says of it itself, or its columns one by one: the first, and beside it the others, if any."""
     if isinstance(read, View):
         return read
-    first, *others = read or asked
+    names = tuple(read or asked)
 
     def pairs(example: Example) -> list[Pair]:
+        first, *others = names
         beside = " ".join(text_of(example.fields, column) for column in others)
         return [Pair(text_of(example.fields, first), beside if others else None)]
 
