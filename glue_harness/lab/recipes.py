@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from glue_harness.core.errors import UsageError, unknown
 from glue_harness.core.plan import EARLIER, Plan
-from glue_harness.core.settings import over
+from glue_harness.core.settings import over, own_settings
 from glue_harness.core.task import Task
 from glue_harness.lab.request import select
 from glue_harness.suite.registry import Registry
@@ -172,8 +172,10 @@ class Applied:
 
     def settings(self, tasks: Sequence[str]) -> Settings:
         """What the recipe says for tasks, as far as the user says nothing else."""
-        values = over(values_of(self.name, tasks, self.registry, self.size), self.given)
-        return {name: value for name, value in values.items() if name not in self.given}
+        values, own = over(values_of(self.name, tasks, self.registry, self.size), self.given), own_settings()
+        other = {name for name in values if name in own and own[name].owner[0] == "optimizer"}
+        other = {name for name in other if own[name].owner[1] != values["optimizer"]}  # of the one that it names
+        return {name: value for name, value in values.items() if name not in {*self.given, *other}}
 
     def note(self, plan: Plan) -> str:
         """What a record says of a plan that was made from the recipe."""

@@ -203,3 +203,11 @@ def test_a_runs_head_warns_of_the_rate(tmp_path, capsys):
     assert "is high" not in err
     record = Store(tmp_path).load_all()[0][-1]
     assert record.notes[0] == "recipe bert, but epochs 0.2, batch_size 8"
+
+
+def test_another_optimizer_leaves_the_settings_of_the_recipes_behind():
+    given = {"tasks": ("rte",), "model": "bert:tiny", "optimizer": "adafactor"}
+    recipe = Applied("bert", REGISTRY, given=given)
+    plan = plan_from({**recipe.settings(("rte",)), **given})
+    assert (plan.optimizer, plan.epochs, plan.weight_decay) == ("adafactor", 3, 0)
+    assert recipe.note(plan) == "recipe bert, but optimizer adafactor, weight_decay 0.0, decayed all"

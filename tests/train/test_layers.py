@@ -138,7 +138,7 @@ def test_a_decay_that_could_slow_nothing_is_refused():
     plan = toy_plan(method="prompt", layer_decay=0.9)
     with pytest.raises(
         UsageError,
-        match=r"^layer_decay is 0.9 but all that method prompt trains learns at one rate: leave it out$",
+        match=r"^layer_decay is 0.9 but all that method prompt trains learns at one rate: use --set layer_decay=1$",
     ):
         make_optimizer(plan, load_method("prompt").prepare(model, plan), model.parts())
     with pytest.raises(UsageError, match=r"^layer_decay 1.1 would move what is below most: it must be at most 1$"):

@@ -25,7 +25,7 @@ def make_optimizer(plan: Plan, parameters: Iterable[nn.Parameter], parts: Parts 
         if len(groups) == 1:
             raise UsageError(
                 f"layer_decay is {plan.layer_decay:g} but all that method {plan.method} trains learns at one rate: "
-                "leave it out"
+                "use --set layer_decay=1"
             )
     return load_plugin("optimizer", plan.optimizer).make(plan, groups)
 
