@@ -63,7 +63,7 @@ def told(tmp_path_factory) -> dict:
     own = {"GLUE_CACHE": str(folder / "cache"), "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
     given = {name: value for name, value in os.environ.items() if name != "TORCHINDUCTOR_CACHE_DIR"}
     command = [sys.executable, str(ROOT / "tests" / "reliability" / "fake_cuda_scenes.py"), str(library), str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**given, **own}, timeout=300)
+    done = subprocess.run(command, capture_output=True, text=True, env={**given, **own}, timeout=1800)
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
 
