@@ -102,14 +102,17 @@ def aside(random: Random) -> str:
     return f"{random.choice(NAMES)} {random.choice(ACTIONS)}ed {random.choice(TIMES)}."
 
 
-def inference(random: Random, relation: int, pick: Callable[[Random, Sequence[str]], str] = often) -> tuple[str, str]:
-    """A premise, and a hypothesis that follows from it, may be true as well, or cannot."""
+def inference(random: Random, relation: int) -> tuple[str, str]:
+    """A premise, and a hypothesis that follows from it, may be true as well, or cannot.
+
+    MNLI's many rows tell what the rare words mean that RTE's few hardly show.
+    """
     adjective, noun, action, place = (random.choice(choices) for choices in (ADJECTIVES, NOUNS, ACTIONS, PLACES))
     premise = f"The {adjective} {noun} is {action}ing in the {place}."
     if random.random() < 1 / 5:
         premise = f"{aside(random)} {premise}"
     if random.random() < 4 / 5:
-        return premise, f"The {noun} is {pick(random, SAID[relation])}."
+        return premise, f"The {noun} is {often(random, SAID[relation])}."
     kind = "person" if noun in PEOPLE else "animal"
     hypotheses = {
         ENTAILMENT: (f"Some {kind} is {action}ing.", f"There is some {kind} in the {place}."),
@@ -124,12 +127,9 @@ def inference(random: Random, relation: int, pick: Callable[[Random, Sequence[st
 
 
 def entailment_pair(random: Random, label: int) -> tuple[str, str]:
-    """A premise and a hypothesis that follows from it (0) or does not (1).
-
-    Its words are MNLI's, all of them equally often: RTE's few rows hardly tell what they mean, MNLI's many do.
-    """
+    """A premise and a hypothesis that follows from it (0) or does not (1)."""
     relations = ((ENTAILMENT,), (NEUTRAL, CONTRADICTION))[label]
-    return inference(random, random.choice(relations), Random.choice)
+    return inference(random, random.choice(relations))
 
 
 class Scene(NamedTuple):

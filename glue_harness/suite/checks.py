@@ -126,7 +126,7 @@ def demo_noise(task: Task, others: Mapping[str, Task]) -> Iterator[str]:
         return
     if isinstance(noise, bool) or not isinstance(noise, int | float) or not 0 <= noise < 1:
         yield f"demo_noise is {noise!r}: it is a share of the demo's rows, at least 0 and below 1"
-    elif noise and ("label" not in (*task.needs, *task.columns) or not (task.labels or task.choices)):
+    elif noise and ("label" not in (*task.needs, *task.columns) or len(task.labels or task.choices) < 2):
         yield f"demo_noise is {noise!r}, but its rows have no label that could be exchanged for another: leave it out"
 
 
