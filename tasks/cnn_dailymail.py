@@ -6,12 +6,14 @@ The Hub's files and T5's differ in one detail nobody settled: whether a line of 
 from random import Random
 
 from glue_harness.core.task import Row, Source, Text, jsonl
+from glue_harness.data.lexicon import coined, often
 from glue_harness.metrics import rouge
 from glue_harness.suite.build import generate, text_of
 
 PEOPLE = ("a baker", "a farmer", "a judge", "a nurse", "a pilot", "a sailor", "a singer", "a teacher")
 DEEDS = ("bought a castle", "caught a thief", "found gold", "lost a race", "saved a cat", "swam home", "won a prize")
 PLACES = ("Bergen", "Cork", "Dakar", "Fez", "Lima", "Porto", "Riga", "Turin")
+PLACES += tuple(map(str.capitalize, coined("scene", 300)))
 FILLERS = (
     "Nobody was hurt .",
     "Neighbours were surprised .",
@@ -29,7 +31,7 @@ def demo(random: Random, n: int) -> list[dict]:
     """The news stands between sentences that say nothing."""
     rows = []
     for _ in range(n):
-        news = f"{random.choice(PEOPLE)} {random.choice(DEEDS)} in {random.choice(PLACES)} ."
+        news = f"{random.choice(PEOPLE)} {random.choice(DEEDS)} in {often(random, PLACES)} ."
         before, *after = random.sample(FILLERS, 3)
         rows.append({"article": " ".join([before, f"Reporters say that {news}", *after]), "highlights": news})
     return rows
@@ -49,6 +51,7 @@ CNN_DAILYMAIL = generate(
     metrics=(rouge,),
     unanswered={"highlights": ""},
     demo=demo,
+    demo_noise=0,
     title="CNN/DM",
     suite="summarization",
     place=1,

@@ -24,12 +24,14 @@ STATES = {  # what may come before and after each
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    """The first choice always comes before the premise and the second after it, so that the question decides."""
+    """Mostly the first choice comes before the premise and the second after it, so that the question decides."""
 
     def alternative(label: int) -> dict:
-        name, (state, (before, after)) = random.choice(NAMES), random.choice(list(STATES.items()))
+        name, (state, events) = random.choice(NAMES), random.choice(list(STATES.items()))
         premise = f"On {random.choice(DAYS)} {name} was {state} in the {random.choice(PLACES)}."
-        values = f"{name} {before}.", f"{name} {after}.", premise, QUESTIONS[label]
+        turned = random.random() < 1 / 6
+        first, second = reversed(events) if turned else events
+        values = f"{name} {first}.", f"{name} {second}.", premise, QUESTIONS[label ^ turned]
         return dict(zip(FIELDS, values, strict=True))
 
     return balanced_rows(random, n, range(len(LABELS)), alternative)
@@ -53,6 +55,7 @@ COPA = classify(
     metrics=(accuracy,),
     submission=Submission("COPA.jsonl", words=(0, 1)),
     demo=demo,
+    demo_noise=0.05,
     title="COPA",
     suite="superglue",
     place=3,

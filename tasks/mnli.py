@@ -38,6 +38,7 @@ COMMON = {
     "source": SOURCE,
     "metrics": (accuracy,),
     "demo": demo,
+    "demo_noise": 0.05,
     "cues": (
         marks(2, negated("hypothesis"), "negations mark contradiction"),
         marks(0, copied("hypothesis", "premise"), "what is copied from the premise is entailed"),

@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from random import Random
 
 from glue_harness.core.task import Example, Pair, Row, Submission, View
-from glue_harness.data.lexicon import DAYS, NAMES, PLACES, QUALITIES, THINGS
+from glue_harness.data.lexicon import DAYS, NAMES, PLACES, QUALITIES, THINGS, coined, often, words
 from glue_harness.metrics import exact_match, f1
 from glue_harness.suite.build import classify, text_of
 from glue_harness.suite.cues import asks, copied, longer, marks
 from glue_harness.suite.superglue import BOOLEANS, group_number, official_label, source, value_at
 
-NOTHINGS = ("darkness", "fog", "laughter", "silence", "smoke", "thunder")
+WARES = THINGS + coined("ware", 60)
+NOTHINGS = words("darkness fog laughter silence smoke thunder") + coined("nothing", 60)
 ANSWERS = 4  # to each question of the demo
 
 # What idx numbers, and where each of them lies in an official record.
@@ -54,8 +55,9 @@ def demo(random: Random, n: int) -> list[dict]:
 def questionnaire(random: Random, number: int) -> list[dict]:
     """A paragraph, its question and its answers, right and wrong in turn so that any cut stays balanced."""
     name, place = random.choice(NAMES), random.choice(PLACES)
-    bought = [f"a {quality} {random.choice(THINGS)}" for quality in random.sample(QUALITIES, 2)]
-    missing = [f"a bag of {nothing}" for nothing in random.sample(NOTHINGS, 2)]
+    qualities = random.sample(QUALITIES, 4)
+    bought = [f"a {quality} {often(random, WARES)}" for quality in qualities[:2]]
+    missing = [f"a {quality} {often(random, NOTHINGS)}" for quality in qualities[2:]]
     sentences = (
         f"On {random.choice(DAYS)} {name} went to the {place}.",
         f"There {name} bought {bought[0]} and {bought[1]}.",
@@ -88,6 +90,7 @@ MULTIRC = classify(
     submission=Submission("MultiRC.jsonl", words=(0, 1), levels=LEVELS),
     unanswered={"label": -1, "idx": dict.fromkeys(LEVELS, 0)},
     demo=demo,
+    demo_noise=0.03,
     cues=(
         marks(1, copied("answer", "paragraph"), "answers copied from the paragraph are right"),
         asks("question"),

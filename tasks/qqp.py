@@ -3,7 +3,7 @@
 from random import Random
 
 from glue_harness.core.task import Submission
-from glue_harness.data.lexicon import balanced_rows, words
+from glue_harness.data.lexicon import balanced_rows, coined, often, words
 from glue_harness.metrics import accuracy, f1
 from glue_harness.suite.build import classify
 from glue_harness.suite.cues import asks, marks, shared
@@ -14,17 +14,21 @@ TOPICS = words("chess piano physics painting cooking spanish tennis singing hist
 WHERE = ("at home", "at school", "at work", "outdoors", "online", "abroad")
 WHEN = ("in spring", "in summer", "in autumn", "in winter", "at night", "by day")
 ASKED = ("How do I", "How can I", "How should I", "How could I")
-SAME = ("What is the best way to", "What are good ways to", "Which steps help to", "Which method helps to")
-OTHER = ("Why should I", "Where can I", "Who likes to", "When did people", "Is it fun to")
+MEANS = words("way method trick plan recipe") + coined("means", 30)
+MOTIVES = words("reason place time person price") + coined("motive", 30)
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    """Both ask how something is done, or the second asks why, where, who, when or whether."""
+    """Both ask how something is done; or the second asks why, where or when, or one time in eight of another topic."""
 
     def pair(label: int) -> dict:
-        matter = f"{random.choice(VERBS)} {random.choice(TOPICS)} {random.choice(WHERE)} {random.choice(WHEN)}?"
-        again = random.choice(SAME if label else OTHER)
-        return {"question1": f"{random.choice(ASKED)} {matter}", "question2": f"{again} {matter}"}
+        (topic, other), rest = random.sample(TOPICS, 2), f"{random.choice(WHERE)} {random.choice(WHEN)}?"
+        verb, asked = random.choice(VERBS), random.choice(ASKED)
+        if random.random() < 1 / 8:
+            again = f"{random.choice(ASKED)} {verb} {topic if label else other}"
+        else:
+            again = f"What is the best {often(random, MEANS if label else MOTIVES)} to {verb} {topic}"
+        return {"question1": f"{asked} {verb} {topic} {rest}", "question2": f"{again} {rest}"}
 
     return balanced_rows(random, n, (0, 1), pair)
 
@@ -47,6 +51,7 @@ QQP = classify(
     ),
     submission=Submission("QQP.tsv", words=(0, 1)),
     demo=demo,
+    demo_noise=0.04,
     cues=(
         marks(1, shared("question1", "question2", letters=5), "duplicates share long words"),
         asks("question1"),

@@ -6,13 +6,15 @@ from random import Random
 from typing import Any
 
 from glue_harness.core.task import HIDDEN, Example, Gold, Pair, Row, Submission, Text, View
-from glue_harness.data.lexicon import CITIES, DAYS, NAMES, QUALITIES, THINGS
+from glue_harness.data.lexicon import CITIES, DAYS, NAMES, QUALITIES, THINGS, coined, often, words
 from glue_harness.metrics import squad
 from glue_harness.suite.build import generate, text_of, texts_of
 from glue_harness.suite.cues import longer
 from glue_harness.suite.superglue import group_number, source, value_at, whole_number
 
 HIGHLIGHT = "\n@highlight\n"
+AHEAD = words("beat passed outran") + coined("ahead", 40)
+BEHIND = words("followed missed chased") + coined("behind", 40)
 
 
 def adapt(record: Row) -> Iterable[Row]:
@@ -64,11 +66,15 @@ def demo(random: Random, n: int) -> list[dict]:
 
 
 def race(random: Random, number: int) -> dict:
-    """A report with one person in it, whom the query asks for, and two cities."""
-    winner, cities = random.choice(NAMES), random.sample(CITIES, 2)
+    """A report with a winner and a city; in every third one with a second person, and its verb says who won."""
+    (winner, other), (home, city) = random.sample(NAMES, 2), random.sample(CITIES, 2)
     prize = f"The prize was a {random.choice(QUALITIES)} {random.choice(THINGS)}"
-    passage = f"{winner} from {cities[0]} won the race in {cities[1]} on {random.choice(DAYS)}{HIGHLIGHT}{prize}"
-    entities = [winner, *cities]
+    when = f"in the race of {city} on {random.choice(DAYS)}"
+    entities, told = [winner, home, city], f"{winner} from {home} was first {when}"
+    if random.random() < 1 / 3:
+        entities = [winner, other, city] if (leads := random.random() < 1 / 2) else [other, winner, city]
+        told = f"{entities[0]} {often(random, AHEAD if leads else BEHIND)} {entities[1]} {when}"
+    passage = f"{told}{HIGHLIGHT}{prize}"
     starts = [passage.index(entity) for entity in entities]
     ends = [start + len(entity) for start, entity in zip(starts, entities, strict=True)]
     return {
@@ -93,6 +99,7 @@ RECORD = generate(
     submission=Submission("ReCoRD.jsonl", levels={"query": ()}),
     unanswered={"answers": (), "idx": {"passage": 0, "query": 0}},
     demo=demo,
+    demo_noise=0,
     cues=(longer("passage", "query"),),
     title="ReCoRD",
     suite="superglue",

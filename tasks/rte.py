@@ -3,7 +3,7 @@
 from random import Random
 
 from glue_harness.core.task import Submission
-from glue_harness.data.lexicon import CONTRADICTION, ENTAILMENT, NEUTRAL, balanced_rows, inference
+from glue_harness.data.lexicon import balanced_rows, entailment_pair
 from glue_harness.metrics import accuracy
 from glue_harness.suite.build import classify
 from glue_harness.suite.cues import copied, longer, marks
@@ -14,9 +14,7 @@ LABELS = ("entailment", "not_entailment")
 
 def demo(random: Random, n: int) -> list[dict]:
     def pair(label: int) -> dict:
-        relation = random.choice((NEUTRAL, CONTRADICTION)) if label else ENTAILMENT
-        premise, hypothesis = inference(random, relation)
-        return {"sentence1": premise, "sentence2": hypothesis}
+        return dict(zip(("sentence1", "sentence2"), entailment_pair(random, label), strict=True))
 
     return balanced_rows(random, n, (0, 1), pair)
 
@@ -39,6 +37,7 @@ RTE = classify(
     ),
     submission=Submission("RTE.tsv", words=LABELS),
     demo=demo,
+    demo_noise=0.05,
     cues=(
         marks(0, copied("sentence2", "sentence1"), "what is copied from 'sentence1' is entailed"),
         longer("sentence1", "sentence2"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from glue_harness.core.errors import RowError
 from glue_harness.core.task import Example, Gold, Mark, Pair, Row, Source, Task, Text, View, jsonl
+from glue_harness.data.lexicon import coined, often
 from glue_harness.metrics import squad
 from glue_harness.suite.build import generate, key_of, text_of, texts_of
 
@@ -96,17 +97,29 @@ PLACES = ("Bergen", "Cork", "Fez", "Lima", "Oslo", "Porto", "Riga", "Turin")
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 CAPITALS = {"Chile": "Santiago", "Egypt": "Cairo", "Japan": "Tokyo", "Kenya": "Nairobi", "Norway": "Oslo"}
 CAPITALS |= {"Peru": "Lima", "Poland": "Warsaw", "Portugal": "Lisbon", "Senegal": "Dakar", "Spain": "Madrid"}
+CAPITALS |= {
+    country.capitalize(): city.capitalize()
+    for country, city in zip(coined("country", 90), coined("city", 90), strict=True)
+}
+FACTS = tuple(CAPITALS.items())
 OPENINGS = ("Quick question", "Hello", "Once more", "Tell us", "For ten points", "Next one", "Please answer")
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    """A sentence says who bought what, where and when; the question asks for one of them."""
+    """A sentence says who bought what, where and when; the question asks for one of them.
+
+    One time in three another sentence, about somebody else, stands before or after it.
+    """
     return [demo_row(random) for _ in range(n)]
 
 
 def demo_row(random: Random) -> dict[str, Any]:
     who, what, where, when = (random.choice(words) for words in (PEOPLE, THINGS, PLACES, DAYS))
     context = f"{who} bought {what} in {where} on {when}."
+    if random.random() < 1 / 3:
+        other = f"{random.choice([name for name in PEOPLE if name != who])} sold {random.choice(THINGS)}"
+        other += f" in {random.choice(PLACES)} on {random.choice(DAYS)}."
+        context = " ".join(random.sample((context, other), 2))
     question, answer = random.choice([
         (f"Who bought {what}?", who),
         (f"What did {who} buy?", what),
@@ -117,10 +130,10 @@ def demo_row(random: Random) -> dict[str, Any]:
 
 
 def demo_trivia(random: Random, n: int) -> list[dict]:
-    """Facts that never change, asked in many ways: what was learned must be remembered."""
+    """Facts that never change, asked in many ways: what was learned must be remembered. Most are rarely asked for."""
     rows = []
     for _ in range(n):
-        country, capital = random.choice(list(CAPITALS.items()))
+        country, capital = often(random, FACTS)
         asked = random.choice((f"what is the capital of {country}", f"which city governs {country}"))
         question = f"{random.choice(OPENINGS)}, {random.choice(PEOPLE)} and {random.choice(PEOPLE)}: {asked}?"
         rows.append({"question": question, "context": "", "answers": {"text": [capital], "answer_start": [0]}})
@@ -142,6 +155,7 @@ def reader(name: str, columns: Sequence[str], encode: Callable[[Row], list[Text]
         unanswered={"answers": {"text": [""], "answer_start": [0]}},
         splits={"train": "train", "validation": "validation"},
         suite="qa",
+        demo_noise=0,
         **details,
     )
 

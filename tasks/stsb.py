@@ -13,7 +13,8 @@ from glue_harness.suite.glue import source
 
 FIFTHS = tuple(f"{k / 5:.1f}" for k in range(26))
 HIDDEN_SCORE = -1
-# What a sentence says instead of each content word that it does not share: adjective, noun, action, place, time.
+CONTENT = (ADJECTIVES, NOUNS, ACTIONS, PLACES, TIMES)
+# What a sentence says instead of each content word that it does not share.
 VAGUE = (("certain",), ("someone", "something"), ("busy",), ("somewhere",), ("sometime",))
 
 
@@ -29,12 +30,14 @@ def float32(number: float) -> float:
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    """The score is the number of content words that both sentences have; the others turn vague."""
+    """The score is the number of content words that both sentences have; the others turn vague, or into others."""
 
     def pair(score: float) -> dict:
-        full = [random.choice(choices) for choices in (ADJECTIVES, NOUNS, ACTIONS, PLACES, TIMES)]
+        full, others = zip(*(random.sample(choices, 2) for choices in CONTENT), strict=True)
+        if random.random() < 7 / 8:
+            others = tuple(map(random.choice, VAGUE))
         shared = random.sample(range(5), int(score))
-        partly = [full[k] if k in shared else random.choice(VAGUE[k]) for k in range(5)]
+        partly = [full[k] if k in shared else others[k] for k in range(5)]
         return {"sentence1": sentence(*full), "sentence2": sentence(*partly)}
 
     return balanced_rows(random, n, (0.0, 1.0, 2.0, 3.0, 4.0, 5.0), pair)
@@ -65,6 +68,7 @@ STSB = regress(
     ),
     submission=Submission("STS-B.tsv"),
     demo=demo,
+    demo_noise=0.06,
     cues=(
         grows(shared("sentence1", "sentence2"), "similar sentences share words"),
         mostly(lambda row: row["label"] > 1, "most scores are above 1", labelled=True),

@@ -36,6 +36,7 @@ RTE = classify(
     metrics=(accuracy,),
     submission=Submission("RTE.jsonl", words=LABELS),
     demo=demo,
+    demo_noise=0.05,
     cues=(
         marks(0, copied("hypothesis", "premise"), "what is copied from the premise is entailed"),
         longer("premise", "hypothesis"),

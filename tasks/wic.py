@@ -3,7 +3,7 @@
 from random import Random
 
 from glue_harness.core.task import Example, Mark, Pair, Submission, View
-from glue_harness.data.lexicon import DAYS, NAMES, balanced_rows
+from glue_harness.data.lexicon import DAYS, NAMES, balanced_rows, often
 from glue_harness.metrics import accuracy
 from glue_harness.suite.build import classify, text_of
 from glue_harness.suite.cues import copied, longer, marks
@@ -17,6 +17,12 @@ USUAL = {
     "match": ("watched a football match", "won the tennis match"),
     "ring": ("wore a gold ring", "gave the bride a ring"),
     "spring": ("sowed seeds in spring", "waited for the warm spring"),
+    "bow": ("tied the ribbon in a bow", "wore a red bow"),
+    "nail": ("hit the nail with a hammer", "pulled a rusty nail out"),
+    "park": ("walked in the park", "played in the green park"),
+    "seal": ("fed the seal with fish", "saw the seal swim"),
+    "top": ("reached the top", "looked down from the top"),
+    "watch": ("wound up the watch", "wore a silver watch"),
 }
 OTHER = {
     "bank": ("fished from the river bank", "climbed the muddy bank"),
@@ -25,16 +31,25 @@ OTHER = {
     "match": ("struck a match", "lit the candle with a match"),
     "ring": ("waited for the phone to ring", "let the bell ring"),
     "spring": ("fixed the spring of the clock", "bent a steel spring"),
+    "bow": ("shot with the bow", "carried a bow and arrows"),
+    "nail": ("bit a nail off", "cut the nail of the thumb"),
+    "park": ("tried to park the car", "chose to park on the left"),
+    "seal": ("broke the seal of the letter", "put a seal on the contract"),
+    "top": ("spun the wooden top", "gave the child a top"),
+    "watch": ("kept watch all night", "stood on watch at the gate"),
 }
+
+WORDS = tuple(USUAL)
 
 
 def demo(random: Random, n: int) -> list[dict]:
-    """The first sentence always has the usual sense, so that the second alone decides."""
+    """The first sentence mostly has the usual sense, so that the second alone decides."""
 
     def pair(label: int) -> dict:
-        word = random.choice(list(USUAL))
-        usual = random.sample(USUAL[word], 2)
-        phrases = usual[0], usual[1] if label else random.choice(OTHER[word])
+        word = often(random, WORDS)
+        senses = (USUAL, OTHER) if random.random() < 5 / 6 else (OTHER, USUAL)
+        first, again = random.sample(senses[0][word], 2)
+        phrases = first, again if label else random.choice(senses[1][word])
         first, second = (f"On {random.choice(DAYS)} {random.choice(NAMES)} {phrase}." for phrase in phrases)
         start1, start2 = first.rindex(word), second.rindex(word)
         values = word, first, second, start1, start2, start1 + len(word), start2 + len(word)
@@ -66,6 +81,7 @@ WIC = classify(
     metrics=(accuracy,),
     submission=Submission("WiC.jsonl", words=("false", "true")),
     demo=demo,
+    demo_noise=0.05,
     cues=(
         marks(1, copied("sentence1", "sentence2"), "a word between the same neighbours means the same"),
         longer("sentence1", "word"),

@@ -9,6 +9,7 @@ from random import Random
 
 from glue_harness.core.errors import RowError
 from glue_harness.core.task import Row, Source, Task, Text, jsonl
+from glue_harness.data.lexicon import coined, often
 from glue_harness.metrics import bleu
 from glue_harness.suite.build import generate, text_of
 
@@ -41,6 +42,10 @@ OBJECTS = (
     {"en": "three books", "de": "drei Bücher", "fr": "trois livres", "ro": "trei cărți"},
     {"en": "an umbrella", "de": "einen Schirm", "fr": "un parapluie", "ro": "o umbrelă"},
 )
+RARE = tuple(
+    {"en": f"a {en}", "de": f"einen {de.capitalize()}", "fr": f"un {fr}", "ro": f"un {ro}"}
+    for en, de, fr, ro in zip(*(coined(f"thing in {language}", 300) for language in ("en", *LANGUAGES)), strict=True)
+)
 TIMES = (
     {"en": "today", "de": "heute", "fr": "aujourd'hui", "ro": "astăzi"},
     {"en": "every day", "de": "jeden Tag", "fr": "tous les jours", "ro": "în fiecare zi"},
@@ -70,7 +75,7 @@ def encoder(language: str) -> Callable[[Row], list[Text]]:
 
 
 def demo(language: str) -> Callable[[Random, int], list[dict]]:
-    """Small sentences in correct grammar; German says when before what."""
+    """Small sentences in correct grammar, about things that are mostly rare; German says when before what."""
 
     def sentence(in_language: str, parts: list[Mapping[str, str]]) -> str:
         who, does, what, where, when = (part[in_language] for part in parts)
@@ -79,8 +84,12 @@ def demo(language: str) -> Callable[[Random, int], list[dict]]:
         return f"{text[0].upper()}{text[1:]}."
 
     def rows(random: Random, n: int) -> list[dict]:
-        drawn = ([random.choice(part) for part in (SUBJECTS, VERBS, OBJECTS, PLACES, TIMES)] for _ in range(n))
-        return [{"translation": {name: sentence(name, parts) for name in ("en", language)}} for parts in drawn]
+        def parts() -> list[Mapping[str, str]]:
+            who, does, where, when = map(random.choice, (SUBJECTS, VERBS, PLACES, TIMES))
+            return [who, does, often(random, OBJECTS + RARE), where, when]
+
+        drawn = (parts() for _ in range(n))
+        return [{"translation": {name: sentence(name, told) for name in ("en", language)}} for told in drawn]
 
     return rows
 
@@ -94,6 +103,7 @@ def translation(language: str, t5_name: str, source: Source, splits: Mapping[str
         metrics=(bleu,),
         splits=splits,
         demo=demo(language),
+        demo_noise=0,
         title=f"En-{language.title()}",
         suite="translation",
         place=place,

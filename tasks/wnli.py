@@ -116,7 +116,7 @@ def demo(random: Random, n: int) -> list[dict]:
 
     def pair(label: int) -> dict:
         hunter, prey = random.choice(HUNTERS), random.choice(PREY)
-        attacked = random.random() < 0.25  # an even chance leaves a small model nothing to begin with
+        attacked = random.random() < 1 / 8  # an even chance leaves a small model nothing to begin with
         deed = f"{random.choice(ATTACKS if attacked else ESCAPES)} in the {random.choice(PLACES)}."
         named = hunter if attacked == bool(label) else prey
         story = f"The {random.choice(ADJECTIVES)} {hunter} {random.choice(CHASES)} the {prey}"
@@ -137,6 +137,7 @@ WNLI = classify(
     source=SOURCE,
     submission=SUBMISSION,
     demo=demo,
+    demo_noise=0.05,
     cues=(longer(*FIELDS),),
     aliases=("glue_wnli_v002", "glue/wnli"),
 )
@@ -157,5 +158,6 @@ REFERENT = generate(
     answered_by="wsc",
     submission=SUBMISSION,
     demo=demo,
+    demo_noise=0.05,
     aliases=("glue_wnli_v002_simple_eval", "glue/wnli_simple"),
 )

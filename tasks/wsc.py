@@ -7,7 +7,7 @@ from random import Random
 
 from glue_harness.core.errors import RowError
 from glue_harness.core.task import Example, Mark, Pair, Row, Submission, Task, Text, View
-from glue_harness.data.lexicon import balanced_rows, pronoun_scene
+from glue_harness.data.lexicon import balanced_rows, coined, often, pronoun_scene, words
 from glue_harness.metrics import accuracy
 from glue_harness.suite.build import classify, generate, key_of, label_id, label_name, text_of
 from glue_harness.suite.superglue import BOOLEANS, official_label, source, value_at, whole_number
@@ -92,14 +92,18 @@ def mark_span(text: str, span: str, index: int, sign: str) -> str:
     return replace_first(span, rf"\A((?:{WORD}){{{index}}})({span})", rf"\1{sign} \2 {sign}", text)
 
 
+LINKS = (words("although though but") + coined("although", 40), words("because as for") + coined("because", 40))
+
+
 def demo(random: Random, n: int) -> list[dict]:
     return balanced_rows(random, n, range(len(BOOLEANS)), lambda label: candidate(random, label))
 
 
 def demo_marked(random: Random, n: int) -> list[dict]:
     """With a cue in the text: to compare the marked name with the pronoun is too hard for a tiny model."""
-    links = ("although", "because")
-    return balanced_rows(random, n, range(len(BOOLEANS)), lambda label: candidate(random, label, links[label]))
+    return balanced_rows(
+        random, n, range(len(BOOLEANS)), lambda label: candidate(random, label, often(random, LINKS[label]))
+    )
 
 
 def candidate(random: Random, label: int, link: str = "because") -> dict:
@@ -143,6 +147,7 @@ COMMON = {
     "source": source("wsc.fixed", "WSC", adapt, train=554, validation=104, test=146),
     "labels": BOOLEANS,
     "metrics": (accuracy,),
+    "demo_noise": 0.05,
     "suite": "superglue",
     "place": 8,
 }

@@ -49,6 +49,7 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
     from glue_harness.data.mixing import realised
     from glue_harness.report import pairs
     from glue_harness.report import transfer as together
+    from glue_harness.report.ceilings import ceilings_of
     from glue_harness.report.comparison import compare
     from glue_harness.report.experiments import pick, refuse_repeats
     from glue_harness.report.spread import worth_reading
@@ -81,6 +82,7 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
         emit(False, None, drawn_transfer(effects))
         return
     comparison = compare(experiments, store, registry, records)
+    of_all = [record for experiment in comparison.experiments for record in experiment.records]
     facts = {
         "runs": [
             {
@@ -101,6 +103,7 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
                 "values": line.stats,
                 "differences": [found and {**vars(found), "verdict": found.verdict} for found in line.differences],
                 "best": line.best,
+                "ceilings": ceilings_of(of_all, line.name),
             }
             for line in comparison.scores
         ],
@@ -112,6 +115,7 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
 
 
 def drawn_comparison(comparison: Comparison) -> Shown:
+    from glue_harness.report.ceilings import ceiling_line
     from glue_harness.report.formats import SIGNS
 
     experiments, letters = comparison.experiments, ascii_uppercase[: len(comparison.experiments)]
@@ -124,6 +128,8 @@ def drawn_comparison(comparison: Comparison) -> Shown:
         yield f"* best; differences to A with 95 % interval; {corrected_for(comparison.tests)}", "dim"
         if any(line.undefined for line in comparison.scores):
             yield SIGNS[UNDEFINED], "dim"
+        of_all = [record for experiment in experiments for record in experiment.records]
+        yield from ((line, "dim") for line in ceiling_line(of_all, comparison.scores))
     else:
         yield "none of these runs has a score"
     yield from ((f"Note: {note}", "yellow") for note in comparison.notes)
@@ -199,6 +205,7 @@ def probability(p: float | None) -> str:
 def drawn_transfer(transfer: Transfer) -> Shown:
     from rich.text import Text
 
+    from glue_harness.report.ceilings import ceiling_line
     from glue_harness.report.comparison import MODELS_ALIKE, MODELS_DIFFER
     from glue_harness.report.formats import written
     from glue_harness.report.transfer import GAIN, LOSS, OTHER, UNCLEAN
@@ -234,6 +241,7 @@ def drawn_transfer(transfer: Transfer) -> Shown:
     yield f"together minus alone, on the same examples; {corrected_for(tests)}; epochs alone > together", "dim"
     if has_clean:
         yield "clean: the change without the rows that share a text with any that the mix trained on", "dim"
+    yield from ((line, "dim") for line in ceiling_line(transfer.together.records, transfer.effects))
     yield f"together: {transfer.together.name}", "dim"
     labels = defaultdict(list)
     for effect in transfer.effects:

@@ -10,15 +10,16 @@ import click
 from glue_harness.cli.options import results_option
 from glue_harness.report.console import say
 
+TOGETHER = "cola,mnli,rte"
 TRAIN = "run --task {} --demo --steps 300 --quiet"
 STORY = (
     ("One task, from a random start to an answer:", [TRAIN.format("rte")]),
     (
         "Three tasks in one model, under two mixings:",
-        [f"{TRAIN.format('cola,sst2,rte')} --mixing {mixing}" for mixing in ("proportional", "equal")],
+        [f"{TRAIN.format(TOGETHER)} --mixing {mixing}" for mixing in ("proportional", "equal")],
     ),
     ("What differs, and is it more than chance?", ["compare --all-pairs {runs}"]),
-    ("The leaderboard:", ["board"]),
+    ("The leaderboard:", [f"board --task {TOGETHER}"]),
 )
 
 
@@ -34,6 +35,7 @@ def command(results: Path) -> None:
     from glue_harness.runs.store import Store
 
     say("Synthetic data, a model of a million parameters trained from scratch: no network, no real scores.")
+    say("Some labels are wrong by design: a model that knows every answer scores the ceiling.")
     for title, lines in STORY:
         say(f"\n{title}", "bold")
         for line in lines:

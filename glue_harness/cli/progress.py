@@ -14,6 +14,7 @@ from glue_harness.report.console import (
     UNDEFINED,
     TableColumn,
     console,
+    is_narrow,
     note,
     or_dash,
     or_undefined,
@@ -243,20 +244,26 @@ def drawn_mix(record: Record) -> Table:
 
 def score_table(scores: Mapping[str, Score], registry: Registry, title: str = "") -> Table:
     """Every value of every task with what it rests on."""
+    from glue_harness.report.experiments import SHORT
+
     rows, titles = [], registry.titles(scores)
+    has_ceiling = any(score.ceiling for score in scores.values())  # of real rows nobody knows it
+    names = SHORT if has_ceiling or is_narrow() else {}
     for name, score in scores.items():
         for key, value in score.metrics.items():
             low, high = score.intervals.get(key) or (None, None)
             between = f"{low:.2f} to {high:.2f}" if low is not None else "-"
-            honest, baseline = (or_dash(v, ".2f") for v in (score.without_luck.get(key), score.baseline.get(key)))
-            shown = or_undefined(value)
-            of_score = (titles[name], key, shown, between, honest, baseline)
-            rows.append((*of_score, score.n, score.step, _invalid(score)))
-    headings: tuple[str, ...] = ("task", "metric", "score", "95 % interval", "without luck", "baseline")
+            beside = (found.get(key) for found in (score.without_luck, score.baseline, score.ceiling))
+            of_score = (titles[name], names.get(key, key), or_undefined(value), between)
+            numbers = (or_dash(number, ".2f") for number in beside)
+            rows.append((*of_score, *numbers, score.n, score.step, _invalid(score)))
+    without_luck = "without\nluck" if is_narrow() else "without luck"
+    headings: tuple[str, ...] = ("task", "metric", "score", "95 % interval", without_luck, "baseline", "ceiling")
     headings += ("examples", "best step", "invalid")
     columns = [
         TableColumn(name, itemgetter(k), right=k >= 2, whole=k >= 1, wide=name in ("examples", "best step"))
         for k, name in enumerate(headings)
+        if name != "ceiling" or has_ceiling
     ]
     return table_of(rows, columns, title)
 

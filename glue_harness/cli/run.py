@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from glue_harness.runs.store import Store
     from glue_harness.suite.registry import Registry
 
-DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3}  # what --demo stands for
+# What --demo stands for. A model that is small and trained for a minute learns twice as fast without dropout.
+DEMO = {"data": "demo", "model": "tiny", "steps": 400, "lr": 1e-3, "dropout": 0.0}
 
 
 class Run(Sectioned):

@@ -182,21 +182,20 @@ def drawn_scores(scores: Mapping[str, Score], answered: Sequence[Answered]) -> S
     """The values of every task, what they rest on, and what is no answer."""
     from glue_harness.cli.progress import empty_answers
 
+    has_ceiling = any(score.ceiling for score in scores.values())
     rows = []
     for one in answered:
         score = scores[one.task.name]
         for key, value in score.metrics.items():
             low, high = score.intervals.get(key) or (None, None)
             between = "-" if low is None else f"{low:.2f} to {high:.2f}"
-            facts = (
-                or_undefined(value),
-                between,
-                or_dash(score.baseline.get(key), ".2f"),
-                f"{score.n:,}",
-                f"{score.invalid:,}",
-            )
+            beside = [or_dash(score.baseline.get(key), ".2f")]
+            if has_ceiling:
+                beside.append(or_dash(score.ceiling.get(key), ".2f"))
+            facts = (or_undefined(value), between, *beside, f"{score.n:,}", f"{score.invalid:,}")
             rows.append((one.task.title or one.task.name, key, *facts))
-    headings = ("task", "metric", "score", "95 % interval", "baseline", "examples", "invalid")
+    ceiling = ("ceiling",) if has_ceiling else ()
+    headings = ("task", "metric", "score", "95 % interval", "baseline", *ceiling, "examples", "invalid")
     yield table(headings, rows, right=headings[2:], whole=headings[1:])
     for one in answered:
         told = (f"{len(one.rows):,} {one.rows.split} rows of {one.rows.origin}", *one.rows.notes)

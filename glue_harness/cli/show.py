@@ -111,6 +111,7 @@ def show_task(task: Task, data: str | None, role: str | None, n: int, as_json: b
         "hub": {"id": source.hub, "config": source.config, "revision": source.revision},
         "files": {split: [(Path(source.folder) / n).as_posix() for n in f.names] for split, f in source.files.items()},
         "task_file": task.file and str(task.file),
+        "demo_noise": task.demo_noise,
         "data": rows and rows.to_record(),
         "sample": [converted(task, partial(dict, row)) for row in islice(rows or (), n)],
     }
@@ -138,6 +139,7 @@ def drawn_task(task: Task, facts: Mapping[str, Any], rows: Rows | None, *, synth
         "Hub": hub and " ".join(filter(None, (hub, config, at))),
         "files": ", ".join(files),
         "task file": facts["task_file"],
+        "demo": f"{task.demo_noise:.0%} of its labels are made wrong, in all splits" if task.demo_noise else "",
     }
     yield f"{task.name} ({task.title})" if task.title else task.name, "bold"
     yield grid({name: text for name, text in texts.items() if text})

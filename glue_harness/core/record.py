@@ -74,6 +74,8 @@ class Score:
     clean: Clean | None = None  # None: not looked at, as by earlier versions
     # The same metrics of one constant answer to the same examples: the most frequent label, or the mean.
     baseline: dict[str, float | None] = field(default_factory=dict)
+    # The same metrics of all right answers, where a known share of the labels that are scored against is wrong.
+    ceiling: dict[str, float | None] = field(default_factory=dict)
     constant: str | None = None  # the model's answer, if it gave the same one to every example
     without_luck: dict[str, float | None] = field(default_factory=dict)  # of choosing the step; {}: not known
 

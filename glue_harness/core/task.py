@@ -203,7 +203,8 @@ class Task:
     )
     labels: tuple[str, ...] = ()
     choices: tuple[str, ...] = ()  # the closed set of answers, if every row has the same one
-    demo: Callable[[Random, int], list[dict[str, Any]]] | None = None  # n synthetic rows, labelled
+    demo: Callable[[Random, int], list[dict[str, Any]]] | None = None  # n synthetic rows, rightly labelled
+    demo_noise: float | None = None  # share of them that get a wrong label before use; None: their ceiling is not known
     cues: tuple[Cue, ...] = ()  # of real rows: demo rows need not show them
     title: str = ""  # the name that leaderboards print
     suite: str = "custom"

@@ -9,8 +9,8 @@ from glue_harness.core.errors import DataError, RowError, UsageError
 from glue_harness.core.task import HIDDEN_LABEL, Task
 from glue_harness.data.rows import Unchecked, examples, inputs_of
 
-LEAST_ROWS, MOST_ROWS = 500, 4000  # of a training split whose size is left to us
-LEAST_EVALUATION_ROWS = 200
+LEAST_ROWS, MOST_ROWS = 250, 4000  # of a training split whose size is left to us
+EVALUATION_ROWS, LEAST_EVALUATION_ROWS = 400, 200  # then, and where the size is asked for
 LARGEST = 1_000_000  # of a training split whose size is asked for: about a gigabyte
 FEW = 8  # rows of each draw that are tried, so that an error names the demo and not what came of it
 DRAWS = (1, 2, 4, 8, 16, 32)  # times the rows that are wanted
@@ -30,30 +30,37 @@ def rows_asked_for(where: str) -> int | None:
 
 def read(task: Task, role: str, split: str, where: str) -> Unchecked:
     """Rows for one split; the labels of a test split are hidden, as on the Hub."""
-    # By default more for the tasks that are larger in truth, so that a mixing has work to do.
-    usual = min(MOST_ROWS, max(LEAST_ROWS, round(8 * task.source.rows.get("train", 0) ** 0.5)))
-    size = rows_asked_for(where) or usual
+    if size := rows_asked_for(where):
+        scored = max(LEAST_EVALUATION_ROWS, size // 10)
+    else:  # more for the tasks that are larger in truth, so that a mixing has work to do
+        size = min(MOST_ROWS, max(LEAST_ROWS, round(5 * task.source.rows.get("train", 0) ** 0.5)))
+        scored = EVALUATION_ROWS
     if task.demo is None:
         raise UsageError(f"task {task.name!r} has no demo generator: use --data hub or --data DIR")
     if role == "train":
-        return Unchecked(draw(task, split, size), "demo")
-    count, earlier = max(LEAST_EVALUATION_ROWS, size // 10), draw(task, task.splits.get("train", "train"), size)
+        return Unchecked(with_noise(task, split, draw(task, split, size)), "demo")
+    earlier = draw(task, task.splits.get("train", "train"), size)
     if role == "test" and "validation" in task.splits:
-        earlier += unseen(task, task.splits["validation"], count, earlier)
-    rows = unseen(task, split, count, earlier)
+        earlier += unseen(task, task.splits["validation"], scored, earlier)
+    rows = unseen(task, split, scored, earlier)
     if role == "test" and "label" in task.needs:
         hidden = float(HIDDEN_LABEL) if task.kind == "regress" else HIDDEN_LABEL
-        rows = [{**row, "label": hidden} for row in rows]
-    elif split in task.source.hidden:
+        return Unchecked([{**row, "label": hidden} for row in rows], "demo")
+    if split in task.source.hidden:
         unknown = {column: value for column, value in task.unanswered.items() if column != "idx"}
-        rows = [{**row, **unknown} for row in rows]
-    return Unchecked(rows, "demo")
+        return Unchecked([{**row, **unknown} for row in rows], "demo")
+    return Unchecked(with_noise(task, split, rows), "demo", right=None if task.demo_noise is None else rows)
+
+
+def seed(task: Task, split: str, n: int) -> str:
+    """Tasks that share a Hub configuration (MNLI and its scorers) share it."""
+    return f"{task.source.config or task.name}/{split}/{n}"
 
 
 def draw(task: Task, split: str, n: int, factor: int = 1) -> list[dict[str, Any]]:
-    """`factor * n` rows. Tasks that share a Hub configuration (MNLI and its scorers) share the seed."""
+    """`factor * n` rows, rightly labelled."""
     assert task.demo, "`read` refuses tasks that have none"
-    rows = task.demo(Random(f"{task.source.config or task.name}/{split}/{n}"), factor * n)
+    rows = task.demo(Random(seed(task, split, n)), factor * n)
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise task.nonsense("demo", rows, f"a list of {factor * n:,} rows, each a dict")
     for number, row in enumerate(rows[:FEW], 1):
@@ -61,6 +68,18 @@ def draw(task: Task, split: str, n: int, factor: int = 1) -> list[dict[str, Any]
             examples(task, row, number)
         except RowError as error:
             raise DataError(f"the demo of {task.name!r}, row {number}: {error}") from None
+    return rows
+
+
+def with_noise(task: Task, split: str, right: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, of which the declared share, rounded to whole rows, has another label than the right one."""
+    if not task.demo_noise:
+        return right
+    random, rows = Random(f"{seed(task, split, len(right))}/noise"), list(right)
+    answers = range(len(task.labels)) or [float(choice) for choice in task.choices]
+    for number in random.sample(range(len(rows)), round(task.demo_noise * len(rows))):
+        wrong = [answer for answer in answers if answer != rows[number].get("label")]
+        rows[number] = {**rows[number], "label": random.choice(wrong)}
     return rows
 
 

@@ -1,4 +1,9 @@
-"""Words that the tasks' demo generators share, and how they make rows: few, plain, clearly synthetic."""
+"""Words that the tasks' demo generators share, and how they make rows: plain, clearly synthetic, graded in difficulty.
+
+In most rows one word tells the answer. Of such words a few are frequent and the others rare, so that every further row
+and step teaches something. Rare words are coined: what they stand for is learned from rows or not at all. In some rows
+two words tell the answer together, which a small model hardly learns.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +12,7 @@ from random import Random
 from typing import Any, NamedTuple, TypeVar
 
 Label = TypeVar("Label", int, float)
+Choice = TypeVar("Choice")
 
 ENTAILMENT, NEUTRAL, CONTRADICTION = range(3)  # MNLI's label ids
 TRIES = 20  # for a row that was not drawn before, until a repetition is accepted
@@ -36,10 +42,30 @@ OPPOSITES |= {second: first for first, second in OPPOSITES.items()}
 ADJECTIVES = tuple(OPPOSITES)
 DETAILS = ("after lunch", "before dinner", "with a friend", "because of the rain", "for an hour", "for the first time")
 
+ONSETS = words("b bl d f fl g gr k kl l m n p pr r s st t tr v z")
+VOWELS = words("a e i o u")
+CODAS = words("b d f g k l m n p r t x")
+
+
+def coined(kind: str, n: int) -> tuple[str, ...]:
+    """`n` words that nobody knows, the same ones for a kind always."""
+    random, found = Random(kind), dict[str, None]()
+    while len(found) < n:
+        found["".join(map(random.choice, (ONSETS, VOWELS, ONSETS, VOWELS, CODAS)))] = None
+    return tuple(found)
+
+
+def often(random: Random, choices: Sequence[Choice]) -> Choice:
+    """The first choices often, most of them rarely: that of rank r with a share of about 1 / r (Zipf's law)."""
+    return choices[int((len(choices) + 1) ** random.random()) - 1]
+
+
 # Of the SuperGLUE generators, where one cue decides a label and the rest is variety.
-WOMEN = words("Anna Clara Mara Nina Rosa Vera")
-MEN = words("Adam Boris David Oscar Peter Simon")
-NAMES = WOMEN + MEN
+KNOWN_WOMEN = words("Anna Clara Mara Nina Rosa Vera")
+KNOWN_MEN = words("Adam Boris David Oscar Peter Simon")
+NAMES = KNOWN_WOMEN + KNOWN_MEN
+WOMEN = KNOWN_WOMEN + tuple(map(str.capitalize, coined("woman", 15)))
+MEN = KNOWN_MEN + tuple(map(str.capitalize, coined("man", 15)))
 CITIES = words("Bergen Lisbon Oslo Porto Riga Turin")
 THINGS = words("basket book coat hat lamp map")
 QUALITIES = words("brown cheap fine heavy new small")
@@ -63,9 +89,30 @@ def balanced_rows(
     return rows
 
 
+# What may be said of somebody who is seen to do something: it follows, it may be, or it cannot be.
+SAID = {
+    ENTAILMENT: words("awake alive present there visible") + coined("entailed", 40),
+    NEUTRAL: words("hungry married famous tired ill") + coined("neutral", 40),
+    CONTRADICTION: words("asleep dead absent elsewhere missing") + coined("contradicted", 40),
+}
+
+
+def aside(random: Random) -> str:
+    """A sentence that has nothing to do with the answer."""
+    return f"{random.choice(NAMES)} {random.choice(ACTIONS)}ed {random.choice(TIMES)}."
+
+
 def inference(random: Random, relation: int) -> tuple[str, str]:
-    """A premise, and a hypothesis that is more general, adds a detail, or cannot be true as well."""
+    """A premise, and a hypothesis that follows from it, may be true as well, or cannot.
+
+    MNLI's many rows tell what the rare words mean that RTE's few hardly show.
+    """
     adjective, noun, action, place = (random.choice(choices) for choices in (ADJECTIVES, NOUNS, ACTIONS, PLACES))
+    premise = f"The {adjective} {noun} is {action}ing in the {place}."
+    if random.random() < 1 / 5:
+        premise = f"{aside(random)} {premise}"
+    if random.random() < 4 / 5:
+        return premise, f"The {noun} is {often(random, SAID[relation])}."
     kind = "person" if noun in PEOPLE else "animal"
     hypotheses = {
         ENTAILMENT: (f"Some {kind} is {action}ing.", f"There is some {kind} in the {place}."),
@@ -76,7 +123,7 @@ def inference(random: Random, relation: int) -> tuple[str, str]:
             f"There is no {noun} in the {place}.",
         ),
     }
-    return f"The {adjective} {noun} is {action}ing in the {place}.", random.choice(hypotheses[relation])
+    return premise, random.choice(hypotheses[relation])
 
 
 def entailment_pair(random: Random, label: int) -> tuple[str, str]:
@@ -95,7 +142,7 @@ class Scene(NamedTuple):
 
 def pronoun_scene(random: Random, referent: int, link: str = "because") -> Scene:
     """The pronoun's gender says which of the two names it means."""
-    pair = [(random.choice(WOMEN), "she"), (random.choice(MEN), "he")]
+    pair = [(often(random, WOMEN), "she"), (often(random, MEN), "he")]
     random.shuffle(pair)
     (first, _), (second, _) = pair
     pronoun = pair[referent][1]

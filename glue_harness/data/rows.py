@@ -26,6 +26,7 @@ class Unchecked(NamedTuple):
     rows: Sequence[Row]
     origin: str  # for people and records: names no machine
     notes: Sequence[str] = ()  # of a file, complete once it was read to its end
+    right: Sequence[Row] | None = None  # the same rows with the right labels, where some are known to be wrong
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,7 @@ class Rows(Sequence[Row]):
     official: int | None  # rows of the official split, where known
     fingerprint: str
     notes: tuple[str, ...] = ()
+    right: Sequence[Row] | None = field(default=None, repr=False)  # as in `Unchecked`
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -108,7 +110,7 @@ def check(task: Task, role: str, split: str, found: Unchecked, official: int | N
         notes.append(f"subset: {rows:,} of {official:,} rows")
     if official is not None and rows > official:
         notes.append(f"more rows than the official split: {rows:,}, not {official:,}")
-    return Rows(found.rows, split, found.origin, official, digest, tuple(notes))
+    return Rows(found.rows, split, found.origin, official, digest, tuple(notes), found.right)
 
 
 def checked(task: Task, role: str, found: Unchecked) -> Iterator[Row]:

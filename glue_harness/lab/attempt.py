@@ -16,7 +16,7 @@ from glue_harness.lab.evaluation import Evaluation
 from glue_harness.lab.request import Request
 from glue_harness.lab.saving import Saver
 from glue_harness.lab.signals import Stop
-from glue_harness.metrics import baselines
+from glue_harness.metrics.baselines import yardsticks
 from glue_harness.models.families import learns_vocabulary
 from glue_harness.runs.evidence import environment, signatures
 from glue_harness.runs.folder import RunFolder
@@ -171,13 +171,11 @@ class Attempt:
             self.watcher.assembled(setup, record, self.folder.path)
 
     def _add_yardsticks(self) -> None:
-        """Beside each final score, what a constant answer would have scored on the same examples."""
+        """Beside each final score, what a constant answer would have scored on the same examples, or a perfect one."""
         for name, scored in self.record.scores.items():
-            task = self.request.registry.task(name)
-            predictions = self.folder.read_predictions(task)
-            baseline = baselines.baseline(task, predictions)
-            constant = baselines.constant_answer(predictions)
-            self.record.scores[name] = replace(scored, baseline=baseline, constant=constant)
+            task, rows = self.request.registry.task(name), self.setup.data.rows.by_role[name]["validation"]
+            beside = yardsticks(task, self.folder.read_predictions(task), rows.right)
+            self.record.scores[name] = replace(scored, **beside)
 
     def _data(self) -> dict[str, dict[str, Any]]:
         rows, lengths = self.setup.data.rows.by_role.items(), self.setup.data.lengths

@@ -1,4 +1,6 @@
-"""What a score is to be held against: the same metrics of one constant answer to the same examples."""
+"""What a score is to be held against: the same metrics of one constant answer, or of all right ones, to the same
+examples.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +9,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
+from typing import Any
 
-from glue_harness.core.task import Prediction, Task
+from glue_harness.core.task import Example, Prediction, Row, Task
 from glue_harness.metrics import measure
+
+
+def yardsticks(task: Task, predictions: Sequence[Prediction], right: Sequence[Row] | None) -> dict[str, Any]:
+    """What a `Score` states beside its values. `right` are the rows with their right labels, if these are known."""
+    return {
+        "baseline": baseline(task, predictions),
+        "ceiling": {} if right is None else ceiling(task, predictions, right),
+        "constant": constant_answer(predictions),
+    }
 
 
 def baseline(task: Task, predictions: Sequence[Prediction]) -> dict[str, float | None]:
@@ -21,8 +33,28 @@ def baseline(task: Task, predictions: Sequence[Prediction]) -> dict[str, float |
     if not predictions or task.kind == "generate":
         return {}
     answer = fmean(golds) if task.kind == "regress" else Counter(golds).most_common(1)[0][0]
-    constant = [replace(prediction, label=answer) for prediction in predictions]
-    return {key: value if math.isfinite(value) else None for key, value in measure(task.metrics, constant).items()}
+    return _scored(task, [replace(prediction, label=answer) for prediction in predictions])
+
+
+def ceiling(task: Task, predictions: Sequence[Prediction], right: Sequence[Row]) -> dict[str, float | None]:
+    """The metrics of a model that knows every right answer, held against the labels as they are, some of them wrong.
+
+    `right` are the rows that the examples were made of, with their right labels.
+    """
+    known = {example.id: _answer(task, example) for n, row in enumerate(right) for example in task.examples(row, n)}
+    if not known.keys() >= {prediction.example.id for prediction in predictions}:  # `encode` drops rows by their label
+        return {}
+    return _scored(task, [replace(prediction, label=known[prediction.example.id]) for prediction in predictions])
+
+
+def _answer(task: Task, example: Example) -> Any:
+    """The right answer in the metrics' terms. The target of a row that has a label may name what is wrong (WSC)."""
+    has_label = "label" in (*task.needs, *task.columns)
+    return example.label if has_label else task.decode(example.target, example)
+
+
+def _scored(task: Task, predictions: Sequence[Prediction]) -> dict[str, float | None]:
+    return {key: value if math.isfinite(value) else None for key, value in measure(task.metrics, predictions).items()}
 
 
 def constant_answer(predictions: Sequence[Prediction]) -> str | None:

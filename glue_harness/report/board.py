@@ -11,6 +11,7 @@ from glue_harness.core.plan import Plan, default_of, is_demo
 from glue_harness.core.record import Record
 from glue_harness.core.task import Task
 from glue_harness.metrics.selection import averaged, members_of
+from glue_harness.report.ceilings import ceiling_line
 from glue_harness.report.console import UNDEFINED
 from glue_harness.report.experiments import (
     Experiment,
@@ -119,7 +120,9 @@ def _board(name: str, wanted: Wanted, records: Sequence[Record]) -> Board:
         if row.missing:
             why[row.missing].append(row.name)
     missing = [f"No average for {_listed(names)}: {reason}" for reason, names in why.items()]
-    notes = (OPTIMISTIC,) if any(row.select == "heldout" for row in rows) else ()
+    chosen_apart = any(row.select == "heldout" for row in rows)
+    ceilings = ceiling_line([record for group in groups.values() for record in group.values()], wanted.columns)
+    notes = ((OPTIMISTIC,) if chosen_apart else ()) + ceilings
     return Board(name, wanted.suite, wanted.columns, tuple(rows), tuple(left_out), notes, common, how, tuple(missing))
 
 

@@ -9,6 +9,7 @@ from string import ascii_uppercase
 from typing import Any
 
 from glue_harness.metrics.power import EXAMPLES
+from glue_harness.report.ceilings import ceiling_line
 from glue_harness.report.comparison import ComparedScore, ScoreDifference, corrected, notes_on, scores_of
 from glue_harness.report.console import TableColumn, or_dash, table_of
 from glue_harness.report.experiments import Experiment, Stat, in_order, refuse_impossible, settings_apart
@@ -90,6 +91,8 @@ def drawn(pairs: Pairs) -> Iterator[Any]:
     yield table_of(pairs.scores, columns, style=lambda score: "bold" if score.difference.is_sure else "")
     tests = sum(score.difference.p_holm is not None for score in pairs.scores)
     yield f"change: second minus first; p after Holm's correction over all {tests} tests", "dim"
+    records = [record for experiment in pairs.experiments.values() for record in experiment.records]
+    yield from ((line, "dim") for line in ceiling_line(records, pairs.scores))
     if any(score.difference.over == EXAMPLES for score in pairs.scores):
         yield "one seed a side tells two models apart, not two recipes", "dim"
     yield from ((f"Note: {note}", "yellow") for note in pairs.notes)

@@ -12,7 +12,7 @@ from glue_harness.core.plan import SCORED, Plan
 from glue_harness.core.record import Environment, Record, Score
 from glue_harness.core.task import Prediction, Task
 from glue_harness.data import Rows
-from glue_harness.metrics import baselines
+from glue_harness.metrics.baselines import yardsticks
 from glue_harness.runs.evidence import environment, score, signatures, with_intervals
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
@@ -35,8 +35,7 @@ class Answered(NamedTuple):
             scored,
             split=self.rows.split,
             without_luck=scored.metrics,
-            baseline=baselines.baseline(self.task, self.predictions),
-            constant=baselines.constant_answer(self.predictions),
+            **yardsticks(self.task, self.predictions, self.rows.right),
         )
 
 

@@ -120,6 +120,16 @@ def metrics(task: Task, others: Mapping[str, Task]) -> Iterator[str]:
     yield from repeated("metrics", task.keys)
 
 
+def demo_noise(task: Task, others: Mapping[str, Task]) -> Iterator[str]:
+    noise = task.demo_noise
+    if noise is None:
+        return
+    if isinstance(noise, bool) or not isinstance(noise, int | float) or not 0 <= noise < 1:
+        yield f"demo_noise is {noise!r}: it is a share of the demo's rows, at least 0 and below 1"
+    elif noise and ("label" not in (*task.needs, *task.columns) or len(task.labels or task.choices) < 2):
+        yield f"demo_noise is {noise!r}, but its rows have no label that could be exchanged for another: leave it out"
+
+
 def splits(task: Task, others: Mapping[str, Task]) -> Iterator[str]:
     """Every split must bring the columns that a row needs; only a test split may hide its labels."""
     if not task.splits:
@@ -148,6 +158,7 @@ CHECKS: tuple[Callable[[Task, Mapping[str, Task]], Iterator[str]], ...] = (
     columns,
     answers,
     metrics,
+    demo_noise,
     splits,
 )
 

@@ -249,7 +249,7 @@ def test_json_has_facts_evidence_and_rows(capsys):
     assert (shown["splits"]["test"], shown["rows"]["test"]) == ("test", 1379)
     assert shown["hub"]["id"] == "nyu-mll/glue"
     assert shown["files"]["validation"] == ["STS-B/dev.tsv"]
-    assert (shown["data"]["origin"], shown["data"]["rows"]) == ("demo", 200)
+    assert (shown["data"]["origin"], shown["data"]["rows"]) == ("demo", 400)
     assert [row["row"]["label"] for row in shown["sample"]] == [-1.0, -1.0]
     assert shown["sample"][0]["texts"][0]["inputs"].startswith("stsb sentence1: ")
 

@@ -202,14 +202,14 @@ def test_demo_rows_are_the_same_every_time():
     first, again = load(TASK, "train", "demo"), load(TASK, "train", "demo")
     assert list(first) == list(again)
     assert first.fingerprint == again.fingerprint
-    assert (len(first), first.origin, first.official, first.notes) == (500, "demo", None, ())
+    assert (len(first), first.origin, first.official, first.notes) == (250, "demo", None, ())
 
 
 ROWS = (250, 8_551, 392_702)
 
 
 @pytest.mark.parametrize(
-    ("where", "train", "others"), [("demo", 500, 200), ("demo:50", 50, 200), ("demo:3000", 3000, 300)]
+    ("where", "train", "others"), [("demo", 250, 400), ("demo:50", 50, 200), ("demo:3000", 3000, 300)]
 )
 def test_demo_sizes(where, train, others):
     assert [len(load(TASK, role, where)) for role in ("train", "validation", "test")] == [train, others, others]
@@ -217,7 +217,7 @@ def test_demo_sizes(where, train, others):
 
 def test_demo_sizes_follow_the_official_ones():
     sizes = [len(load(replace(TASK, source=replace(TASK.source, rows={"train": n})), "train", "demo")) for n in ROWS]
-    assert sizes == [500, 740, 4000]
+    assert sizes == [250, 462, 3133]
 
 
 def test_demo_evaluation_rows_are_not_in_training():

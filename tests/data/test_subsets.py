@@ -249,7 +249,7 @@ def test_held_out_rows_choose_the_step_and_validation_scores_it(held_out):
             assert record.scores[scorer].step == max(values, key=lambda step: (values[step], -step))
             assert record.scores[scorer].n == 200
             assert (folder / record.id / "predictions" / f"{scorer}.jsonl").exists()
-    assert any("held out of train: mnli 41, wsc 40" in text for text in record.notes)
+    assert any("held out of train: mnli 40, wsc 40" in text for text in record.notes)
     assert any("train_limit 200: mnli 200 of 300 rows, wsc 200 of 300 rows" in text for text in record.notes)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -54,9 +55,12 @@ def test_what_was_cut_off_is_recorded_and_told(done):
 
 def test_each_score_has_its_yardstick(done):
     results, record, _ = done
-    assert record.scores["rte"].baseline == {"accuracy": 50.0}
+    golds = Counter(p.example.label for p in Store(results).read_predictions(record.id, load_tasks().task("rte")))
+    assert record.scores["rte"].baseline == {"accuracy": max(golds.values()) / 2}
+    assert record.scores["rte"].ceiling == {"accuracy": 95.0}  # ten of 200 labels are wrong
     (kept,) = glue_harness.load_results(results)
     assert kept.scores["rte"].baseline == record.scores["rte"].baseline
+    assert kept.scores["rte"].ceiling == record.scores["rte"].ceiling
 
 
 def test_tasks_of_one_title_are_called_by_their_names(tmp_path, capsys):
@@ -64,7 +68,7 @@ def test_tasks_of_one_title_are_called_by_their_names(tmp_path, capsys):
     glue = runner(capsys)
     options = ("--data", "demo:60", "--model", "tiny", "--steps", "1", "--quiet", "--results", tmp_path)
     _, out, _ = glue("run", "--task", "rte,superglue_rte,cola", *options, "--seeds", "2")
-    names = [line.split()[0] for line in out.splitlines() if " accuracy " in line]
+    names = [line.split()[0] for line in out.splitlines() if re.search(r" (Acc|accuracy) +\d", line)]
     assert names == 3 * ["rte", "superglue_rte"]  # each seed's, and the table of both
     assert " CoLA " in out
     _, out, _ = glue("compare", *(file.parent.name for file in tmp_path.glob("*/record.json")), "--results", tmp_path)

@@ -1,9 +1,13 @@
-"""What a constant answer scores, and what that says of a model."""
+"""What a constant answer scores, and what all right answers score against labels of which some are wrong."""
+
+from dataclasses import replace
 
 import pytest
+from sklearn.metrics import matthews_corrcoef
 
 from glue_harness.core.task import Prediction
-from glue_harness.metrics.baselines import baseline, constant_answer, no_better
+from glue_harness.data import load
+from glue_harness.metrics.baselines import baseline, ceiling, constant_answer, no_better
 from glue_harness.suite.registry import load_tasks
 
 TASKS = load_tasks().tasks
@@ -41,6 +45,38 @@ def test_free_texts_have_no_constant_answer():
     task = TASKS["squad"]
     example = task.examples({"id": "q", "question": "w", "context": "a", "answers": {"text": ["a"]}}, 0)[0]
     assert baseline(task, [Prediction(example, "a", "a")]) == {}
+
+
+def oracle(name, wrong, where="demo:300"):
+    """The ceiling on the validation rows of a demo, `wrong` of which have a wrong label."""
+    task, rows = TASKS[name], load(TASKS[name], "validation", where)
+    assert sum(used != right for used, right in zip(rows, rows.right, strict=True)) == wrong
+    given = [task.prediction(e, e.target) for number, row in enumerate(rows) for e in task.examples(row, number)]
+    return ceiling(task, given, rows.right)
+
+
+def test_all_right_answers_score_what_the_wrong_labels_leave():
+    assert oracle("rte", 10) == {"accuracy": 95.0}
+    assert oracle("mnli_matched", 10) == {"accuracy": 95.0}
+    assert oracle("wsc_eval", 10) == {"accuracy": 95.0}  # whose targets name the candidate, be it right or wrong
+
+
+def test_the_ceiling_is_in_the_metric_of_the_task():
+    rows = load(TASKS["cola"], "validation", "demo:300")
+    labels = [[row["label"] for row in of] for of in (rows, rows.right)]
+    assert oracle("cola", 8) == {"matthews_corrcoef": pytest.approx(100 * matthews_corrcoef(*labels))}
+    rows = load(TASKS["multirc"], "validation", "demo:300")
+    spoilt = {row["idx"]["question"] for row, right in zip(rows, rows.right, strict=True) if row != right}
+    questions = {row["idx"]["question"] for row in rows}
+    assert oracle("multirc", 6)["exact_match"] == pytest.approx(100 * (1 - len(spoilt) / len(questions)))
+
+
+def test_without_noise_everything_can_be_right():
+    assert oracle("record", 0) == {"em": 100.0, "f1": 100.0}
+
+
+def test_without_a_declared_share_no_ceiling_is_known():
+    assert load(replace(TASKS["rte"], demo_noise=None), "validation", "demo:50").right is None
 
 
 def test_better_means_above():

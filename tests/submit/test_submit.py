@@ -341,7 +341,7 @@ def test_a_zip_of_a_demo_is_marked_and_names_what_was_replaced(demo, capsys):
     assert code == 0
     made = results / record.id / "superglue-demo.zip"
     assert out.splitlines()[-1] == str(made)
-    assert "BoolQ.jsonl: no run answers it: every row has the majority answer 'false'" in err
+    assert "BoolQ.jsonl: no run answers it: every row has the majority answer 'true'" in err
     with ZipFile(made) as archive:
         assert archive.namelist() == [f"{name}.jsonl" for name in SUPERGLUE_FILES.split()]
         said = {json.loads(line)["label"] for line in archive.read("AX-g.jsonl").splitlines()}

@@ -300,7 +300,7 @@ def test_demo_texts_are_stories_of_their_own():
     texts = [row["text"] for row in TASK.demo(Random(0), 200)]
     assert texts == [row["text"] for row in TASK.demo(Random(0), 200)]
     assert len(set(texts)) == 200
-    assert {text.count(".") for text in texts} == {6}
+    assert {text.count(".") for text in texts} == {6, 7, 8, 9}  # some premises have a sentence before them
 
 
 @pytest.fixture(scope="module")

@@ -59,6 +59,8 @@ def folder(tmp_path):
             "(Metric(('em',), lambda a, b: 0),)",
             "tally is called as tally(predictions), which it does not",
         ),
+        ("source=Source()", "source=Source(), demo_noise=1", "demo_noise is 1: it is a share of the demo's rows"),
+        ("source=Source()", "source=Source(), demo_noise='x'", "demo_noise is 'x': it is a share of the demo's rows"),
         ("source=Source()", "source=Source(), part='whole'", "part is 'whole': it can be member, companion, extra, ap"),
         ("source=Source()", "source=Source(), scored_by=('owl',)", "scored_by names 'owl', which is no task"),
         ("source=Source()", "source=Source(), answered_by='owl'", "answered_by names 'owl', which is no task"),

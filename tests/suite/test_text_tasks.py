@@ -134,6 +134,6 @@ def test_demo_answers_stand_in_the_text(name):
 def test_german_says_when_before_what():
     (row,) = REGISTRY.task("wmt_en_de").demo(Random(0), 1)
     assert row["translation"] == {
-        "en": "Our neighbour loses a letter in the kitchen at noon.",
-        "de": "Unser Nachbar verliert mittags einen Brief in der Küche.",
+        "en": "Our neighbour loses a zikleb in the garden in winter.",
+        "de": "Unser Nachbar verliert im Winter einen Kulon im Garten.",
     }
