@@ -80,8 +80,11 @@ def main(arguments: list[str] | None = None) -> None:
             stream.reconfigure(errors=PLAIN)
     asked_to_stop = stop_on_interrupt()
     try:
-        glue.main(arguments, prog_name="glue", standalone_mode=False)
-        sys.stdout.flush()
+        try:
+            glue.main(arguments, prog_name="glue", standalone_mode=False)
+            sys.stdout.flush()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
     except Exception as error:
         if COMPLETE in os.environ:  # in the middle of a line that somebody writes
             sys.exit(1)
@@ -106,16 +109,24 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def stop_on_interrupt() -> list[int]:
-    """The first Ctrl-C interrupts, further ones are ignored while the program ends; tells whether there was one."""
+    """The first Ctrl-C interrupts, further ones are ignored while the program ends; tells whether there was one.
+
+    A library may swallow what interrupts its import, and all would go on unstoppable: so it comes again each second.
+    """
     seen: list[int] = []
 
     def interrupt(number: int, frame: object) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.setitimer(signal.ITIMER_REAL, 1, 1)
         seen.append(number)
+        raise KeyboardInterrupt
+
+    def again(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # `nohup` and `&` ask for it to be ignored
     if ours and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGALRM, again)
         signal.signal(signal.SIGINT, interrupt)
         # python puts the default back before it takes modules down, and that one kills: exit code -2, not ours
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)

@@ -66,6 +66,25 @@ def test_ctrl_c_at_any_moment_is_one_line_and_130(pause, tmp_path):
     assert "Traceback" not in err
 
 
+def test_ctrl_c_that_an_import_swallows_comes_again(tmp_path):
+    swallows = "import time\ntry:\n    print(1, flush=True)\n    time.sleep(60)\nexcept BaseException:\n    pass\n"
+    (tmp_path / "mine.py").write_text(swallows + "time.sleep(60)\n")
+    process = subprocess.Popen(
+        [*GLUE, "tasks", "--tasks", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    try:
+        assert process.stdout.readline() == "1\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert (process.returncode, err.strip()) == (130, "glue: interrupted")
+
+
 def test_colours_vanish_with_no_color():
     """A pseudo-terminal: with NO_COLOR there is no colour code, though bold may stay."""
     code = "import os, pty, sys\npty.spawn([sys.executable, '-m', 'glue_harness', 'tasks', '--suite', 'glue'])\n"
