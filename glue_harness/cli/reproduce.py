@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glue_harness.cli.hints import setting_given
+from glue_harness.cli.jobs import carry_out_jobs, on_option
 from glue_harness.cli.options import (
     MOST_SEEDS,
     leaderboards_folder,
@@ -25,13 +26,11 @@ from glue_harness.report.console import note, say, show, table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from glue_harness.core.plan import Plan
+    from glue_harness.cli.strategy import LaunchAll
     from glue_harness.core.record import Record
-    from glue_harness.lab.strategy import Stage
     from glue_harness.reproduce import Configuration
     from glue_harness.reproduce.table import ReproducedTable
     from glue_harness.runs.store import Store
-    from glue_harness.suite.registry import Registry
 
 DEMO = {"tasks": ("rte", "cola", "sst2", "mnli"), "data": "demo", "model": "tiny", "steps": 60}
 DEMO |= {"batch_size": 32, "answers": "closed"}  # what --demo stands for
@@ -62,6 +61,7 @@ WIDTH = 7  # columns of values side by side
 @click.option(
     "--seeds", type=click.IntRange(1, MOST_SEEDS), metavar="N", default=1, show_default=True, help="Runs of every plan."
 )
+@on_option
 @settings_option
 @click.option("--dry-run", is_flag=True, help="List the runs and which are finished; train nothing.")
 @click.option(
@@ -82,6 +82,7 @@ def command(
     pretrain_steps: int | None,
     seeds: int,
     settings: tuple[str, ...],
+    on: str,
     dry_run: bool,
     out: Path,
     quiet: bool,
@@ -100,6 +101,7 @@ def command(
     glue reproduce table10 --scale 0.01 --task glue --data DIR --model tiny
     """
     from glue_harness.core.writing import write_atomic
+    from glue_harness.jobs.executors import Workplace
     from glue_harness.lab.recipes import Applied
     from glue_harness.lab.request import canonical, make_request
     from glue_harness.lab.strategy import Brief
@@ -141,7 +143,8 @@ def command(
     if dry_run:
         show_runs(configurations, chosen, store)
         return
-    made = carry_out_all(configurations, chosen, registry, results, quiet)
+    place = Workplace(results, task_folders)
+    made = carry_out_all(configurations, chosen, lambda jobs: carry_out_jobs(jobs, on, place, registry, quiet))
     head = head_of(size, configurations, Applied("t5", registry).note(size.plan), seeds)
     kind = "" if size.is_full else "-demo" if demo else "-scaled"
     reproduced = table_of(name, kind, head, made, Brief(canonical(size.plan, registry), registry, 0), published)
@@ -153,28 +156,21 @@ def command(
 
 
 def carry_out_all(
-    configurations: Sequence[Configuration], seeds: Iterable[int], registry: Registry, results: Path, quiet: bool
+    configurations: Sequence[Configuration], seeds: Iterable[int], launch_all: LaunchAll
 ) -> list[tuple[Configuration, list[list[Record]]]]:
     """The records of every configuration by seed. Made seed by seed, so that the first is whole as early as can be."""
-    from glue_harness.cli.run import carry_out as carry_out_run
-    from glue_harness.lab.strategy import carry_out
-    from glue_harness.runs.store import Store
+    from glue_harness.jobs.graph import Job
 
-    store = Store(results)
-    store.prove()
-    made: list[tuple[Configuration, list[list[Record]]]] = [(one, []) for one in configurations]
-    for seed in seeds:
-        for number, (one, of_seeds) in enumerate(made, 1):
+    def jobs_of(number: int, one: Configuration, seed: int) -> list[Job]:
+        of = f"{number}/{len(configurations)} {one.name}, seed {seed}"
+        return [
+            Job(stage.plan.replace(seed=seed), f"{one.name}: {stage.name}", f"{of}: {stage.name}")
+            for stage in one.stages
+        ]
 
-            def do(stage: Stage, plan: Plan, resume: str | None, name: str = one.name, number: int = number) -> Record:
-                part = f"{name}: {stage.name}"
-                if not quiet:
-                    goes_on = f" goes on, {resume}" if resume else ""
-                    note(f"{number}/{len(made)} {name}, seed {plan.seed}: {stage.name}{goes_on}")
-                return carry_out_run(plan, part, results, quiet=True, registry=registry, resume=resume)
-
-            of_seeds.append(carry_out(one.stages, seed, store, do, lambda *_: None))
-    return made
+    jobs = {(n, seed): jobs_of(n, one, seed) for seed in seeds for n, one in enumerate(configurations, 1)}
+    launch = launch_all([job for of_one in jobs.values() for job in of_one])
+    return [(one, [launch.records(jobs[n, seed]) for seed in seeds]) for n, one in enumerate(configurations, 1)]
 
 
 def show_runs(configurations: Sequence[Configuration], seeds: Iterable[int], store: Store) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import click
 
 from glue_harness.cli.hints import setting_given
+from glue_harness.cli.jobs import HERE, on_option
 from glue_harness.cli.options import (
     MOST_SEEDS,
     Sectioned,
@@ -30,6 +31,7 @@ from glue_harness.core.plan import LEARN, MIX, MODEL, SCORES, SEVERAL, TRAINING
 if TYPE_CHECKING:
     from glue_harness.core.plan import Plan
     from glue_harness.core.record import Record
+    from glue_harness.jobs.graph import Job
     from glue_harness.lab.recipes import Applied
     from glue_harness.lab.request import Request
     from glue_harness.runs.store import Store
@@ -53,7 +55,7 @@ class Run(Sectioned):
     after: ClassVar[dict[str, tuple[str, ...]]] = {
         LEARN: ("task_folders",),
         MIX: ("rates",),
-        SEVERAL: ("seeds", "strategy", "pretrain_steps"),
+        SEVERAL: ("seeds", "strategy", "pretrain_steps", "on"),
     }
 
 
@@ -75,6 +77,7 @@ class Run(Sectioned):
 @click.option(
     "--seeds", type=click.IntRange(1, MOST_SEEDS), metavar="N", default=1, show_default=True, help="Runs, one a seed."
 )
+@on_option
 @click.option(
     "--recipe",
     help="modern or t5; for encoders bert, stable, roberta, electra or modernbert: settings, which options override.",
@@ -106,6 +109,7 @@ def command(
     strategy: str | None,
     pretrain_steps: int | None,
     seeds: int,
+    on: str,
     resume: str | None,
     force: bool,
     checkpoint_every: int | None,
@@ -132,8 +136,9 @@ def command(
     glue run --resume                               the newest unfinished run
     """
     from glue_harness.cli.dry_run import show_dry_run
-    from glue_harness.cli.progress import show_seeds
+    from glue_harness.cli.jobs import carry_out_jobs
     from glue_harness.cli.strategy import run_strategy, show_stages
+    from glue_harness.jobs.executors import Workplace
     from glue_harness.lab.request import make_request
     from glue_harness.lab.strategy import stages_of
     from glue_harness.report.console import note
@@ -145,6 +150,8 @@ def command(
     registry = open_registry(task_folders, split_names(given["names"]))
     store = Store(results)
     others = {"dry_run": dry_run, "seeds": seeds > 1, "strategy": bool(strategy), "recipe": bool(given["recipe"])}
+    others["on"] = on != HERE
+    place = Workplace(results, task_folders, checkpoint_every)
     begun = find_begun(store, resume, force, **others)
     plan, recipe = plan_of(begun.plan if begun else {}, DEMO if demo else {}, given, registry, store)
     request = make_request(plan, registry, store)
@@ -166,53 +173,40 @@ def command(
     from glue_harness.lab.assemble import settle  # torch begins here
 
     request = settle(request)
-    several = seeds > 1 or bool(strategy)
-    do = partial(
-        carry_out, results=results, quiet=quiet, of_several=several, checkpoint_every=checkpoint_every, recipe=recipe
-    )
     if dry_run and strategy:
         show_stages(stages(), request, seeds, results, as_json)
     elif dry_run:
         show_dry_run(request, results, as_json, show_all, left_of(request.plan, seeds, store))
     elif strategy:
-        run_strategy(strategy, stages(), request, seeds, results, do, quiet, as_json)
+        launch = partial(carry_out_jobs, on=on, place=place, registry=registry, quiet=quiet)
+        run_strategy(strategy, stages(), request, seeds, results, launch, recipe, as_json)
+    elif seeds > 1 or on != HERE:
+        jobs = jobs_of_seeds(request.plan, seeds, recipe)
+        records = carry_out_jobs(jobs, on, place, registry, quiet).records(jobs)
+        show_all_records(records, registry, results, as_json)
     else:
-        if seeds == 1:
-            records = [do(request, "", resume=begun and begun.id, force=force)]
-        else:
-            records = run_seeds(request, seeds, store, do)
-        for record in records:
-            show_record(record, registry, results / record.id, as_json)
-        if seeds > 1 and not as_json:
-            show_seeds([record.scores for record in records], registry)
-            note(f"next: glue compare {request.plan.digest} OTHER, with the digest of another plan", style=None)
+        how = {"resume": begun and begun.id, "force": force, "checkpoint_every": checkpoint_every}
+        record = carry_out(request, results, quiet, recipe, **how)
+        show_record(record, registry, results / record.id, as_json)
 
 
-def run_seeds(request: Request, seeds: int, store: Store, do: Callable[..., Record]) -> list[Record]:
-    """A run of each seed: the finished one that is there, or a begun one that goes on, or a new one."""
-    from dataclasses import replace
-
-    from glue_harness.lab.request import make_request
-    from glue_harness.lab.strategy import Stage, carry_out
+def show_all_records(records: Sequence[Record], registry: Registry, results: Path, as_json: bool) -> None:
+    from glue_harness.cli.progress import show_seeds
     from glue_harness.report.console import note
 
-    records: list[Record] = []
+    for record in records:
+        show_record(record, registry, results / record.id, as_json)
+    if len(records) > 1 and not as_json:
+        show_seeds([record.scores for record in records], registry)
+        note(f"next: glue compare {records[0].digest} OTHER, with the digest of another plan", style=None)
 
-    def one(stage: Stage, plan: Plan, resume: str | None) -> Record:
-        if resume:
-            note(f"seed {plan.seed} goes on, {resume}")
-        if plan.seed == request.plan.seed:
-            wanted = replace(request, plan=plan)
-        else:  # its model may be a run of the same seed
-            wanted = make_request(plan, request.registry, store)
-        return do(wanted, "", resume=resume)
 
-    def finished(_: Stage, record: Record) -> None:
-        note(f"seed {record.plan['seed']} is finished, {record.id}")
+def jobs_of_seeds(plan: Plan, seeds: int, recipe: Applied | None) -> list[Job]:
+    from glue_harness.jobs.graph import Job
 
-    for seed in range(request.plan.seed, request.plan.seed + seeds):
-        records += carry_out([Stage("", request.plan)], seed, store, one, finished)
-    return records
+    notes = (recipe.note(plan),) if recipe else ()
+    chosen = range(plan.seed, plan.seed + seeds)
+    return [Job(plan.replace(seed=seed), name=f"seed {seed}", notes=notes) for seed in chosen]
 
 
 def left_of(plan: Plan, seeds: int, store: Store) -> list[int]:
@@ -277,27 +271,17 @@ def plan_of(
     return plan_from({**applied.settings(values["tasks"]), **values}), applied
 
 
-def carry_out(
-    request: Request | Plan,
-    stage: str,
-    results: Path,
-    quiet: bool,
-    recipe: Applied | None = None,
-    of_several: bool = True,
-    **how: Any,
-) -> Record:
+def carry_out(request: Request, results: Path, quiet: bool, recipe: Applied | None = None, **how: Any) -> Record:
     """One run, watched; Ctrl-C is one line."""
     from glue_harness.cli.progress import ProgressDisplay
-    from glue_harness.core.plan import Plan
     from glue_harness.lab.run import run
 
-    plan = request if isinstance(request, Plan) else request.plan
-    notes = [recipe.note(plan)] if recipe else []
+    notes = [recipe.note(request.plan)] if recipe else []
     with ProgressDisplay(quiet) as display:
         try:
-            return run(request, results=results, watcher=display, stage=stage, notes=notes, **how)
+            return run(request, results=results, watcher=display, notes=notes, **how)
         except KeyboardInterrupt as stop:
-            raise interrupted(stop, display.folder, of_several) from None
+            raise interrupted(stop, display.folder) from None
 
 
 def show_record(record: Record, registry: Registry, folder: Path, as_json: bool) -> None:
@@ -311,15 +295,13 @@ def show_record(record: Record, registry: Registry, folder: Path, as_json: bool)
         show_scores(record, registry, folder)
 
 
-def interrupted(stop: KeyboardInterrupt, folder: Path | None, of_several: bool) -> Interrupted:
+def interrupted(stop: KeyboardInterrupt, folder: Path | None) -> Interrupted:
     """What is left of a run that was stopped, and how to go on with it."""
     from glue_harness.runs.folder import RunFolder
 
     code = getattr(stop, "exit_code", Interrupted.exit_code)
     message = "interrupted" if code == Interrupted.exit_code else "terminated"
-    if of_several:
-        message += ": the same command goes on from here"
-    elif folder and (left := RunFolder(folder).snapshots()):
+    if folder and (left := RunFolder(folder).snapshots()):
         where = f" --results {folder.parent}" if folder.parent != results_folder() else ""
         message += f" after step {left[0][0]}: glue run --resume {folder.name}{where} goes on from there"
     elif folder:

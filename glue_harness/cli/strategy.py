@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glue_harness.report.console import lasting, note, say, show, table
+from glue_harness.report.console import lasting, say, show, table
 
 if TYPE_CHECKING:
-    from glue_harness.core.plan import Plan
-    from glue_harness.core.record import Record
+    from glue_harness.jobs.graph import Job
+    from glue_harness.jobs.launch import Launch
+    from glue_harness.lab.recipes import Applied
     from glue_harness.lab.request import Request
     from glue_harness.lab.strategy import Stage
 
-Do = Callable[..., "Record"]  # carries out a plan as a named stage, or goes on with a run of it
+LaunchAll = Callable[[list["Job"]], "Launch"]  # carries jobs out
 
 
 def run_strategy(
@@ -25,30 +26,21 @@ def run_strategy(
     request: Request,
     seeds: int,
     results: Path,
-    do: Do,
-    quiet: bool,
+    launch_all: LaunchAll,
+    recipe: Applied | None,
     as_json: bool,
 ) -> None:
     """Every stage of every seed that is not finished yet, and a table for each seed."""
     from glue_harness.cli.progress import score_table, show_seeds
     from glue_harness.core.writing import json_text
-    from glue_harness.lab.strategy import carry_out, scores_of
-    from glue_harness.runs.store import Store
+    from glue_harness.lab.strategy import scores_of
 
-    def tell(stage: Stage, rest: str = "") -> None:
-        if not quiet:
-            note(f"{strategy} {stages.index(stage) + 1}/{len(stages)}: {stage.name}{rest}", style="bold")
-
-    def carried_out(stage: Stage, plan: Plan, resume: str | None) -> Record:
-        tell(stage, f" goes on, {resume}" if resume else "")
-        return do(plan, f"{strategy}: {stage.name}", registry=request.registry, resume=resume)
-
-    def finished(stage: Stage, record: Record) -> None:
-        tell(stage, f" is finished, {record.id}")
-
+    chosen = range(request.plan.seed, request.plan.seed + seeds)
+    jobs = {seed: jobs_of(strategy, stages, seed, seeds, recipe) for seed in chosen}
+    launch = launch_all([job for of_seed in jobs.values() for job in of_seed])
     of_seeds = []
-    for seed in range(request.plan.seed, request.plan.seed + seeds):
-        records = carry_out(stages, seed, Store(results), carried_out, finished)
+    for seed in chosen:
+        records = launch.records(jobs[seed])
         scores = scores_of(stages, records, request.registry)
         of_seeds.append(scores)
         if as_json:
@@ -60,6 +52,18 @@ def run_strategy(
             say(f"{sum(r.seconds for r in records):.0f} s in {len(records)} runs in {results}", style="dim")
     if len(of_seeds) > 1 and not as_json:
         show_seeds(of_seeds, request.registry)
+
+
+def jobs_of(strategy: str, stages: Sequence[Stage], seed: int, seeds: int, recipe: Applied | None) -> list[Job]:
+    from glue_harness.jobs.graph import Job
+
+    jobs = []
+    for number, stage in enumerate(stages, 1):
+        plan = stage.plan.replace(seed=seed)
+        name = f"{strategy} {number}/{len(stages)}: {stage.name}" + (f", seed {seed}" if seeds > 1 else "")
+        notes = (recipe.note(plan),) if recipe else ()
+        jobs.append(Job(plan, f"{strategy}: {stage.name}", name, notes))
+    return jobs
 
 
 def show_stages(stages: Sequence[Stage], request: Request, seeds: int, results: Path, as_json: bool) -> None:

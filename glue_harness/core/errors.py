@@ -41,6 +41,10 @@ class Stopped(KeyboardInterrupt):
         self.exit_code = 128 + number
 
 
+class Paused(Exception):
+    """A run has come to the step at which it was to wait; it can go on."""
+
+
 def unknown(kind: str, name: str, known: Iterable[str], lister: str = "") -> UsageError:
     """The error for a name nobody knows, with the nearest name that exists; `lister` is the command that tells all."""
     known = sorted(known)

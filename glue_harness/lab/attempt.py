@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from glue_harness.core.errors import DataError, Stopped, UsageError
+from glue_harness.core.errors import DataError, Paused, Stopped, UsageError
 from glue_harness.core.record import Environment, Record
 from glue_harness.lab.assemble import Setup, assemble
 from glue_harness.lab.estimate import evaluated_every
@@ -62,6 +62,7 @@ class Attempt:
     checkpoint_every: int | None = None  # steps; None: whenever the tasks are scored
     resumes: bool = False
     force: bool = False
+    until: int | None = None  # the step after which it pauses
     progress: Progress = field(default_factory=Progress)
     started: bool = False  # before that nothing on disk was changed
 
@@ -91,6 +92,7 @@ class Attempt:
         hooks = [Hook(1, self._show), Hook(LOG_EVERY, self._log)]
         hooks += [Hook(1, self._leave_if_asked), Hook(self.every, self._evaluate)]
         hooks.append(Hook(self.checkpoint_every or self.every, self._save))
+        hooks.append(Hook(1, self._pause_if_due))
         with self.stop.later():
             state = self.progress.state
             due = state.step % self.every == 0 or state.step == self.plan.steps
@@ -217,6 +219,11 @@ class Attempt:
         if self.stop.asked:
             self._save(state)
             self.stop.obey()
+
+    def _pause_if_due(self, state: State) -> None:
+        if self.until is not None and self.until <= state.step < self.plan.steps and not state.over:
+            self._save(state)
+            raise Paused(f"paused after step {state.step:,}")
 
     def _evaluate(self, state: State) -> None:
         self.clock.turn_to("evaluate")

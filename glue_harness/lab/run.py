@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from glue_harness.core.errors import Stopped, UsageError
+from glue_harness.core.errors import Paused, Stopped, UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.plugins import own_failure
 from glue_harness.core.record import Record
@@ -30,10 +30,12 @@ def run(
     force: bool = False,
     stage: str = "",
     notes: Sequence[str] = (),
+    until: int | None = None,
 ) -> Record:
     """Carries a plan out. The record on disk is true at every moment, however the run ends.
 
     `stage` is its part in a strategy, `notes` are what the record says beside what is found out here.
+    After step `until` it pauses: it is scored and saved so far, and goes on when it is resumed.
     `resume` is the run to go on with, or `latest` for the newest unfinished one; its plan is the default then.
     A finished run is given back as it is. `force` goes on under a changed plan or data, and records that.
     """
@@ -53,10 +55,11 @@ def run(
             if request is None or agreed != request.plan:
                 request = make_request(agreed, request.registry if request else registry or load_tasks(), store)
         assert request, "what is resumed has a plan by now"
-        attempt = Attempt(request, folder, record, stop, watcher, checkpoint_every, resume is not None, force)
+        attempt = Attempt(request, folder, record, stop, watcher, checkpoint_every, resume is not None, force, until)
         if record.status != "finished":
             carry_out(attempt, store, stop)
-        folder.tidy({score.step for score in record.scores.values()} | {record.last_step})
+        if record.status == "finished":
+            folder.tidy({score.step for score in record.scores.values()} | {record.last_step})
         stop.obey()  # whoever asked this run to stop means those after it too
     return record
 
@@ -91,6 +94,8 @@ def carry_out(attempt: Attempt, store: Store, stop: Stop) -> None:
     try:
         attempt.go()
         record.status = "finished"
+    except Paused as pause:
+        record.status, record.error = "interrupted", str(pause)
     except KeyboardInterrupt as error:
         record.status, record.error = "interrupted", _reason(error)
         raise

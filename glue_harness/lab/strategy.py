@@ -6,7 +6,7 @@ before anything has run, is the same for every seed, and a finished stage is fou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from glue_harness.core.record import Record, Score
 from glue_harness.data import mixing
 from glue_harness.lab.recipes import FROM_MNLI
 from glue_harness.lab.request import canonical
-from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
 LONGER = 2  # what comes first is twice as long as the tuning: T5's 2^19 steps to 2^18
@@ -202,33 +201,6 @@ def stages_of(
     if not brief.units:
         raise UsageError(f"no task of {', '.join(plan.tasks)} can be scored: a strategy needs one")
     return STRATEGIES[strategy](brief)
-
-
-def carry_out(
-    stages: Iterable[Stage],
-    seed: int,
-    store: Store,
-    do: Callable[[Stage, Plan, str | None], Record],
-    found: Callable[[Stage, Record], None],
-) -> list[Record]:
-    """The record of every stage: of the finished run of its plan and seed, or what `do` makes.
-
-    `do` gets the run to go on with, where one was begun and no process is at work on it.
-    """
-    records = []
-    for stage in stages:
-        plan = stage.plan.replace(seed=seed)
-        record = store.finished(plan.digest, seed)
-        if record:
-            found(stage, record)
-        records.append(record or do(stage, plan, begun(plan, store)))
-    return records
-
-
-def begun(plan: Plan, store: Store) -> str | None:
-    """The newest unfinished run of a plan and its seed."""
-    runs = (record for record in reversed(store.of_plan(plan.digest, plan.seed)) if record.status != "finished")
-    return next((record.id for record in runs if store.run(record.id).is_free()), None)
 
 
 def scores_of(stages: Sequence[Stage], records: Sequence[Record], registry: Registry) -> dict[str, Score]:

@@ -8,10 +8,12 @@ from records import runner
 from glue_harness import Plan, load_tasks, run
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import plan_from
+from glue_harness.jobs.graph import Job
+from glue_harness.jobs.trials import carry_out
 from glue_harness.lab.predict import load as load_trained
 from glue_harness.lab.recipes import Applied
 from glue_harness.lab.request import make_request, rates
-from glue_harness.lab.strategy import STRATEGIES, carry_out, scores_of, stages_of
+from glue_harness.lab.strategy import STRATEGIES, scores_of, stages_of
 from glue_harness.runs.origin import find_origin
 from glue_harness.runs.store import Store
 
@@ -211,13 +213,8 @@ def results(tmp_path_factory):
 def carried(results):
     """A strategy in one go, its stages as records."""
     made = stages("multitask-finetune", "rte", "cola", method="adapter", adapter_width=4)
-    return made, carry_out(
-        made, 0, Store(results), lambda stage, plan, _: run(plan, results=results, stage=stage.name), no
-    )
-
-
-def no(*_):
-    raise AssertionError("nothing was finished before")
+    jobs = [Job(stage.plan, stage.name) for stage in made]
+    return made, [carry_out(job, Store(results), REGISTRY) for job in jobs]
 
 
 def test_stages_are_runs_on_record(carried, results):
@@ -274,36 +271,28 @@ def test_a_strategy_goes_on_where_it_stopped(tmp_path, glue):
 
 def test_a_stage_that_was_begun_goes_on(tmp_path):
     (stage,) = stages("single", "rte")
-    store, asked = Store(tmp_path), []
+    store, job = Store(tmp_path), Job(stage.plan)
 
-    def stopped(made, plan, resume):
-        class Stops:
-            def __getattr__(self, name):
-                return lambda *_: None
+    class Stops:
+        def __getattr__(self, name):
+            return lambda *_: None
 
-            def scored(self, step, values):
-                raise KeyboardInterrupt
-
-        return run(plan, results=tmp_path, watcher=Stops())
+        def scored(self, step, values):
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        carry_out([stage], 0, store, stopped, no)
+        carry_out(job, store, REGISTRY, Stops())
     (left,), _ = store.load_all()
-
-    def go_on(made, plan, resume):
-        asked.append(resume)
-        return run(plan, results=tmp_path, resume=resume)
-
-    (record,) = carry_out([stage], 0, store, go_on, no)
-    assert asked == [left.id] == [record.id]
-    assert record.status == "finished"
+    record = carry_out(job, store, REGISTRY)
+    assert (record.id, record.status, len(record.resumed)) == (left.id, "finished", 1)
+    assert carry_out(job, store, REGISTRY).id == left.id  # not once more
 
 
 def test_an_interrupted_strategy_says_how_to_go_on(tmp_path, glue, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("glue_harness.lab.run.run", interrupted)
+    monkeypatch.setattr("glue_harness.jobs.trials.run", interrupted)
     code, _, err = glue("run", "--task", "rte", *OPTIONS, "--strategy", "single", "--results", tmp_path)
     assert (code, "the same command goes on from here" in err) == (130, True)
 

@@ -95,7 +95,7 @@ def recorded_step(**changes: Any) -> Callable[[Watch], dict[str, Any]]:
     """Steps whose passes become CUDA graphs, and how much one of them holds."""
 
     def scene(watch: Watch) -> dict[str, Any]:
-        found = trained(watch, assembled(watch, steps=8, cuda_graphs="on", bf16_weights="on", **changes))
+        found = trained(watch, assembled(watch, steps=10, cuda_graphs="on", bf16_weights="on", **changes))
         return {**found, "recorded": watch.recorded}
 
     return scene

@@ -25,7 +25,7 @@ LAUNCHES = {  # of a step of `tiny` at 8 examples: figures that may only fall
     "frozen adafactor": 366,
     "frozen adamw": 272,
     "full adafactor": 586,
-    "full adamw": 445,
+    "full adamw": 413,
     "lora adafactor": 522,
     "lora adamw": 486,
     "prompt adafactor": 342,
