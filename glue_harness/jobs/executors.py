@@ -29,7 +29,9 @@ class Event(NamedTuple):
 class Executor(Protocol):
     """Carries jobs out, some at once, and tells what happens to each. A job is begun only when there is a free slot."""
 
-    slots: int
+    @property
+    def slots(self) -> int:
+        """How many jobs it carries out at once."""
 
     def start(self, job: Job) -> None: ...
     def events(self, seconds: float) -> Sequence[Event]:

@@ -14,7 +14,7 @@ MOST_PROCESSES = 1024
 
 def executor_for(on: str, place: Workplace, here: Callable[[Job], Any]) -> Executor:
     """The executor that `--on` names. `here` carries a job out in this process."""
-    kind, _, rest = on.partition(":")
+    kind, _, rest = on.partition("?")[0].partition(":")
     if on == "local":
         from glue_harness.jobs.here import Here
 
@@ -26,11 +26,11 @@ def executor_for(on: str, place: Workplace, here: Callable[[Job], Any]) -> Execu
     if kind == "ray":
         from glue_harness.jobs.on_ray import OnRay
 
-        return OnRay(place, rest)
-    if on == "slurm":
+        return OnRay(place, on)
+    if kind == "slurm":
         from glue_harness.jobs.on_slurm import OnSlurm
 
-        return OnSlurm(place)
+        return OnSlurm(place, on)
     raise UsageError(f"unknown place {on!r}: --on takes local, local:N, ray, ray:ADDRESS or slurm")
 
 
