@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -73,12 +74,16 @@ class Launch:
         """What has a finished run already is finished."""
         entries = self.store.by_age()
         runs = {(entry.digest, entry.seed or 0): entry.id for entry in entries if entry.status == "finished"}
-        for job in jobs:
+        left, place = deque(jobs), 0
+        while left:
+            job = left.popleft()
             doing = self.doing[job.key] = Doing(job)
             if run := runs.get(job.key):
                 doing.state, doing.run = State.FINISHED, run
-            else:
-                self.waiting.append(job.key)
+                left.extend(self.more(doing))
+            else:  # before what waits already: it builds on what has just ended
+                self.waiting.insert(place, job.key)
+                place += 1
 
     def carry_out(self, tell: Callable[[str], None] | None = None) -> None:
         """Until every job is over, or until a signal asked to stop and all that was at work has saved."""

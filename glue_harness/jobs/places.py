@@ -10,6 +10,7 @@ from glue_harness.jobs.executors import Executor, Workplace
 from glue_harness.jobs.graph import Job
 
 MOST_PROCESSES = 1024
+AT_ONCE = 8  # jobs on a cluster whose size is not known yet
 
 
 def executor_for(on: str, place: Workplace, here: Callable[[Job], Any]) -> Executor:
@@ -32,6 +33,12 @@ def executor_for(on: str, place: Workplace, here: Callable[[Job], Any]) -> Execu
 
         return OnSlurm(place, on)
     raise UsageError(f"unknown place {on!r}: --on takes local, local:N, ray, ray:ADDRESS or slurm")
+
+
+def slots_of(on: str) -> int:
+    """How many jobs it makes sense to have begun, before an executor knows it."""
+    kind, _, rest = on.partition("?")[0].partition(":")
+    return (count_of(rest) if rest else 1) if kind == "local" else AT_ONCE
 
 
 def count_of(text: str) -> int:

@@ -46,7 +46,9 @@ def carry_out(
 ) -> Record:
     """The trial's finished run: what is there, what was begun and goes on, or a new one."""
     with claim(store, job.key) as path:
-        record = store.finished(*job.key)
+        record, unfinished = store.finished(*job.key), begun(job.plan, store)
+        if record is None and unfinished and job.until and reached(unfinished, store) >= job.until:
+            return store.find(unfinished)
         if record is None:
             record = run(
                 job.plan,
@@ -54,7 +56,7 @@ def carry_out(
                 registry=registry,
                 watcher=watcher,
                 checkpoint_every=checkpoint_every,
-                resume=begun(job.plan, store),
+                resume=unfinished,
                 stage=job.stage,
                 notes=job.notes,
                 until=job.until,
@@ -62,6 +64,12 @@ def carry_out(
         if record.status == "finished":
             path.unlink(missing_ok=True)  # whoever waits for this very file finds that
     return record
+
+
+def reached(run_id: str, store: Store) -> int:
+    """The newest step that a run can go on from."""
+    snapshots = store.run(run_id).snapshots()
+    return snapshots[0][0] if snapshots else 0
 
 
 def begun(plan: Plan, store: Store) -> str | None:

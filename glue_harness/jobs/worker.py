@@ -82,7 +82,8 @@ def attempt(job: Job, place: Workplace, registry: Registry, tell: Callable[[Even
         try:
             record = carry_out(job, store, registry, teller, place.checkpoint_every)
             what = FINISHED if record.status == "finished" else PAUSED
-            text = written({task: score.metrics for task, score in record.scores.items()})
+            best = {task: score.metrics for task, score in record.scores.items()}
+            text = "" if job.plan.select == "heldout" else written(best)  # validation is not for whoever chooses
             ended = Event(job.key, what, record.id, text=text)
         except Taken:
             ended = Event(job.key, TAKEN)
