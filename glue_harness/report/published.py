@@ -1,4 +1,4 @@
-"""Results that others published, to stand beside one's own. The values and their sources are in the files named here."""
+"""Results that others published, to stand beside one's own. Values and sources are in the files named here."""
 
 from __future__ import annotations
 
