@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -300,6 +302,18 @@ class TestStartingFromAnother:
         assert torch.equal(old.dense.weight, new.dense.weight)
         assert new.out_proj.weight.shape[0] == 2
 
+    def test_of_a_task_whose_labels_are_in_another_order_now_the_output_layer_is_made_anew(self, tmp_path, encoder):
+        """Its numbers would mean other answers, and no shape would tell."""
+        model = encoder("roberta")
+        model.save(tmp_path)
+        mnli = REGISTRY.tasks["mnli"]
+        turned = replace(mnli, choices=mnli.choices[::-1])
+        again = load_model(plan_of(tmp_path, seed=1), [turned], ())
+        assert again.origin["heads"] == {"mnli": "of mnli, its output layer made anew: the labels differ"}
+        old, new = model.module.heads["mnli"].classifier, again.module.heads["mnli"].classifier
+        assert torch.equal(old.dense.weight, new.dense.weight)
+        assert not torch.equal(old.out_proj.weight, new.out_proj.weight)
+
     def test_pooling_that_labels_trained_answers_with_a_number_too(self, tmp_path):
         """STS-B starts from MNLI: its encoder has no pooling of its own any more, the head has."""
         model = load_model(plan_of(write_encoder(tmp_path / "base", "bert")), [REGISTRY.tasks["mnli"]], ())
@@ -385,6 +399,30 @@ class TestRefusals:
         folder = write_encoder(tmp_path, "bert")
         learn_pair_tokenizer([" ".join(f"word{k}" for k in range(200))] * 3, 400).save(folder)
         assert "pieces, its embeddings" in self.refused(folder)
+
+    def test_a_pair_for_a_vocabulary_without_separators(self, tmp_path):
+        folder = write_encoder(tmp_path, "bert")
+        for name, key, value in (
+            ("tokenizer.json", "post_processor", None),
+            ("tokenizer_config.json", "tokenizer_class", "PreTrainedTokenizerFast"),
+        ):
+            values = json.loads((folder / name).read_text())
+            (folder / name).write_text(json.dumps({**values, key: value}))
+        tasks = [REGISTRY.tasks[name] for name in ("cola", "rte", "squad")]
+        model = load_model(plan_of(folder), tasks, ())
+        assert model.encode(*examples_of("cola", 1))  # one text alone needs none
+        for name in ("rte", "squad"):
+            with pytest.raises(UsageError) as caught:
+                model.encode(*examples_of(name, 1))
+            assert str(caught.value) == (
+                f"task {name!r} is about two texts, and the vocabulary of model {str(folder)!r} puts no separator "
+                "between them: use another model"
+            )
+
+    def test_inputs_longer_than_its_positions(self, tmp_path):
+        folder = write_encoder(tmp_path, "bert")
+        line = f"max_input is 200 but model {str(folder)!r} has 97 positions: make it at most that, or leave it out"
+        assert self.refused(folder, max_input=200) == line
 
     def test_code_of_its_own(self, tmp_path):
         folder = write_encoder(tmp_path, "bert")
