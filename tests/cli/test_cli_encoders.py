@@ -95,6 +95,18 @@ def test_a_run_of_all_of_glue_is_submitted(glue, tmp_path):
     assert {line.split("\t")[1] for line in labels} <= {"entailment", "neutral", "contradiction"}
 
 
+def test_one_encoder_is_trained_together_and_then_tuned_with_the_heads_that_it_has(glue, tmp_path):
+    """MT-DNN's two stages: every task's own head goes on."""
+    command = ("run", "--task", "rte,stsb", "--data", "demo:60", "--model", "bert:tiny", "--steps", "2", "--quiet")
+    code, _, err = glue(*command, "--strategy", "multitask-finetune", "--batch-size", "8", "--results", tmp_path)
+    assert code == 0, err
+    first, *tuned = Store(tmp_path).load_all()[0]
+    assert [set(record.scores) for record in (first, *tuned)] == [{"rte", "stsb"}, {"rte"}, {"stsb"}]
+    for record, name in zip(tuned, ("rte", "stsb"), strict=True):
+        start = record.environment["model"]
+        assert (start["run"], start["heads"]) == (first.id, {name: f"of {name}"})
+
+
 BAD = [
     (("--task", "wmt_en_de"), "cannot write texts, which wmt_en_de needs: use a T5"),
     (("--task", "rte", "--set", "max_input=600"), "max_input is 600 but model 'bert:tiny' has 512 positions"),

@@ -16,7 +16,9 @@ from toys import CPU
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.task import Mark, Pair
-from glue_harness.models.bodies import BODIES
+from glue_harness.models.bodies import BODIES, body_of
+from glue_harness.models.encoder import FAMILY
+from glue_harness.models.encoder_weights import from_scratch
 from glue_harness.models.families import load_model
 from glue_harness.models.heads import CLASSES, class_of
 from glue_harness.models.packing import FINE, pack
@@ -112,6 +114,41 @@ def test_what_is_exported_loads_as_the_class_of_its_head(kind, encoder, tmp_path
         made.whole.load_state_dict(made.weights)
         made.whole.save_pretrained(tmp_path / name)
         check_logits(model, getattr(transformers, made.reader).from_pretrained(tmp_path / name), name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_class_of_transformers_fine_tuned_is_read_with_its_head(kind, encoder, tmp_path):
+    model = encoder(kind)
+    for name in ("mnli", "stsb", "copa", "squad"):
+        made = model.export(REGISTRY.tasks[name])
+        made.whole.load_state_dict(made.weights)
+        made.whole.save_pretrained(tmp_path / name)
+        made.save_vocabulary(tmp_path / name)
+        again = load_model(plan_of(tmp_path / name, seed=1), [REGISTRY.tasks[name]], ())
+        assert again.origin["heads"] == {name: f"of {type(made.whole).__name__}"}
+        for part, weight in model.module.heads[name].state_dict().items():
+            assert torch.equal(weight, again.module.heads[name].state_dict()[part])
+
+
+@pytest.mark.parametrize("name", FAMILY.shapes)
+def test_from_scratch_shapes_are_the_published_ones(name):
+    kind, size = (transformers.BertConfig, 30_522)
+    if name.startswith("modernbert"):
+        kind, size = (transformers.ModernBertConfig, 50_368)
+    with torch.device("meta"):
+        module = transformers.AutoModel.from_config(kind(vocab_size=size, **FAMILY.shapes[name]))
+    millions = sum(parameter.numel() for parameter in module.parameters()) / 1e6
+    assert millions == pytest.approx(FAMILY.millions[name], abs=0.06)
+
+
+def test_from_scratch_with_a_vocabulary_that_is_given(tmp_path):
+    vocabulary().save(tmp_path)
+    plan = plan_of("modernbert:base", tokenizer=str(tmp_path))
+    shape = {**FAMILY.shapes["modernbert:base"], "num_hidden_layers": 2, "hidden_size": 48}
+    body, tokenizer = from_scratch(plan, shape, ())
+    assert tokenizer.fingerprint == vocabulary().fingerprint
+    assert body.config.vocab_size == tokenizer.size
+    assert (body.config.cls_token_id, body.config.sep_token_id) == (2, 3)
 
 
 def check_logits(model, whole, name: str) -> None:
@@ -436,6 +473,19 @@ class TestRefusals:
         line = self.refused(folder)
         assert "as a pickle, which could run anything" in line
         assert "save_pretrained" in line
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"conv_kernel_size": 3}, "has a convolution over tokens, which would mix the examples of a row"),
+            ({"is_decoder": True}, "is configured as a decoder: is_decoder must be false"),
+        ],
+    )
+    def test_what_would_mix_examples_or_see_half_of_them(self, changes, message):
+        config = config_of("deberta-v2")
+        config.update(changes)
+        with pytest.raises(UsageError, match=message):
+            body_of(config, "x")
 
     def test_weights_that_are_not_there(self, tmp_path):
         folder = write_encoder(tmp_path, "bert")
