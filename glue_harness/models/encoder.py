@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from glue_harness.core.errors import UsageError
-from glue_harness.core.plan import Plan, default_of
+from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.core.task import Example, SpanNoise, Task
 from glue_harness.models import encoder_weights
@@ -118,9 +118,6 @@ class Encoder:
         if self.lengths[0] < min(LEAST, self.plan.max_input):
             left = f"leaves {max(0, self.lengths[0])} of the {self.positions} positions of model {self.name!r}"
             raise UsageError(f"prompt_length {self.prompt_length} {left} for an input: make it smaller")
-        if self.positions is not None and self.positions < self.plan.max_input != default_of("max_input"):
-            have = f"model {self.name!r} has {self.positions} positions"
-            raise UsageError(f"max_input is {self.plan.max_input} but {have}: make it at most that, or leave it out")
 
     def as_read(self, task: Task) -> Task | None:
         if task.view is None:

@@ -107,9 +107,19 @@ def test_one_encoder_is_trained_together_and_then_tuned_with_the_heads_that_it_h
         assert (start["run"], start["heads"]) == (first.id, {name: f"of {name}"})
 
 
+@pytest.mark.parametrize("options", [(), ("--method", "prompt")])
+def test_inputs_longer_than_its_positions_are_said_to_be_cut(options, glue, tmp_path):
+    command = ("run", "--task", "squad", "--data", "demo:40", "--model", "bert:tiny", "--steps", "1", "--quiet")
+    code, _, err = glue(*command, *options, "--set", "max_input=600", "--results", tmp_path)
+    assert code == 0, err
+    (record,) = Store(tmp_path).load_all()[0]
+    most = 512 - (record.plan["prompt_length"] if options else 0)
+    line = f"inputs are cut at {most} tokens, not at max_input 600: model 'bert:tiny' has no more positions"
+    assert record.notes.count(line) == 1
+
+
 BAD = [
     (("--task", "wmt_en_de"), "cannot write texts, which wmt_en_de needs: use a T5"),
-    (("--task", "rte", "--set", "max_input=600"), "max_input is 600 but model 'bert:tiny' has 512 positions"),
     (("--task", "rte", "--answers", "strict"), "answers is 'strict' but model 'bert:tiny' writes no text"),
     (("--task", "rte", "--set", "loss_weights={cola = 2.0}"), "loss_weights has 'cola', which is not trained"),
 ]

@@ -456,11 +456,6 @@ class TestRefusals:
                 "between them: use another model"
             )
 
-    def test_inputs_longer_than_its_positions(self, tmp_path):
-        folder = write_encoder(tmp_path, "bert")
-        line = f"max_input is 200 but model {str(folder)!r} has 97 positions: make it at most that, or leave it out"
-        assert self.refused(folder, max_input=200) == line
-
     def test_code_of_its_own(self, tmp_path):
         folder = write_encoder(tmp_path, "bert")
         config = (folder / "config.json").read_text()
