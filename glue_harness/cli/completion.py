@@ -86,9 +86,9 @@ def formats(context: click.Context) -> list[str]:
 
 
 def published(context: click.Context) -> list[str]:
-    from glue_harness.report.published import load_published
+    from glue_harness.report.published import published_tables
 
-    return list(load_published().tables)
+    return list(published_tables())
 
 
 VALUES: dict[str, Values] = {

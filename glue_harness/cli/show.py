@@ -130,6 +130,7 @@ def drawn_task(task: Task, facts: Mapping[str, Any], rows: Rows | None, *, synth
     texts = {
         "suite": f"{task.suite}, {task.part}",
         "kind": task.kind,
+        "head": f"{task.view.head}, of an encoder" if task.view else "none: an encoder cannot learn it",
         "fields": ", ".join(task.columns),
         "labels": ", ".join(f"{number} = {label}" for number, label in enumerate(task.labels)),
         "metrics": ", ".join(task.keys) or "none",

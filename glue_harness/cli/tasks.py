@@ -24,7 +24,8 @@ from glue_harness.report.console import TableColumn, say, table_of
 def command(context: click.Context, suite: str | None, data: str, task_folders: Names, as_json: bool) -> None:
     """List the tasks: rows of the official splits, metrics, and whether the data is here.
 
-    Dimmed tasks belong to no average: they are trained or scored on request. A narrow screen leaves out suite and kind.
+    Dimmed tasks belong to no average: they are trained or scored on request. Head is what an encoder answers a task
+    with; it cannot learn those without. A narrow screen leaves out suite, kind and head.
 
     \b
     glue tasks
@@ -133,6 +134,7 @@ def drawn(facts: list[dict[str, Any]]) -> Shown:
         TableColumn("task", whole=True),
         TableColumn("suite", wide=True),  # on a narrow screen the order still tells it
         TableColumn("kind", wide=True),
+        TableColumn("head", lambda fact: fact["head"] or "-", wide=True),
         TableColumn("train", lambda fact: count(fact, "train"), right=True, whole=True),
         TableColumn("validation", lambda fact: count(fact, "validation"), right=True, whole=True),
         TableColumn("metrics", lambda fact: ", ".join(SHORT.get(key, key) for key in fact["metrics"]) or "none"),

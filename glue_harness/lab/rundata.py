@@ -171,6 +171,9 @@ def overlaps_with_trained(
 def encode_rows(rows: RunRows, request: Request, model: Model) -> RunData:
     """All rows as the model reads them. A split's tokens are made once, whatever part of it is used."""
     plan = request.plan
+    if model.lengths[0] < plan.max_input:
+        has = f"model {plan.model!r} has no more positions"
+        rows.notes.append(f"inputs are cut at {model.lengths[0]} tokens, not at max_input {plan.max_input}: {has}")
     training = {task.name: trained_tokens(task, rows, model) for task in rows.trained}
     scoring = {
         task.name: questions(task, rows.by_role[task.name]["validation"], model, rows) for task in request.scored

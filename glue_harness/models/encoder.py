@@ -28,7 +28,7 @@ from glue_harness.models.families import Family
 from glue_harness.models.heads import Facts, check_choices, facts_of, make_head, scores
 from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
 from glue_harness.models.packing import FINE, Grid
-from glue_harness.models.pairs import PairTokenizer
+from glue_harness.models.pairs import NoSeparator, PairTokenizer
 from glue_harness.models.windows import answer_of
 
 FAMILY = Family(
@@ -118,8 +118,6 @@ class Encoder:
         if self.lengths[0] < min(LEAST, self.plan.max_input):
             left = f"leaves {max(0, self.lengths[0])} of the {self.positions} positions of model {self.name!r}"
             raise UsageError(f"prompt_length {self.prompt_length} {left} for an input: make it smaller")
-        if not self.tokenizer.between and any(self.facts[task.name].kind != "label" for task in tasks):
-            raise UsageError(f"model {self.name!r} has no separator between two texts: use another for pairs")
 
     def as_read(self, task: Task) -> Task | None:
         if task.view is None:
@@ -138,8 +136,12 @@ class Encoder:
         if task.view is None:
             raise UsageError(f"model {self.name!r} cannot write texts, which {task.name} needs: use a T5")
         head = self.head_of(task.answered_by or task.name)
-        check_choices(task, self.facts[head], self.name)
-        return encoded(self.tokenizer, task, head, examples, self.lengths[0], self.plan.stride)
+        check_choices(task.name, task.choices, self.facts[head], self.name)
+        try:
+            return encoded(self.tokenizer, task, head, examples, self.lengths[0], self.plan.stride)
+        except NoSeparator:
+            what = f"task {task.name!r} is about two texts, and the vocabulary of model {self.name!r}"
+            raise UsageError(f"{what} puts no separator between them: use another model") from None
 
     def corrupt(self, text: Encoded, noise: SpanNoise, random: Random) -> Encoded:
         raise UsageError(f"model {self.name!r} cannot learn from text alone: use a T5")
@@ -276,6 +278,11 @@ class Encoder:
     def save_vocabulary(self, folder: Path) -> None:
         encoder_weights.save_config(self.config, {task: of._asdict() for task, of in self.facts.items()}, folder)
         self.tokenizer.save(folder)
+
+    def check_part(self, folder: Path) -> None:
+        for task, made in encoder_weights.heads_of(folder).items():
+            if task in self.facts:
+                check_choices(task, self.facts[task].choices, made, self.name)
 
     def load_weights(self, folder: Path) -> None:
         encoder_weights.load(self.module, folder)

@@ -47,8 +47,8 @@ class Source(NamedTuple):
         """
         take_over(head, self.pooler, outputs=False)
         for name, other in sorted(self.heads.items(), key=lambda of: (of[0] != task, of[1].kind != facts.kind)):
-            alike = other.kind == facts.kind and other.choices == facts.choices and bool(facts.choices)
-            taken = take_over(head, head_weights(self.folder, name), outputs=name == task or alike)
+            alike = other.kind == facts.kind and other.choices == facts.choices and (name == task or facts.choices)
+            taken = take_over(head, head_weights(self.folder, name), outputs=bool(alike))
             if taken:
                 anew = ", its output layer made anew: the labels differ"
                 return f"of {name}" + ("" if taken == "whole" else anew)
@@ -90,11 +90,17 @@ def read(folder: Path, name: str) -> Source:
     check_folder(folder, name)
     body, fresh = read_body(folder, name)
     tokenizer = load_pair_tokenizer(folder, name)
-    heads = {task: Facts(**facts) for task, facts in (getattr(body.config, HEADS, None) or {}).items()}
+    heads = heads_of(folder)
     own = {} if fresh else {n: w for n, w in body.state_dict().items() if n.startswith(POOLER)}
     pooler = {f"{body.base_model_prefix}.{n}": w for n, w in own.items()}
     without_pooler(body)
     return Source(folder, body, tokenizer, heads, pooler)
+
+
+def heads_of(folder: Path) -> dict[str, Facts]:
+    """The heads that a folder of ours says it has."""
+    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    return {task: Facts(**facts) for task, facts in (values.get(HEADS) or {}).items()}
 
 
 def label_order(config: Any, choices: list[str]) -> list[int] | None:

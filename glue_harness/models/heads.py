@@ -59,11 +59,11 @@ def facts_of(tasks: Sequence[Task]) -> dict[str, Facts]:
     }
 
 
-def check_choices(task: Task, made: Facts, model: str) -> None:
+def check_choices(task: str, choices: Sequence[str], made: Facts, model: str) -> None:
     """A head's numbers mean the answers that its task had when it was made."""
-    if made.kind in ("label", "marks") and made.choices != list(task.choices):
+    if made.kind in ("label", "marks") and made.choices != list(choices):
         raise UsageError(
-            f"task {task.name!r} has the labels {', '.join(task.choices)}, but model {model!r} learned "
+            f"task {task!r} has the labels {', '.join(choices)}, but model {model!r} learned "
             f"{', '.join(made.choices)}: put the task's file back, or train again"
         )
 

@@ -153,6 +153,9 @@ class Model(Protocol):
     def save_vocabulary(self, folder: Path) -> None:
         """What `save` writes beside the weights of a model that was changed only in part."""
 
+    def check_part(self, folder: Path) -> None:
+        """Refuses a trained part of a model if what `save_vocabulary` wrote beside it says that it is of another."""
+
     def load_weights(self, folder: Path) -> None:
         """Weights that `save` wrote, into this model."""
 

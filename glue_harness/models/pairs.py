@@ -21,6 +21,10 @@ FIRST_PIECE = UNK + 1  # the ids before it mean no text
 LEARNED = 8192  # pieces of a vocabulary that is learned from the tasks' texts, at most
 
 
+class NoSeparator(Exception):
+    """A pair of texts for a vocabulary that has nothing to put between them."""
+
+
 class Laid(NamedTuple):
     """A pair as tokens, and where each of its marks begins and ends among them."""
 
@@ -51,6 +55,8 @@ class PairTokenizer:
         return hashlib.sha256(self.fast.to_str().encode()).hexdigest()[:16]
 
     def separators(self, pair: Pair) -> int:
+        if pair.second is not None and not self.between:
+            raise NoSeparator
         return len(self.before) + len(self.after) if pair.second is None else self._around_pair
 
     @property
@@ -88,6 +94,7 @@ class PairTokenizer:
 
         Also where in the second text's tokens each window begins, its encoding, and where it begins in a window.
         """
+        self.separators(pair)
         first, second = self.fast.encode_batch([pair.first, pair.second or ""], add_special_tokens=False)
         asked = first.ids[: max(1, (length - self._around_pair) // 2)]
         room = length - self._around_pair - len(asked)

@@ -253,6 +253,9 @@ class T5:
     def save_vocabulary(self, folder: Path) -> None:
         self.tokenizer.save(folder)
 
+    def check_part(self, folder: Path) -> None:
+        """A T5 has no heads: whatever its tasks' labels are, it writes texts."""
+
     def load_weights(self, folder: Path) -> None:
         from safetensors.torch import load_file
 

@@ -114,9 +114,3 @@ def check_embeddings(module: nn.Module, folder: Path) -> None:
     for stack in (module.encoder, module.decoder):
         if stack.embed_tokens.weight.data_ptr() != shared.data_ptr():
             raise GlueError(f"model in {str(folder)!r}: its stacks do not share one embedding matrix")
-
-
-def reads_bytes(folder: Path) -> bool:
-    """ByT5 says what it reads in its configuration only: there is no vocabulary file."""
-    file = folder / "tokenizer_config.json"
-    return file.is_file() and json.loads(file.read_text(encoding="utf-8")).get("tokenizer_class") == "ByT5Tokenizer"

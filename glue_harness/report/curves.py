@@ -100,8 +100,14 @@ def losses(experiments: Sequence[Experiment], store: Store, registry: Registry, 
             curves[task, name] = [Point(*found) for found in means]
     return [
         replace(chart, falls_by_ratios=all(p.y > 0 for curve in chart.curves for p in curve.points))
-        for chart in charts(curves, registry, "steps", "training loss per target token")
+        for chart in charts(curves, registry, "steps", f"training loss per {' or '.join(loss_terms(experiments))}")
     ]
+
+
+def loss_terms(experiments: Sequence[Experiment]) -> list[str]:
+    """What a loss is divided by: heads answer an example with one number, all else is learned token by token."""
+    families = {r.environment.get("model", {}).get("family", "") for one in experiments for r in one.records}
+    return sorted({"example" if family.startswith("encoder") else "target token" for family in families})
 
 
 def charts(

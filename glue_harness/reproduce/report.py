@@ -1,66 +1,12 @@
-"""A reproduced table: its head, and the texts of its files."""
+"""A reproduced table: what stands below it, and the texts of its files."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from pathlib import Path
 
-from glue_harness.models.families import is_from_scratch
 from glue_harness.report.console import one_line
 from glue_harness.report.formats import csv, md
-from glue_harness.reproduce import CONFIGURATIONS, Configuration
-from glue_harness.reproduce.scale import Scale
 from glue_harness.reproduce.table import AVERAGE, Compared, ReproducedTable, neighbours, same_order
-
-SCALED = "A scaled run: it compares the order of the rows with the paper's, not the level of the scores."
-CELLS = "Each cell: ours, the paper's, and the difference with half its 95 % interval."
-
-
-def head(scale: Scale, configurations: Sequence[Configuration], recipe: str, seeds: int) -> tuple[str, ...]:
-    """What was done otherwise than in the paper, and what the numbers mean."""
-    plan = scale.plan
-    said = [] if scale.is_full else [SCALED]
-    said.append(
-        f"{last(plan.model)}, data {last(plan.data)}, tasks {', '.join(plan.tasks)}: {plan.steps:,} steps of "
-        f"{plan.update}, and {scale.pretrain_steps:,} before them where a row pre-trains or mixes. The paper: T5-Base "
-        "(220M), 2^18 steps of 2^16 tokens, and 2^19 before them."
-    )
-    if scale.pretrains:
-        said.append(
-            "Tuned rows start from a model that was pre-trained here, on text alone; the others from random weights."
-        )
-    elif is_from_scratch(plan.model):
-        said.append("There is no text: every row starts from random weights, and no mixture holds span corruption.")
-    else:
-        text = "" if scale.with_text else ", and no mixture holds span corruption"
-        said.append(
-            f"Every row starts from {last(plan.model)}, whose makers chose what it was pre-trained on{text}; the paper "
-            "tunes a model that read text alone, and trains the rows of Tables 11 and 12 from random weights "
-            "(--model t5:base --tokenizer DIR --text DIR)."
-        )
-    said.append(recipe + ".")
-    if not scale.is_full and any("K=" in one.settings for one in configurations):
-        limits = ", ".join(f"2^{power} is {scale.limit(2.0**power):,.0f}" for power in (16, 19, 21))
-        said.append(
-            f"K keeps its place between the smallest and the largest task on a logarithmic scale: {limits}. "
-            "T is a power of the rates and stays."
-        )
-    widths = [CONFIGURATIONS[one.name].settings.get("adapter_width") for one in configurations]
-    if any(width and scale.width(width) != width for width in widths):
-        said.append("Adapters are as wide in proportion to the model as in the paper.")
-    over = (
-        f"both {seeds} seeds and the evaluation examples in it"
-        if seeds > 1
-        else "the evaluation examples in it, not the luck of its one seed"
-    )
-    said.append(f"{CELLS} Ours has {over}; the paper's has the seeds of its baseline's ten runs.")
-    return tuple(said)
-
-
-def last(place: str) -> str:
-    """A folder by its own name: what is above it belongs to the machine."""
-    return Path(place).resolve().name if Path(place).is_dir() else place
 
 
 def remarks(table: ReproducedTable) -> list[str]:

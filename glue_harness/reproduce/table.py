@@ -17,14 +17,13 @@ from glue_harness.metrics.correlation import rank_correlations
 from glue_harness.metrics.student import t_cdf, t_quantile
 from glue_harness.report.experiments import label
 from glue_harness.report.published import Published, TaskKey
-from glue_harness.reproduce import Configuration
+from glue_harness.reproduce.configuration import Configuration
 from glue_harness.suite.registry import Registry
 
 NORMAL_975 = t_quantile(0.975, math.inf)
 REPORTED = {"cnn_dailymail": ("rouge2",), "squad": ("em",)}  # one value of several, where the paper's tables print one
 SHORT = {"glue": "GLUE", "superglue": "SGLUE", "cnn_dailymail": "CNNDM"}
 AVERAGE = "Average"
-BY_VALUE = "table16"
 DRAWS = 4000
 
 
@@ -60,7 +59,8 @@ class Compared(NamedTuple):
 
     @property
     def difference_half(self) -> float:
-        return math.hypot(self.half, self.their_half)
+        """Of ours alone where it is not known how far theirs varies: the head of the table says so."""
+        return self.half if math.isnan(self.their_half) else math.hypot(self.half, self.their_half)
 
 
 @dataclass(frozen=True)
@@ -89,10 +89,11 @@ def table_of(
     made: Sequence[tuple[Configuration, Sequence[Sequence[Record]]]],
     brief: Brief,
     published: Published,
+    why_left_out: str,
 ) -> ReproducedTable:
     """The table from the records of every configuration, one list a seed."""
     theirs = published.tables[name]
-    columns = columns_of(brief, by_value=name == BY_VALUE)
+    columns = columns_of(brief, theirs.by_value)
     rows = []
     for one, of_seeds in made:
         scores = [scores_of(one.stages, records, brief.registry) for records in of_seeds]
@@ -100,13 +101,16 @@ def table_of(
         cells = compare(one.name, scores, columns, published, brief.registry)
         rows.append(TableRow(one.name, one.settings, len(of_seeds), runs, cells))
     titles = tuple(column.title for column in columns)
-    if name != BY_VALUE and len(columns) > 1:
+    if not theirs.by_value and len(columns) > 1:
         rows = [replace(row, cells=(average(row.cells), *row.cells)) for row in rows]
         titles = (AVERAGE, *titles)
     left_out = [row for row in theirs.rows if row not in {one.name for one, _ in made}]
     notes = [f"{row}: {text}" for row, text in theirs.footnotes.items()]
-    notes += [f"{row}: not made, it needs a model from scratch" for row in left_out]
-    notes += [f"Published: {published.source}; {theirs.title}."]
+    notes += [f"{row}: not made, {why_left_out}" for row in left_out]
+    if published.source:
+        notes.append(f"Published: {published.source}; {theirs.title}.")
+    else:
+        notes += [f"Published, {row}: {published.result(row).source}." for row in theirs.rows]
     return ReproducedTable(name + kind, theirs.title, tuple(head), titles, tuple(rows), tuple(notes))
 
 
@@ -141,7 +145,7 @@ def compare(
 ) -> tuple[Compared, ...]:
     """Each seed's scores by task against the published ones, column by column.
 
-    The paper repeated its baseline only, and takes its deviation for that of every row.
+    T5's paper repeated its baseline only, and takes its deviation for that of every row; others print none.
     """
 
     def by_our_names(values: Mapping[TaskKey, float]) -> dict[TaskKey, float]:
@@ -153,7 +157,7 @@ def compare(
     for column in columns:
         printed = result.averages.get(column.suite, column.value(values))
         deviation = baseline.average_deviations.get(column.suite, column.spread(deviations))
-        half = t_quantile(0.975, baseline.runs - 1) * deviation / math.sqrt(result.runs)
+        half = t_quantile(0.975, baseline.runs - 1) * deviation / math.sqrt(result.runs) if deviations else math.nan
         cells.append(Compared(*our_value(column, of_seeds), printed, half))
     return tuple(cells)
 

@@ -86,6 +86,7 @@ def _read(folder: Path, model: Model, for_other_tasks: bool = False) -> None:
             trained = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
         raise GlueError(f"checkpoint {str(folder)!r} cannot be read: {error}") from None
+    model.check_part(folder)
     weights = dict(model.module.named_parameters())
     if for_other_tasks:
         trained = {name: weight for name, weight in trained.items() if name in weights or name not in heads}

@@ -46,9 +46,20 @@ def row_of(screen: str, task: str) -> list[str]:
 def test_the_screen_tells_rows_metrics_and_data(capsys):
     main(["tasks"])
     screen = capsys.readouterr().out
-    assert row_of(screen, "mrpc") == ["mrpc", "glue", "classify", "3,668", "408", "F1,", "Acc", "to", "download"]
-    assert row_of(screen, "mnli")[3:5] == ["392,702", "-"]
-    assert row_of(screen, "ax")[3:6] == ["-", "-", "none"]
+    assert row_of(screen, "mrpc") == [
+        "mrpc",
+        "glue",
+        "classify",
+        "label",
+        "3,668",
+        "408",
+        "F1,",
+        "Acc",
+        "to",
+        "download",
+    ]
+    assert row_of(screen, "mnli")[4:6] == ["392,702", "-"]
+    assert row_of(screen, "ax")[4:7] == ["-", "-", "none"]
     assert max(map(len, screen.splitlines())) <= 120
 
 
@@ -110,7 +121,7 @@ def test_own_tasks_come_after_the_suites(capsys, plugins):
     assert facts[-1]["task"] == "own"
     assert facts[-1]["rows"] == {"train": 12345, "validation": None}
     main(["tasks"])
-    assert row_of(capsys.readouterr().out, "own")[:5] == ["own", "custom", "classify", "12,345", "?"]
+    assert row_of(capsys.readouterr().out, "own")[:6] == ["own", "custom", "classify", "label", "12,345", "?"]
 
 
 def test_a_folder_of_tasks_can_be_named(capsys, plugins, monkeypatch):

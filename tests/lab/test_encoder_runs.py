@@ -114,6 +114,9 @@ def test_it_stands_on_a_board(finished):
 @pytest.mark.parametrize("changes", [
     {"select": "heldout", "heldout": 10},
     {"batch_tokens": 256},
+    {"mixing": "proportional", "limit": 40.0},
+    {"mixing": "temperature", "temperature": 2.0},
+    {"mixing": "custom", "rates": {"rte": 1.0, "copa": 3.0}},
     {"packing": "buckets"},
     {"micro_batch": 3},
     {"optimizer": "adafactor"},

@@ -97,6 +97,16 @@ def test_a_row_that_no_head_can_read_is_named(given, message, glue):
     assert glue("--task", *given) == (1, "", f"glue: {message}\n")
 
 
+@pytest.mark.parametrize("method", ["frozen", "adapter"])
+def test_labels_that_were_changed_since_are_refused_where_only_a_part_was_kept(method, results, folder):
+    """The rest is loaded from elsewhere, with a head made for the labels of today: no shape would tell."""
+    known = encoder_run(results, folder, "rte", "stsb", "copa", method=method)
+    rte = REGISTRY.tasks["rte"]
+    turned = replace(REGISTRY, tasks={**REGISTRY.tasks, "rte": replace(rte, choices=rte.choices[::-1])})
+    with pytest.raises(UsageError, match=r"'rte' has the labels not_entailment, entailment, but model .* learned ent"):
+        load(known, results / known.id, known.scores["rte"].step, turned)
+
+
 def test_labels_that_were_changed_since_are_refused(results, record):
     """A head gives numbers: under other labels they would mean something else."""
     mnli = REGISTRY.tasks["mnli"]

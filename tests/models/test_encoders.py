@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
+from dataclasses import replace
 from random import Random
 
 import pytest
@@ -14,7 +16,9 @@ from toys import CPU
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.task import Mark, Pair
-from glue_harness.models.bodies import BODIES
+from glue_harness.models.bodies import BODIES, body_of
+from glue_harness.models.encoder import FAMILY
+from glue_harness.models.encoder_weights import from_scratch
 from glue_harness.models.families import load_model
 from glue_harness.models.heads import CLASSES, class_of
 from glue_harness.models.packing import FINE, pack
@@ -110,6 +114,41 @@ def test_what_is_exported_loads_as_the_class_of_its_head(kind, encoder, tmp_path
         made.whole.load_state_dict(made.weights)
         made.whole.save_pretrained(tmp_path / name)
         check_logits(model, getattr(transformers, made.reader).from_pretrained(tmp_path / name), name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_a_class_of_transformers_fine_tuned_is_read_with_its_head(kind, encoder, tmp_path):
+    model = encoder(kind)
+    for name in ("mnli", "stsb", "copa", "squad"):
+        made = model.export(REGISTRY.tasks[name])
+        made.whole.load_state_dict(made.weights)
+        made.whole.save_pretrained(tmp_path / name)
+        made.save_vocabulary(tmp_path / name)
+        again = load_model(plan_of(tmp_path / name, seed=1), [REGISTRY.tasks[name]], ())
+        assert again.origin["heads"] == {name: f"of {type(made.whole).__name__}"}
+        for part, weight in model.module.heads[name].state_dict().items():
+            assert torch.equal(weight, again.module.heads[name].state_dict()[part])
+
+
+@pytest.mark.parametrize("name", FAMILY.shapes)
+def test_from_scratch_shapes_are_the_published_ones(name):
+    kind, size = (transformers.BertConfig, 30_522)
+    if name.startswith("modernbert"):
+        kind, size = (transformers.ModernBertConfig, 50_368)
+    with torch.device("meta"):
+        module = transformers.AutoModel.from_config(kind(vocab_size=size, **FAMILY.shapes[name]))
+    millions = sum(parameter.numel() for parameter in module.parameters()) / 1e6
+    assert millions == pytest.approx(FAMILY.millions[name], abs=0.06)
+
+
+def test_from_scratch_with_a_vocabulary_that_is_given(tmp_path):
+    vocabulary().save(tmp_path)
+    plan = plan_of("modernbert:base", tokenizer=str(tmp_path))
+    shape = {**FAMILY.shapes["modernbert:base"], "num_hidden_layers": 2, "hidden_size": 48}
+    body, tokenizer = from_scratch(plan, shape, ())
+    assert tokenizer.fingerprint == vocabulary().fingerprint
+    assert body.config.vocab_size == tokenizer.size
+    assert (body.config.cls_token_id, body.config.sep_token_id) == (2, 3)
 
 
 def check_logits(model, whole, name: str) -> None:
@@ -300,6 +339,18 @@ class TestStartingFromAnother:
         assert torch.equal(old.dense.weight, new.dense.weight)
         assert new.out_proj.weight.shape[0] == 2
 
+    def test_of_a_task_whose_labels_are_in_another_order_now_the_output_layer_is_made_anew(self, tmp_path, encoder):
+        """Its numbers would mean other answers, and no shape would tell."""
+        model = encoder("roberta")
+        model.save(tmp_path)
+        mnli = REGISTRY.tasks["mnli"]
+        turned = replace(mnli, choices=mnli.choices[::-1])
+        again = load_model(plan_of(tmp_path, seed=1), [turned], ())
+        assert again.origin["heads"] == {"mnli": "of mnli, its output layer made anew: the labels differ"}
+        old, new = model.module.heads["mnli"].classifier, again.module.heads["mnli"].classifier
+        assert torch.equal(old.dense.weight, new.dense.weight)
+        assert not torch.equal(old.out_proj.weight, new.out_proj.weight)
+
     def test_pooling_that_labels_trained_answers_with_a_number_too(self, tmp_path):
         """STS-B starts from MNLI: its encoder has no pooling of its own any more, the head has."""
         model = load_model(plan_of(write_encoder(tmp_path / "base", "bert")), [REGISTRY.tasks["mnli"]], ())
@@ -386,6 +437,25 @@ class TestRefusals:
         learn_pair_tokenizer([" ".join(f"word{k}" for k in range(200))] * 3, 400).save(folder)
         assert "pieces, its embeddings" in self.refused(folder)
 
+    def test_a_pair_for_a_vocabulary_without_separators(self, tmp_path):
+        folder = write_encoder(tmp_path, "bert")
+        for name, key, value in (
+            ("tokenizer.json", "post_processor", None),
+            ("tokenizer_config.json", "tokenizer_class", "PreTrainedTokenizerFast"),
+        ):
+            values = json.loads((folder / name).read_text())
+            (folder / name).write_text(json.dumps({**values, key: value}))
+        tasks = [REGISTRY.tasks[name] for name in ("cola", "rte", "squad")]
+        model = load_model(plan_of(folder), tasks, ())
+        assert model.encode(*examples_of("cola", 1))  # one text alone needs none
+        for name in ("rte", "squad"):
+            with pytest.raises(UsageError) as caught:
+                model.encode(*examples_of(name, 1))
+            assert str(caught.value) == (
+                f"task {name!r} is about two texts, and the vocabulary of model {str(folder)!r} puts no separator "
+                "between them: use another model"
+            )
+
     def test_code_of_its_own(self, tmp_path):
         folder = write_encoder(tmp_path, "bert")
         config = (folder / "config.json").read_text()
@@ -398,6 +468,19 @@ class TestRefusals:
         line = self.refused(folder)
         assert "as a pickle, which could run anything" in line
         assert "save_pretrained" in line
+
+    @pytest.mark.parametrize(
+        ("changes", "message"),
+        [
+            ({"conv_kernel_size": 3}, "has a convolution over tokens, which would mix the examples of a row"),
+            ({"is_decoder": True}, "is configured as a decoder: is_decoder must be false"),
+        ],
+    )
+    def test_what_would_mix_examples_or_see_half_of_them(self, changes, message):
+        config = config_of("deberta-v2")
+        config.update(changes)
+        with pytest.raises(UsageError, match=message):
+            body_of(config, "x")
 
     def test_weights_that_are_not_there(self, tmp_path):
         folder = write_encoder(tmp_path, "bert")

@@ -74,7 +74,13 @@ def test_a_changed_record_is_refused(runs, capsys, tmp_path):
         assert err == f"glue: run {runs[1].id}: rte.accuracy is 155, not between 0 and 100: its record was changed\n"
 
 
-def test_the_demo_compares_its_two_mixings_with_each_other():
+def test_the_demo_compares_its_two_mixings_and_an_encoder_with_each_other():
     lines = [line for _, lines in STORY for line in lines]
-    assert "compare --all-pairs {runs}" in lines
-    assert sum("--mixing" in line for line in lines) == 2
+    place = lines.index("compare --all-pairs {runs}")
+    before = lines[place - 3 : place]  # as many as it names
+    assert [("--mixing" in line, "--model bert:tiny" in line) for line in before] == [
+        (True, False),
+        (True, False),
+        (False, True),
+    ]
+    assert {line.split()[2] for line in before} == {"cola,mnli,rte"}

@@ -16,9 +16,9 @@ from glue_harness.lab.request import canonical
 from glue_harness.lab.strategy import Brief
 from glue_harness.metrics.correlation import rank_correlations
 from glue_harness.report.published import load_published
-from glue_harness.reproduce import CONFIGURATIONS, configurations_of
-from glue_harness.reproduce.report import head, markdown, remarks
+from glue_harness.reproduce.report import markdown, remarks
 from glue_harness.reproduce.scale import PRETRAIN_STEPS, Scale, scale_of
+from glue_harness.reproduce.t5 import CONFIGURATIONS, configurations_of, head
 from glue_harness.reproduce.table import (
     Compared,
     ReproducedTable,

@@ -123,6 +123,9 @@ class Bag:
     def save_vocabulary(self, folder: Path) -> None:
         (folder / "config.json").write_text(json.dumps(self.config), encoding="utf-8")
 
+    def check_part(self, folder: Path) -> None:
+        pass
+
     def load_weights(self, folder: Path) -> None:
         self.module.load_state_dict(load_file(str(folder / WEIGHTS)))
 
