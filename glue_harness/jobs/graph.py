@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cached_property
 
 from glue_harness.core.plan import Plan
 
@@ -18,7 +19,7 @@ class Job:
     notes: tuple[str, ...] = ()  # for its record
     until: int | None = None  # the step after which it pauses; it may go on later
 
-    @property
+    @cached_property
     def key(self) -> Key:
         return self.plan.digest, self.plan.seed
 
@@ -35,7 +36,3 @@ def graph_of(jobs: Iterable[Job]) -> dict[Key, Job]:
     for job in jobs:
         found.setdefault(job.key, job)
     return found
-
-
-def with_seed(job: Job, seed: int) -> Job:
-    return replace(job, plan=job.plan.replace(seed=seed))

@@ -109,13 +109,18 @@ class Launch:
     def _begin_ready(self) -> None:
         """Jobs in their order, as far as there are slots and what they start from is finished."""
         now, free = time.monotonic(), self.executor.slots - len(self.in_state(State.RUNNING))
+        has_failed = bool(self.in_state(State.FAILED, State.LEFT_OUT))
         for key in list(self.waiting):
             doing = self.doing[key]
-            before = self.doing.get(doing.job.starts_from) if doing.job.starts_from else None
+            starts_from = doing.job.starts_from
+            before = self.doing.get(starts_from) if starts_from else None
             if before and before.state in (State.FAILED, State.LEFT_OUT):
                 self.waiting.remove(key)
                 self._turn(doing, State.LEFT_OUT, text=f"it starts from {before.job.name or before.job.stage}")
-            elif free > 0 and now >= doing.not_before and (before is None or before.state is State.FINISHED):
+            elif free <= 0:
+                if not has_failed:  # nothing to leave out: the rest may be many
+                    return
+            elif now >= doing.not_before and (before is None or before.state is State.FINISHED):
                 self.waiting.remove(key)
                 free -= 1
                 doing.began = time.monotonic()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from glue_harness.core.plan import Plan
@@ -46,7 +46,9 @@ def carry_out(
 ) -> Record:
     """The trial's finished run: what is there, what was begun and goes on, or a new one."""
     with claim(store, job.key) as path:
-        record, unfinished = store.finished(*job.key), begun(job.plan, store)
+        runs = store.of_plan(*job.key)
+        record = next((found for found in reversed(runs) if found.status == "finished"), None)
+        unfinished = newest_free(runs, store)
         if record is None and unfinished and job.until and reached(unfinished, store) >= job.until:
             return store.find(unfinished)
         if record is None:
@@ -74,5 +76,9 @@ def reached(run_id: str, store: Store) -> int:
 
 def begun(plan: Plan, store: Store) -> str | None:
     """The newest unfinished run of a plan and its seed that no process is at work on."""
-    runs = (record for record in reversed(store.of_plan(plan.digest, plan.seed)) if record.status != "finished")
-    return next((record.id for record in runs if store.run(record.id).is_free()), None)
+    return newest_free(store.of_plan(plan.digest, plan.seed), store)
+
+
+def newest_free(runs: Sequence[Record], store: Store) -> str | None:
+    unfinished = (record.id for record in reversed(runs) if record.status != "finished")
+    return next((run for run in unfinished if store.run(run).is_free()), None)
