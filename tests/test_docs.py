@@ -17,6 +17,7 @@ from refresh_docs import PAGES, fails, fences, refresh, sessions, shown
 from glue_harness.cli import VERBS, glue, main
 from glue_harness.data.own import fields
 from glue_harness.suite.registry import load_tasks
+from glue_harness.sweep.space import space_of
 
 README, *OTHERS = PAGES
 MOST_LINES = 220
@@ -164,8 +165,15 @@ def test_a_page_begins_with_what_it_is_for(page):
     assert first.startswith("`glue` " if page == README else "This page ")
 
 
+@each_page
+def test_spaces_of_sweeps_can_be_read(page, tmp_path):
+    for block in re.findall(r"^```toml\n(.*?)^```$", page.read_text(encoding="utf-8"), re.M | re.S):
+        (tmp_path / "space.toml").write_text(block, encoding="utf-8")
+        assert space_of((), tmp_path / "space.toml").choices
+
+
 def test_every_block_is_of_a_kind_that_is_checked():
-    kinds = {"console", "sh", "python", "text"}
+    kinds = {"console", "sh", "python", "text", "toml"}
     found = {page.name: set(re.findall(r"^```(\w*)\n.*?^```$", page.read_text("utf-8"), re.M | re.S)) for page in PAGES}
     assert not {name: languages - kinds for name, languages in found.items() if languages - kinds}
 

@@ -17,7 +17,7 @@ from records import runner
         ("run --learning-rate 3", "No such option '--learning-rate': write --lr"),
         ("run --transfer", "No such option '--transfer': it is one of glue compare (see glue run --help)"),
         ("show --task rte", "No such option '--task': did you mean --tasks?"),
-        ("submit --demo", "No such option '--demo': it is one of glue run, glue reproduce (see"),
+        ("submit --demo", "No such option '--demo': it is one of glue run, glue sweep, glue reproduce (see"),
         ("run --zzz", "No such option '--zzz' (see glue run --help)"),
         ("board -z", "No such option '-z' (see glue board --help)"),
         ("reproduce table11 --max-input 3", "No such option '--max-input': write --set max_input=VALUE"),
