@@ -28,7 +28,7 @@ from glue_harness.core.reading import json_value, lines_of, open_file, read_smal
 from glue_harness.core.record import Record, record_from
 from glue_harness.core.sealed import MARKER, damage_of, seal
 from glue_harness.core.task import Prediction, Task, Text
-from glue_harness.core.writing import DRAFT, cannot_save, json_text, remove, why, write_atomic
+from glue_harness.core.writing import DRAFT, cannot_save, json_text, remove, sync, why, write_atomic
 
 RECORD = "record.json"
 PROGRESS = "progress.json"  # in a snapshot: how far the run had come, and its record then
@@ -164,6 +164,8 @@ class RunFolder:
 
     def save_snapshot(self, step: int, facts: Mapping[str, Any], write: Callable[[Path], None]) -> None:
         """Beside the weights of its step, which must be there. `facts` hold the record, and the best steps."""
+
+        sync(self.log)
 
         def filled(draft: Path) -> None:
             (draft / PROGRESS).write_text(json_text(facts), encoding="utf-8")

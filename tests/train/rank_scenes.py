@@ -1,0 +1,127 @@
+"""Runs scenes on one process, on two and on four, and keeps the weights that each of them ends with.
+
+    python rank_scenes.py FOLDER
+
+Torch is imported once: the processes are forked, and meet by gloo as those of torchrun do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import traceback
+from pathlib import Path
+
+import torch
+from encoders import write_encoder
+from safetensors.torch import save_file
+from toys import toy_model
+
+from glue_harness import Plan
+from glue_harness.core.writing import json_text
+from glue_harness.lab.assemble import assemble
+from glue_harness.lab.request import make_request
+from glue_harness.runs.store import Store
+from glue_harness.suite.registry import load_tasks
+from glue_harness.train import passes
+from glue_harness.train.loop import Hook, State, train
+from glue_harness.train.ranks import join
+
+SIZES = (1, 2, 4)
+STEPS = 20
+T5, BERT = "toy-t5", "toy-bert"
+ACCUMULATED = {"micro_batch": 2, "dropout": 0.1}  # as many passes as the most processes, so dropout is the same
+SCENES: dict[str, dict] = {
+    "full, accumulated, with dropout": {"model": T5, "tasks": ("rte", "stsb"), **ACCUMULATED},
+    "full, one pass that is cut": {"model": T5},
+    "buckets": {"model": T5, "packing": "buckets"},
+    "rows of T5's packer": {"model": T5, "batch_tokens": 512, "max_input": 128},
+    "adafactor": {"model": T5, "optimizer": "adafactor", **ACCUMULATED},
+    "adapters": {"model": T5, "method": "adapter", "adapter_width": 4, **ACCUMULATED},
+    "unfreezing": {"model": T5, "method": "unfreeze", "weight_decay": 0.1, **ACCUMULATED},
+    "heads without examples": {"model": BERT, "tasks": ("rte", "cola", "stsb"), "batch_size": 4, "micro_batch": 1},
+    "an encoder, cut, adafactor": {"model": BERT, "tasks": ("rte", "stsb"), "optimizer": "adafactor", "dropout": 0.0},
+    "an update that is not finite in one process": {"model": T5, "on_nonfinite": "skip"},
+    "out of memory in one process": {"model": T5, "batch_size": 16},
+}
+
+
+def carry_out(name: str, folder: Path) -> None:
+    """A scene in fp64; the first process keeps what came of it, all keep that they have the same."""
+    ranks, changes = join(), {"tasks": ("rte",), "dropout": 0.0, **SCENES[name]}
+    common = {"data": "demo:60", "steps": STEPS, "lr": 3e-3, "device": "cpu", "precision": "fp32", "seed": 3}
+    if "batch_tokens" not in changes:
+        common["batch_size"] = 8
+    model = str(folder / changes.pop("model"))
+    plan = Plan(**{**common, "mixing": "equal", **changes, "model": model})
+    setup = assemble(make_request(plan, load_tasks(), Store(folder)))
+    setup.learner.model.module.double()
+    hurt(name, setup, ranks)
+    log: list[tuple] = []
+
+    def note(state: State) -> None:
+        log.append((state.loss, state.gradient_norm, state.task_losses, state.tokens))
+
+    state = train(setup.learner, setup.feed, setup.machine, [Hook(1, note)], setup.fit)
+    ranks.compare(setup.learner.model.module, "at the end")
+    facts = {"log": log, "skipped": state.skipped, "seen": state.seen, "notes": ranks.gather(setup.fit.notes)}
+    if ranks.leads:
+        place = folder / f"{name}-{ranks.size}"
+        weights = {n: p.detach().clone() for n, p in setup.learner.model.module.named_parameters()}
+        save_file(weights, f"{place}.safetensors")
+        Path(f"{place}.json").write_text(json_text(facts))
+
+
+def hurt(name: str, setup, ranks) -> None:
+    """What goes wrong goes wrong in one process alone."""
+    calls = [0]
+
+    def run(*given):
+        calls[0] += 1
+        if calls[0] == 5 and name.startswith("out of memory") and ranks.rank == ranks.size - 1:
+            raise torch.OutOfMemoryError("planted")
+        found = passes.one_pass(*given)
+        if calls[0] == 5 and name.endswith("finite in one process") and ranks.leads:
+            setup.learner.parameters[0].grad.fill_(float("nan"))
+        return found
+
+    object.__setattr__(setup.learner, "run", run)
+
+
+def forked(rank: int, size: int, port: int, folder: Path) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    if size > 1:
+        os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+    try:
+        for name in SCENES:
+            carry_out(name, folder)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def free_port() -> int:
+    with socket.socket() as found:
+        found.bind(("localhost", 0))
+        return found.getsockname()[1]
+
+
+def main(folder: Path) -> None:
+    torch.set_num_threads(1)
+    toy_model(seed=4, dropout=0.1).save(folder / T5) if (folder / T5).mkdir() is None else None
+    write_encoder(folder / BERT, "bert")
+    for size in SIZES:
+        port = free_port()
+        children = [forked(rank, size, port, folder) for rank in range(size)]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        if any(codes):
+            sys.exit(f"{size} processes: exit codes {json.dumps(codes)}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
