@@ -23,6 +23,8 @@ from glue_harness.report.console import (
     table,
     table_of,
 )
+from glue_harness.runs.pace import scaling
+from glue_harness.runs.store import Store
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -175,6 +177,8 @@ def show_scores(record: Record, registry: Registry, folder: Path) -> None:
         say(f"Note: {remark}", style="yellow")
     if len(record.mix) > 1:
         show(drawn_mix(record))
+    if told := scaling(record, Store(folder.parent)):
+        say(told)
     say(f"{_durations(record)}, recorded in {folder}", style="dim")
 
 

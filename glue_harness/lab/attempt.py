@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from torch import nn
+
 from glue_harness.core.errors import DataError, Paused, Stopped, UsageError
 from glue_harness.core.place import place
 from glue_harness.core.record import Environment, Record
@@ -171,6 +173,7 @@ class Attempt:
         facts |= {"model": self._model(), "metrics": signatures(self.request.scored), "processes": self.ranks.size}
         if self.ranks.size > 1:
             facts["job"] = place().job
+            self._note(self._of_cut_passes())
         record.environment = cast(Environment, facts)  # it may hold more than it declares, which ** cannot say
         if before:
             self._note(f"at step {record.resumed[-1]}, {text}" for text in changed_place(before, record.environment))
@@ -213,9 +216,21 @@ class Attempt:
 
     def _count_waiting(self) -> None:
         """How much of training the processes did not compute."""
-        if self.ranks.size > 1 and (trained := self.clock.spent["train"]):
-            each = self.ranks.gather(self.ranks.waited)
+        trained = self.clock.spent["train"] - (self.record.timing.get("train") or 0.0)  # not by earlier attempts
+        each = self.ranks.gather(self.ranks.waited)
+        if len(each) > 1 and trained:
             self.record.environment["waiting"] = min(1.0, sum(each) / len(each) / trained)
+
+    def _of_cut_passes(self) -> list[str]:
+        """Dropout is drawn for a pass: processes that share one draw other masks than one process alone."""
+        plan, size = self.plan, self.ranks.size
+        passes = len(self.setup.feed.update(self.progress.state.step).passes)
+        drops = any(part.p > 0 for part in self.setup.learner.model.module.modules() if isinstance(part, nn.Dropout))
+        if passes >= size or not drops:
+            return []
+        fix = "" if plan.batch_tokens else f": --set micro_batch={max(1, plan.batch_size // size)} gives the same"
+        found = f"{passes} pass{'es' if passes > 1 else ''}"
+        return [f"{size} processes share an update of {found} by rows, so dropout is not one process's{fix}"]
 
     def _answered(self, done: int, asked: int) -> None:
         if told := getattr(self.watcher, "answered", None):

@@ -173,10 +173,8 @@ def join() -> Ranks:
         has_cuda = torch.cuda.is_available()
         if has_cuda:
             if here.local >= torch.cuda.device_count():
-                raise UsageError(
-                    f"{here.beside} processes but {torch.cuda.device_count()} GPUs on this machine: start one a GPU, or "
-                    "hide them with CUDA_VISIBLE_DEVICES="
-                )
+                found = f"{here.beside} processes but {torch.cuda.device_count()} GPUs on this machine"
+                raise UsageError(f"{found}: start one a GPU, or hide the GPUs with CUDA_VISIBLE_DEVICES=")
             torch.cuda.set_device(here.local)
         if "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(max(1, torch.get_num_threads() // here.beside))

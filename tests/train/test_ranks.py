@@ -1,0 +1,150 @@
+"""Several processes move the weights as one does: in fp64 by gloo, with what each method, feed and optimiser adds."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import ROOT
+from rank_scenes import OF_SIZE, SCENES, STEPS
+from safetensors.torch import load_file
+from toys import toy_feed, toy_model
+
+from glue_harness.core.errors import GlueError
+from glue_harness.train.arrangement import Pass
+from glue_harness.train.passes import at_place
+from glue_harness.train.ranks import ALONE, BUCKET, Several, buckets
+
+EXACT = 1e-12
+NOISE = ".key.bias"  # softmax does not see it: its gradient is what rounding leaves, which optimisers blow up
+PAIRS = [(name, size) for size, names in OF_SIZE.items() for name in names if size > 1]
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("scenes")
+    paths = os.pathsep.join(map(str, (ROOT, ROOT / "tests", ROOT / "tests" / "train")))
+    env = {**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    script = Path(__file__).with_name("rank_scenes.py")
+    done = subprocess.run([sys.executable, script, folder], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def facts(scenes: Path, name: str, size: int) -> dict:
+    return json.loads((scenes / f"{name}-{size}.json").read_text())
+
+
+@pytest.mark.parametrize(("name", "size"), PAIRS)
+def test_the_same_plan_moves_the_weights_in_the_same_way(name, size, scenes):
+    one, several = (load_file(scenes / f"{name}-{n}.safetensors") for n in (1, size))
+    assert one.keys() == several.keys()
+    for weight in one:
+        assert one[weight].dtype == torch.float64 or not one[weight].is_floating_point()
+        if not weight.endswith(NOISE):
+            torch.testing.assert_close(several[weight], one[weight], rtol=0, atol=EXACT, msg=lambda m, w=weight: w + m)
+    mine, others = facts(scenes, name, 1), facts(scenes, name, size)
+    assert (mine["seen"], mine["skipped"]) == (others["seen"], others["skipped"])
+    assert len(mine["log"]) == len(others["log"]) == STEPS
+    for (loss, norm, of_tasks, tokens), (loss_, norm_, of_tasks_, tokens_) in zip(
+        mine["log"], others["log"], strict=True
+    ):
+        assert (loss_, norm_) == (pytest.approx(loss, rel=1e-9), pytest.approx(norm, rel=1e-9))
+        assert of_tasks_ == pytest.approx(of_tasks, rel=1e-9)
+        assert tokens_ == tokens
+
+
+def test_the_scenes_hold_what_they_are_named_after(scenes):
+    """Without it each could pass for a reason of its own."""
+    of_tasks = [set(losses) for _, _, losses, _ in facts(scenes, "heads without examples", 1)["log"]]
+    assert any(len(tasks) < 3 for tasks in of_tasks)
+    assert facts(scenes, "not finite in one process", 2)["skipped"] == [5]
+    first, last = facts(scenes, "out of memory in one process", 2)["notes"]
+    assert not [text for text in first if text.startswith("out of memory")]
+    assert [text for text in last if text.startswith("out of memory")]
+    moved = load_file(scenes / "unfreezing-4.safetensors")
+    with_dropout = load_file(scenes / "full, two tasks, accumulated, with dropout-1.safetensors")
+    assert any((moved[w] - with_dropout[w]).abs().max() > 1e-3 for w in moved)
+
+
+def among(rank: int, size: int) -> Several:
+    return Several(rank, size, None)
+
+
+def update(batch=32, micro=None):
+    return toy_feed(toy_model(), batch=batch, micro=micro).update(0)
+
+
+def examples(passes: list[Pass]) -> list[int]:
+    return sorted(id(example) for part in passes for row in part.rows for example in row)
+
+
+@pytest.mark.parametrize("micro", [None, 16, 4, 3])
+@pytest.mark.parametrize("size", [2, 3, 4, 7, 100])
+def test_every_example_is_one_processs(size, micro):
+    whole = update(micro=micro).passes
+    shares = [among(rank, size).share(whole) for rank in range(size)]
+    assert examples([part for share in shares for part in share]) == examples(whole)
+    for part in (part for share in shares for part in share):
+        assert len(part.tasks) == sum(map(len, part.rows)) > 0
+
+
+def test_shares_weigh_about_the_same():
+    whole = update(batch=96).passes
+    (rows,) = [len(part.rows) for part in whole]
+    shares = [sum(part.padded for part in among(rank, 4).share(whole)) for rank in range(4)]
+    assert max(shares) - min(shares) <= 2 * whole[0].width < sum(shares) / 4
+    assert rows >= 16
+
+
+def test_passes_stay_whole_where_there_are_enough_and_keep_their_dropout():
+    whole = update(micro=4).passes
+    shared = [part for rank in range(3) for part in among(rank, 3).share(whole)]
+    assert sorted(part.place for part in shared) == [(number, 0) for number in range(8)]
+    assert len({at_place(7, part.place) for part in shared}) == 8
+    assert at_place(7, (0, 0)) == 7
+
+
+def test_the_parts_of_a_cut_pass_have_dropout_of_their_own():
+    whole = update().passes
+    parts = [part for rank in range(4) for part in among(rank, 4).share(whole)]
+    assert len({at_place(7, part.place) for part in parts}) == 4
+    cut = [piece.place for piece in whole[0].cut(whole[0].width * 2)]
+    assert cut == [(0, row) for row in range(0, len(whole[0].rows), 2)]
+
+
+def test_buckets_hold_neighbours_of_one_type_and_are_not_too_large():
+    shapes = [(BUCKET // 2,), (BUCKET // 2,), (8,), (BUCKET * 2,), (3, 4)]
+    gradients = [torch.empty(shape, device="meta") for shape in shapes]
+    gradients.append(torch.empty(5, device="meta", dtype=torch.float64))
+    assert [[g.numel() for g in bucket] for bucket in buckets(gradients)] == [
+        [BUCKET // 2, BUCKET // 2],
+        [8],
+        [BUCKET * 2],
+        [12],
+        [5],
+    ]
+
+
+def test_one_process_tells_nobody_anything():
+    sums, passes = torch.ones(2), update().passes
+    assert ALONE.share(passes) is passes
+    assert ALONE.reduce([], sums) is sums
+    assert (ALONE.gather(3), ALONE.agree(15), ALONE.first(lambda: "x"), ALONE.leads) == ([3], 15, "x", True)
+
+
+def test_processes_whose_weights_differ_are_found(monkeypatch):
+    several, module = among(0, 2), torch.nn.Linear(2, 2)
+    monkeypatch.setattr(several, "gather", lambda own: [own, own])
+    several.compare(module, "at first")
+    monkeypatch.setattr(several, "gather", lambda own: [own, [own[0] + 1e-9, *own[1:]]])
+    with pytest.raises(GlueError, match="the 2 processes have different weights after step 4: are files and versions"):
+        several.compare(module, "after step 4")
+
+
+def test_scenes_are_about_all_that_the_processes_must_agree_on():
+    told = {str(value) for changes in SCENES.values() for value in changes.values()}
+    assert {"adapter", "unfreeze", "adafactor", "buckets", "skip"} <= told
