@@ -175,9 +175,9 @@ def command(
         store.prove()
     if begun:
         agreed_plan(begun, request.plan, force)
-        if begun.status == "finished":
-            note(f"run {begun.id} is finished: there is nothing left to do")
     share_out(processes, **several)
+    if begun and begun.status == "finished":
+        note(f"run {begun.id} is finished: there is nothing left to do")
     from glue_harness.lab.assemble import settle  # torch begins here
 
     request = settle(request)

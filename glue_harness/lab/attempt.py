@@ -110,7 +110,7 @@ class Attempt:
                 self.evaluation.score_in_full()
         self.ranks.agree(0)  # what the first process wrote is there for all
         self._add_yardsticks()
-        self._count_waiting()
+        self._hear_the_others()
 
     def close(self) -> bool:
         """The record as it stands; whether there is one. Of a run that never came to train, no trace is left."""
@@ -214,8 +214,10 @@ class Attempt:
         self.record.skipped = list(state.skipped)
         self._note(self.progress.fit.notes)
 
-    def _count_waiting(self) -> None:
-        """How much of training the processes did not compute."""
+    def _hear_the_others(self) -> None:
+        """What memory taught any of the processes, and how much of training they did not compute."""
+        for notes in self.ranks.gather(self.progress.fit.notes):
+            self._note(notes)
         trained = self.clock.spent["train"] - (self.record.timing.get("train") or 0.0)  # not by earlier attempts
         each = self.ranks.gather(self.ranks.waited)
         if len(each) > 1 and trained:

@@ -47,19 +47,19 @@ class RunFolder:
         self.path = path
 
     @contextlib.contextmanager
-    def claim(self) -> Iterator[None]:
+    def claim(self, lock: int = fcntl.LOCK_EX) -> Iterator[None]:
         """One process at a time carries a run out; the claim ends with the process, however that dies.
 
         A record lock, not flock: a forked worker that outlives the run must not keep it.
         """
         path = self.path / "lock"
         try:
-            file = open(path, "ab")  # noqa: SIM115
+            file = open(path, "a+b")  # noqa: SIM115
         except OSError as error:
             raise GlueError(f"cannot write {str(path)!r}: {error.strerror}") from None
         with file:
             try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.lockf(file, lock | fcntl.LOCK_NB)
             except OSError as error:
                 if error.errno in (errno.EACCES, errno.EAGAIN):
                     raise Taken(f"run {self.path.name} is being carried out by another process") from None
@@ -67,7 +67,7 @@ class RunFolder:
 
     def is_free(self) -> bool:
         try:
-            with self.claim():
+            with self.claim(fcntl.LOCK_SH):  # several may look at once
                 return True
         except Taken:
             return False

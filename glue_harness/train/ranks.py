@@ -136,7 +136,7 @@ class Several(Ranks):
 
     def compare(self, module: nn.Module, when: str) -> None:
         """By their sums: whoever drew, read or moved one weight in another way has another one, but for a miracle."""
-        own = [float(weight.detach().double().sum()) for weight in module.parameters()]
+        own = torch.stack([weight.detach().sum(dtype=torch.float64) for weight in module.parameters()]).tolist()
         if any(other != own for other in self.gather(own)):
             raise GlueError(f"the {self.size} processes have different weights {when}: are files and versions alike?")
 
@@ -148,6 +148,7 @@ class Several(Ranks):
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
+            atexit.unregister(leave)  # NCCL would wait there for whoever is gone
             raise Lost(self._reason()) from error
 
     def _reason(self) -> str:

@@ -87,10 +87,18 @@ def test_the_first_process_may_be_the_one_that_dies(zygote, plan, tmp_path):  # 
 
 
 def test_what_one_process_fails_of_the_first_one_says(zygote, plan, tmp_path):  # noqa: F811
-    first, other = zygote(tmp_path, plan=plan, processes=2, hurt=1, raises=["train.loop:fitting", 3])["fates"]
+    first, other = zygote(tmp_path, plan=plan, processes=2, hurt=1, raises=["train.loop:fitting", 3, "error"])["fates"]
     assert other["error"] == "GlueError: planted"
     assert first["error"] == "Lost: process 1 of 2 (counted from 0) failed: planted"
     assert record_in(the_run(tmp_path))["error"] == "process 1 of 2 (counted from 0) failed: planted"
+
+
+def test_a_process_that_runs_out_of_memory_does_its_part_in_smaller_passes(zygote, plan, tmp_path):  # noqa: F811
+    tight = {"hurt": 1, "raises": ["train.passes:accumulate", 3, "memory"]}
+    zygote(tmp_path, plan=plan, processes=2, **tight)
+    record = record_in(the_run(tmp_path))
+    assert record["status"] == "finished"
+    assert [text for text in record["notes"] if text.startswith("out of memory: passes of at most ")]
 
 
 @pytest.mark.parametrize(

@@ -54,13 +54,13 @@ def die_at(nth: int, number: int = signal.SIGKILL) -> Callable[[], None]:
     return act
 
 
-def fail_at(nth: int) -> Callable[[], None]:
+def fail_at(nth: int, error: type[Exception]) -> Callable[[], None]:
     calls = [0]
 
     def act() -> None:
         calls[0] += 1
         if calls[0] == nth:
-            raise GlueError("planted")
+            raise error("planted")
 
     return act
 
@@ -77,9 +77,10 @@ def arm(job: dict) -> list[int]:
                 owner = getattr(owner, first)
             patched(owner, name, die_at(nth, job.get("signal", signal.SIGKILL)), after)
     if "raises" in job:  # at a call of a function
-        where, nth = job["raises"]
+        where, nth, kind = job["raises"]
         module, _, name = where.partition(":")
-        patched(import_module(f"glue_harness.{module}"), name, fail_at(nth), after=False)
+        error = {"error": GlueError, "memory": torch.OutOfMemoryError}[kind]
+        patched(import_module(f"glue_harness.{module}"), name, fail_at(nth, error), after=False)
     if "disk" in job or job.get("count"):  # a kill before the n-th call that changes something on disk
         act = die_at(job.get("disk", -1))
 
