@@ -224,10 +224,13 @@ class Attempt:
             self.record.environment["waiting"] = min(1.0, sum(each) / len(each) / trained)
 
     def _of_cut_passes(self) -> list[str]:
-        """Dropout is drawn for a pass: processes that share one draw other masks than one process alone."""
+        """On a GPU dropout is drawn for what is done at once: processes that share a pass draw other masks than one."""
         plan, size = self.plan, self.ranks.size
         passes = len(self.setup.feed.update(self.progress.state.step).passes)
-        drops = any(part.p > 0 for part in self.setup.learner.model.module.modules() if isinstance(part, nn.Dropout))
+        machine = self.setup.machine
+        drops = (machine.on_gpu or machine.compiled) and any(
+            part.p > 0 for part in self.setup.learner.model.module.modules() if isinstance(part, nn.Dropout)
+        )
         if passes >= size or not drops:
             return []
         fix = "" if plan.batch_tokens else f": --set micro_batch={max(1, plan.batch_size // size)} gives the same"

@@ -26,7 +26,13 @@ class Pass:
 
     @property
     def width(self) -> int:
-        return multiple(max(sum(e.length for e in row) for row in self.rows), self.grid.width)
+        return max(multiple(max(sum(e.length for e in row) for row in self.rows), self.grid.width), self.grid.least[0])
+
+    @property
+    def depth(self) -> int:
+        """The width of the second stream, where there is one."""
+        longest = max(sum(sum(e.sizes[1:2]) for e in row) for row in self.rows)
+        return max(multiple(longest, self.grid.depth), self.grid.least[1])
 
     @property
     def padded(self) -> int:
@@ -42,14 +48,15 @@ class Pass:
         unit = min(rows, self.grid.rows)  # a piece of fewer rows than the grid's, filled up, would be no smaller
         rows -= rows % unit
         for first in range(0, len(self.rows), rows):
-            yield replace(self.part(first, first + rows), grid=self.grid._replace(rows=unit))
+            part = self.part(first, first + rows)
+            yield replace(part, grid=part.grid._replace(rows=unit))
 
     def part(self, first: int, last: int) -> Pass:
-        """The rows from `first` up to `last`."""
+        """The rows from `first` up to `last`, as wide as they are here: so they have the same masks of dropout."""
         number, row = self.place
         before, count = (sum(map(len, rows)) for rows in (self.rows[:first], self.rows[first:last]))
-        tasks = self.tasks[before : before + count]
-        return replace(self, rows=self.rows[first:last], tasks=tasks, place=(number, row + first))
+        tasks, grid = self.tasks[before : before + count], self.grid._replace(least=(self.width, self.depth))
+        return replace(self, rows=self.rows[first:last], tasks=tasks, grid=grid, place=(number, row + first))
 
 
 def as_passes(

@@ -11,11 +11,12 @@ import torch
 from conftest import ROOT
 from rank_scenes import OF_SIZE, SCENES, STEPS
 from safetensors.torch import load_file
-from toys import toy_feed, toy_model
+from toys import CPU, toy_feed, toy_model
 
 from glue_harness.core.errors import GlueError
 from glue_harness.train.arrangement import Pass
-from glue_harness.train.passes import at_place
+from glue_harness.train.memory import Fit
+from glue_harness.train.passes import accumulate, at_place
 from glue_harness.train.ranks import ALONE, BUCKET, Several, buckets
 
 EXACT = 1e-12
@@ -61,9 +62,6 @@ def test_the_scenes_hold_what_they_are_named_after(scenes):
     first, last = facts(scenes, "out of memory in one process", 2)["notes"]
     assert not [text for text in first if text.startswith("out of memory")]
     assert [text for text in last if text.startswith("out of memory")]
-    moved = load_file(scenes / "unfreezing-4.safetensors")
-    with_dropout = load_file(scenes / "full, two tasks, accumulated, with dropout-1.safetensors")
-    assert any((moved[w] - with_dropout[w]).abs().max() > 1e-3 for w in moved)
 
 
 def among(rank: int, size: int) -> Several:
@@ -100,16 +98,36 @@ def test_passes_stay_whole_where_there_are_enough_and_keep_their_dropout():
     whole = update(micro=4).passes
     shared = [part for rank in range(3) for part in among(rank, 3).share(whole)]
     assert sorted(part.place for part in shared) == [(number, 0) for number in range(8)]
-    assert len({at_place(7, part.place) for part in shared}) == 8
-    assert at_place(7, (0, 0)) == 7
+    assert len({at_place(7, number, row) for number in range(50) for row in range(50)}) == 2500
+    assert at_place(7, 0, 0) == 7
 
 
-def test_the_parts_of_a_cut_pass_have_dropout_of_their_own():
-    whole = update().passes
-    parts = [part for rank in range(4) for part in among(rank, 4).share(whole)]
-    assert len({at_place(7, part.place) for part in parts}) == 4
-    cut = [piece.place for piece in whole[0].cut(whole[0].width * 2)]
-    assert cut == [(0, row) for row in range(0, len(whole[0].rows), 2)]
+def test_the_parts_of_a_cut_pass_are_as_wide_as_the_whole():
+    (whole,) = update().passes
+    parts = [part for rank in range(4) for part in among(rank, 4).share([whole])]
+    assert parts[0].place == (0, 0)
+    assert {(part.width, part.depth) for part in parts} == {(whole.width, whole.depth)}
+    pieces = list(whole.cut(whole.width * 2))
+    assert [piece.place for piece in pieces] == [(0, row) for row in range(0, len(whole.rows), 2)]
+    batch = toy_model().lay(pieces[-1].rows, CPU.device, pieces[-1].grid)
+    assert (batch.inputs.shape[1], batch.given.shape[1]) == (whole.width, whole.depth)
+
+
+@pytest.mark.parametrize("fit", [Fit(most=40), Fit(lean=True), Fit(most=1, lean=True)], ids=str)
+def test_masks_are_the_same_however_memory_cuts_a_pass(fit):
+    model = toy_model(dropout=0.3)
+    model.module.double().train()
+    feed = toy_feed(model, batch=16)
+    gradients = []
+    for one in (Fit(), fit, Fit()):
+        accumulate(model, feed.update(0), CPU, one, seed=5)
+        gradients.append([p.grad.clone() for p in model.module.parameters()])
+        model.module.zero_grad(set_to_none=True)
+    for whole, cut, again in zip(*gradients, strict=True):
+        assert torch.equal(whole, again)
+        torch.testing.assert_close(cut, whole, rtol=0, atol=EXACT)
+    accumulate(model, feed.update(0), CPU, Fit(), seed=6)  # another step has others
+    assert not torch.allclose(next(model.module.parameters()).grad, gradients[0][0])
 
 
 def test_buckets_hold_neighbours_of_one_type_and_are_not_too_large():
