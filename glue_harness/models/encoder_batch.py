@@ -36,7 +36,9 @@ class Group:
     most: int  # sequences of an example
     means: bool
     windows: list[list[int]] = field(metadata={"read": False})  # how long each window of each example is
-    in_rows: list[int] | None = field(metadata={"read": False})  # members of each row; None: some stand in several
+    in_rows: list[int] | None = field(
+        default=None, metadata={"read": False}
+    )  # members of each row; None: some stand in several
 
     def read(self, states: Tensor) -> Tensor:
         """The states [n, tokens, size] that the head turns into scores."""
