@@ -151,7 +151,7 @@ def test_masks_are_the_same_however_memory_cuts_a_pass(fit, made, tmp_path):
     for at_once, cut, again in zip(*gradients, strict=True):
         assert torch.equal(at_once, again)
         torch.testing.assert_close(cut, at_once, rtol=0, atol=EXACT)
-    assert fit.most is None or sum(1 for part in whole.passes for _ in part.cut(fit.most)) > 2
+    assert fit.most is None or sum(1 for part in whole.passes for _ in part.cut(fit.most)) > 1
     accumulate(model, whole, CPU, Fit(), seed=6)  # another step has others
     assert not torch.allclose(next(model.module.parameters()).grad, gradients[0][0])
 
