@@ -1,4 +1,4 @@
-"""Two processes with one thread each against one process with two: updates a second, in turns.
+"""Two processes with one thread each against one process with two, and with one: updates in turns.
 
     python tests/benchmarks/ranks.py [t5:small] [ROUNDS] [BATCH]
 
@@ -65,21 +65,28 @@ def main(model: str, rounds: int, batch: int) -> None:
     with socket.socket() as free:
         free.bind(("localhost", 0))
         meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "localhost", "MASTER_PORT": str(free.getsockname()[1])}
-    one = [started({"OMP_NUM_THREADS": "2"}, model, batch)]
-    two = [started({**meeting, "RANK": str(rank), "OMP_NUM_THREADS": "1"}, model, batch) for rank in range(2)]
-    for process in one + two:
+    teams = {
+        "one process of one thread": [started({"OMP_NUM_THREADS": "1"}, model, batch)],
+        "one process of two threads": [started({"OMP_NUM_THREADS": "2"}, model, batch)],
+        "two processes of one thread": [
+            started({**meeting, "RANK": str(rank), "OMP_NUM_THREADS": "1"}, model, batch) for rank in range(2)
+        ],
+    }
+    everybody = [process for team in teams.values() for process in team]
+    for process in everybody:
         assert process.stdout.readline() == "ready\n"
-    times = [(turn(one), turn(two)) for _ in range(WARM + rounds)][WARM:]
-    for process in one + two:
+    rounds_of = [[turn(team) for team in teams.values()] for _ in range(WARM + rounds)][WARM:]
+    for process in everybody:
         process.stdin.close()
         process.wait()
-    alone, shared = (median(pair[k][0] for pair in times) for k in (0, 1))
-    ratio = median(a[0] / b[0] for a, b in times)
-    waited = median(b[1] / b[0] for _, b in times)
     print(f"{model}, updates of {batch}, {rounds} rounds of {STEPS}")
-    print(f"one process of two threads   {batch * STEPS / alone:7.1f} examples/s")
-    print(f"two processes of one thread  {batch * STEPS / shared:7.1f} examples/s, {waited:.0%} exchange and waiting")
-    print(f"two over one: {ratio:.2f} (median of rounds)")
+    for name, *turns in zip(teams, *rounds_of, strict=True):
+        ratio = median(seconds / of_round[-1][0] for (seconds, _), of_round in zip(turns, rounds_of, strict=True))
+        print(
+            f"{name:<28}{batch * STEPS / median(seconds for seconds, _ in turns):7.1f} examples/s; two processes are {ratio:.2f} times as fast"
+        )
+    waited = median(of_round[-1][1] / of_round[-1][0] for of_round in rounds_of)
+    print(f"exchange and waiting: {waited:.0%} of the time of two processes")
 
 
 if __name__ == "__main__":
