@@ -23,6 +23,8 @@ from glue_harness.report.console import (
     table,
     table_of,
 )
+from glue_harness.runs.pace import scaling
+from glue_harness.runs.store import Store
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -140,10 +142,11 @@ def describe(setup: Setup) -> list[str]:
 
     plan, counts, at_first = setup.request.plan, setup.learner.counts, setup.learner.learn_at_first
     passes = "" if plan.epochs is None else f" ({plan.length})"
+    together = f", {setup.machine.ranks.size} processes" if setup.machine.ranks.size > 1 else ""
     slowly = f", {at_first:,} at first" if at_first < counts["trainable"] else ""
     lines = [
         f"model {plan.model}: {counts['trainable']:,} of {counts['total']:,} parameters learn ({plan.method}{slowly}); "
-        f"{setup.machine.device.type}, {setup.machine.precision}",
+        f"{setup.machine.device.type}, {setup.machine.precision}{together}",
         f"weights, gradients and optimiser state: {state_bytes(setup) / 2**20:,.0f} MiB (activations come on top)",
         f"{plan.steps:,} steps of {plan.update}{passes}, {plan.optimizer}, lr {plan.lr:g}, seed {plan.seed}",
     ]
@@ -175,6 +178,8 @@ def show_scores(record: Record, registry: Registry, folder: Path) -> None:
         say(f"Note: {remark}", style="yellow")
     if len(record.mix) > 1:
         show(drawn_mix(record))
+    if told := scaling(record, Store(folder.parent)):
+        say(told)
     say(f"{_durations(record)}, recorded in {folder}", style="dim")
 
 

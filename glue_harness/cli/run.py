@@ -24,6 +24,7 @@ from glue_harness.cli.options import (
     split_names,
     task_folders_option,
 )
+from glue_harness.cli.processes import follow_silently, processes_option, share_out
 from glue_harness.core.errors import Interrupted, UsageError
 from glue_harness.core.names import LATEST
 from glue_harness.core.plan import LEARN, MIX, MODEL, SCORES, SEVERAL, TRAINING
@@ -55,6 +56,7 @@ class Run(Sectioned):
     after: ClassVar[dict[str, tuple[str, ...]]] = {
         LEARN: ("task_folders",),
         MIX: ("rates",),
+        TRAINING: ("processes",),
         SEVERAL: ("seeds", "strategy", "pretrain_steps", "on"),
     }
 
@@ -64,6 +66,7 @@ class Run(Sectioned):
 @click.option("--demo", is_flag=True, help="Synthetic data and a tiny model: no network, under a minute.")
 @plan_options
 @click.option("--rate", "rates", multiple=True, metavar="TASK=X", help="A task's rate, for --mixing custom.")
+@processes_option
 @click.option(
     "--strategy",
     help="single, multitask, multitask-finetune, leave-one-out, pretrain-finetune or two-rounds.",
@@ -106,6 +109,7 @@ class Run(Sectioned):
 @json_option
 def command(
     demo: bool,
+    processes: int | None,
     strategy: str | None,
     pretrain_steps: int | None,
     seeds: int,
@@ -133,6 +137,7 @@ def command(
     glue run --task rte --model run:latest          from a run's last model
     glue run --task rte --model run:RUN@mnli        from its best at mnli
     glue run --plan results/RUN/plan.toml --seed 1  again, with another seed
+    glue run --task mnli --processes 4              one run on 4 GPUs
     glue run --resume                               the newest unfinished run
     """
     from glue_harness.cli.dry_run import show_dry_run
@@ -145,12 +150,14 @@ def command(
     from glue_harness.runs.resume import agreed_plan
     from glue_harness.runs.store import Store
 
+    follow_silently()
     if show_all and not dry_run:
         raise UsageError("--all is for --dry-run: it shows every setting")
     registry = open_registry(task_folders, split_names(given["names"]))
     store = Store(results)
     others = {"dry_run": dry_run, "seeds": seeds > 1, "strategy": bool(strategy), "recipe": bool(given["recipe"])}
     others["on"] = on != HERE
+    several = {name: given for name, given in others.items() if name != "recipe"}
     place = Workplace(results, task_folders, checkpoint_every)
     begun = find_begun(store, resume, force, **others)
     plan, recipe = plan_of(begun.plan if begun else {}, DEMO if demo else {}, given, registry, store)
@@ -168,8 +175,9 @@ def command(
         store.prove()
     if begun:
         agreed_plan(begun, request.plan, force)
-        if begun.status == "finished":
-            note(f"run {begun.id} is finished: there is nothing left to do")
+    share_out(processes, **several)
+    if begun and begun.status == "finished":
+        note(f"run {begun.id} is finished: there is nothing left to do")
     from glue_harness.lab.assemble import settle  # torch begins here
 
     request = settle(request)

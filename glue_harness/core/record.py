@@ -57,6 +57,9 @@ class Environment(TypedDict, total=False):
 
     commit: str | None
     dirty: bool | None
+    job: str  # of torchrun, which may restart it
+    processes: int  # that carried the run out together; earlier versions had one
+    waiting: float  # of several: the share of training in which they exchanged gradients and waited, on average
     model: dict[str, Any]  # what it was loaded from, and the earlier run if that was one
 
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
 
+from torch import nn
+
 from glue_harness.core.errors import DataError, Paused, Stopped, UsageError
+from glue_harness.core.place import place
 from glue_harness.core.record import Environment, Record
 from glue_harness.lab.assemble import Setup, assemble
 from glue_harness.lab.estimate import evaluated_every
@@ -23,6 +26,7 @@ from glue_harness.runs.folder import RunFolder
 from glue_harness.runs.resume import changed_data, changed_place
 from glue_harness.train import checkpoints, snapshots
 from glue_harness.train.loop import Hook, State, train
+from glue_harness.train.ranks import ALONE, Ranks
 from glue_harness.train.snapshots import Progress, Snapshot
 
 LOG_EVERY = 10  # steps between lines of train.jsonl
@@ -63,6 +67,7 @@ class Attempt:
     resumes: bool = False
     force: bool = False
     until: int | None = None  # the step after which it pauses
+    ranks: Ranks = ALONE
     progress: Progress = field(default_factory=Progress)
     started: bool = False  # before that nothing on disk was changed
 
@@ -85,9 +90,9 @@ class Attempt:
             self._roll_back(found or Snapshot(Progress(), Record(self.record.id, {}, "")))
         if not self.progress.state.step:
             self.progress.fit = setup.fit
-        told = getattr(self.watcher, "answered", None)
-        self.evaluation = Evaluation(setup, self.record, self.progress, self.folder, self.saver, told)
+        self.evaluation = Evaluation(setup, self.record, self.progress, self.folder, self.saver, self._answered)
         self._describe()
+        self._compare(self.progress.state)
         self.clock.turn_to("train")
         hooks = [Hook(1, self._show), Hook(LOG_EVERY, self._log)]
         hooks += [Hook(1, self._leave_if_asked), Hook(self.every, self._evaluate)]
@@ -101,8 +106,11 @@ class Attempt:
             train(setup.learner, setup.feed, setup.machine, hooks, self.progress.fit, state)
         self.clock.turn_to("evaluate")
         if self.plan.eval_limit or self.plan.select == "heldout":
-            self.evaluation.score_in_full()
+            with self.stop.at_once():  # and not before the first process has saved the best steps
+                self.evaluation.score_in_full()
+        self.ranks.agree(0)  # what the first process wrote is there for all
         self._add_yardsticks()
+        self._hear_the_others()
 
     def close(self) -> bool:
         """The record as it stands; whether there is one. Of a run that never came to train, no trace is left."""
@@ -114,7 +122,7 @@ class Attempt:
         return self.started or self.resumes
 
     def _snapshot(self) -> Snapshot | None:
-        at, damaged = self.folder.newest_snapshot()
+        at, damaged = self.ranks.first(self.folder.newest_snapshot)
         found = snapshots.read(at) if at else None
         self._note(damaged)
         step = found.progress.state.step if found else 0
@@ -162,7 +170,10 @@ class Attempt:
         record.data = self._data()
         before = record.environment
         facts = environment() | setup.machine.describe()
-        facts |= {"model": self._model(), "metrics": signatures(self.request.scored)}
+        facts |= {"model": self._model(), "metrics": signatures(self.request.scored), "processes": self.ranks.size}
+        if self.ranks.size > 1:
+            facts["job"] = place().job
+            self._note(self._of_cut_passes())
         record.environment = cast(Environment, facts)  # it may hold more than it declares, which ** cannot say
         if before:
             self._note(f"at step {record.resumed[-1]}, {text}" for text in changed_place(before, record.environment))
@@ -203,6 +214,38 @@ class Attempt:
         self.record.skipped = list(state.skipped)
         self._note(self.progress.fit.notes)
 
+    def _hear_the_others(self) -> None:
+        """What memory taught any of the processes, and how much of training they did not compute."""
+        for notes in self.ranks.gather(self.progress.fit.notes):
+            self._note(notes)
+        trained = self.clock.spent["train"] - (self.record.timing.get("train") or 0.0)  # not by earlier attempts
+        each = self.ranks.gather(self.ranks.waited)
+        if len(each) > 1 and trained:
+            self.record.environment["waiting"] = min(1.0, sum(each) / len(each) / trained)
+
+    def _of_cut_passes(self) -> list[str]:
+        """On a GPU dropout is drawn for what is done at once: processes that share a pass draw other masks than one."""
+        plan, size = self.plan, self.ranks.size
+        passes = len(self.setup.feed.update(self.progress.state.step).passes)
+        machine = self.setup.machine
+        drops = (machine.on_gpu or machine.compiled) and any(
+            part.p > 0 for part in self.setup.learner.model.module.modules() if isinstance(part, nn.Dropout)
+        )
+        if passes >= size or not drops:
+            return []
+        fix = "" if plan.batch_tokens else f": --set micro_batch={max(1, plan.batch_size // size)} gives the same"
+        found = f"{passes} pass{'es' if passes > 1 else ''}"
+        return [f"{size} processes share an update of {found} by rows, so dropout is not one process's{fix}"]
+
+    def _answered(self, done: int, asked: int) -> None:
+        if told := getattr(self.watcher, "answered", None):
+            told(done, asked)
+        if self.ranks.size > 1:
+            self.stop.obey()
+
+    def _compare(self, state: State) -> None:
+        self.ranks.compare(self.setup.learner.model.module, f"after step {state.step}" if state.step else "at first")
+
     def _show(self, state: State) -> None:
         if state.step == 1 < min(LOG_EVERY, self.plan.steps):
             self._log(state)
@@ -216,7 +259,7 @@ class Attempt:
         self.folder.append_train(facts)
 
     def _leave_if_asked(self, state: State) -> None:
-        if self.stop.asked:
+        if self.stop.wanted():
             self._save(state)
             self.stop.obey()
 
@@ -228,6 +271,7 @@ class Attempt:
     def _evaluate(self, state: State) -> None:
         self.clock.turn_to("evaluate")
         self.saver.check_weights(state.step)
+        self._compare(state)
         try:
             with self.stop.at_once():
                 found = self.evaluation.answers()

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from glue_harness.core.errors import UsageError
+from glue_harness.core.place import place
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import own_settings
 from glue_harness.models.families import millions_of
@@ -50,7 +51,7 @@ def check_update(plan: Plan, examples: int, tokens: int) -> None:
 
 
 def refuse_what_cannot_fit(what: str, needed: float, fix: str, free: float | None = None) -> None:
-    free = free_bytes() if free is None else free
+    free = free_bytes() / place().beside if free is None else free  # other processes of the run need as much
     if needed > free:
         raise UsageError(f"{what} needs about {size(needed)} of memory, {size(free)} are free: {fix}")
 

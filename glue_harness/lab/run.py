@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from glue_harness.core.errors import Paused, Stopped, UsageError
+from glue_harness.core.place import place
 from glue_harness.core.plan import Plan
 from glue_harness.core.plugins import own_failure
 from glue_harness.core.record import Record
@@ -14,9 +15,11 @@ from glue_harness.lab.assemble import settle
 from glue_harness.lab.attempt import Attempt, Watcher
 from glue_harness.lab.request import Request, make_request
 from glue_harness.lab.signals import Stop, listening
+from glue_harness.runs.onlooker import Onlooker
 from glue_harness.runs.resume import agreed_plan, mixed_digest, unfinished
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry, load_tasks
+from glue_harness.train.ranks import Lost, join
 
 
 def run(
@@ -39,29 +42,45 @@ def run(
     `resume` is the run to go on with, or `latest` for the newest unfinished one; its plan is the default then.
     A finished run is given back as it is. `force` goes on under a changed plan or data, and records that.
     """
-    store = Store(results)
+    ranks, store = join(), Store(results)
     request = settle(make_request(plan, registry or load_tasks(), store)) if isinstance(plan, Plan) else plan
-    if resume is not None:
-        record = unfinished(store, resume)
-    elif request is None:
+    if resume is None and request is None:
         raise UsageError("neither a plan nor a run to resume")
-    else:
-        record = begun(request, store, stage, [*notes, *request.notes])
-    folder = store.run(record.id)
-    with folder.claim(), listening(getattr(watcher, "stopping", None)) as stop:
-        if resume is not None:
-            record = store.find(record.id)  # nobody else writes it any more
+
+    def chosen() -> tuple[Record, bool]:
+        name = resume if resume is not None or not request else interrupted_by_restart(request.plan, store)
+        if name is not None:
+            return unfinished(store, name), True
+        assert request, "without a run to resume there is a plan"
+        return begun(request, store, stage, [*notes, *request.notes]), False
+
+    record, resumes = ranks.first(chosen)
+    folder = store.run(record.id) if ranks.leads else Onlooker(store.run_folder(record.id))
+    watcher = watcher if ranks.leads else None
+    with folder.claim(), listening(getattr(watcher, "stopping", None), ranks) as stop:
+        if resumes:
+            record = ranks.first(lambda: store.find(record.id))  # nobody else writes it any more
             agreed = go_on(record, request.plan if request else None, force)
             if request is None or agreed != request.plan:
                 request = make_request(agreed, request.registry if request else registry or load_tasks(), store)
         assert request, "what is resumed has a plan by now"
-        attempt = Attempt(request, folder, record, stop, watcher, checkpoint_every, resume is not None, force, until)
+        how = (watcher, checkpoint_every, resumes, force, until, ranks)
+        attempt = Attempt(request, folder, record, stop, *how)
         if record.status != "finished":
             carry_out(attempt, store, stop)
         if record.status == "finished":
             folder.tidy({score.step for score in record.scores.values()} | {record.last_step})
         stop.obey()  # whoever asked this run to stop means those after it too
     return record
+
+
+def interrupted_by_restart(plan: Plan, store: Store) -> str | None:
+    """The run that this job of torchrun was at when one of its processes died: it began them all again."""
+    here = place()
+    if not here.restarts:
+        return None
+    runs = [record for record in store.of_plan(plan.digest, plan.seed) if record.environment.get("job") == here.job]
+    return runs[-1].id if runs else None
 
 
 def begun(request: Request, store: Store, stage: str, notes: list[str]) -> Record:
@@ -105,10 +124,12 @@ def carry_out(attempt: Attempt, store: Store, stop: Stop) -> None:
             record.status, record.error = "interrupted", _reason(stopped)
             raise stopped from error
         record.status, record.error = "failed", own_failure(error) or str(error) or type(error).__name__
+        if not isinstance(error, Lost):
+            attempt.ranks.fail(record.error)
         raise
     finally:
         with stop.later():
-            if not attempt.close():
+            if not attempt.close() and attempt.ranks.leads:
                 store.discard(record.id)
 
 

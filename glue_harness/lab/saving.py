@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from glue_harness.core.record import Record
-from glue_harness.core.writing import sync
 from glue_harness.runs.folder import RunFolder
 from glue_harness.train import checkpoints, snapshots
 from glue_harness.train.learner import Learner
@@ -31,6 +30,5 @@ class Saver:
         """All that the run needs to go on from here. After its last step no optimizer is needed any more."""
         step = progress.state.step
         self.save_weights(step)
-        sync(self.folder.log)
         snapshots.save(self.folder, progress, record, self.learner if step < self.learner.plan.steps else None)
         self.folder.prune(())

@@ -11,6 +11,7 @@ from torch.nn import functional
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.methods import blocks_of, check_added, lacking, learn_only
+from glue_harness.models.dropout import Dropout
 from glue_harness.models.interface import Model
 
 SETTINGS = (
@@ -44,7 +45,7 @@ class Adapter(nn.Module):
         self.norm = nn.RMSNorm(size, eps=1e-6)
         self.down = nn.Linear(size, width, bias=False)
         self.up = nn.Linear(width, size, bias=False)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         nn.init.normal_(self.down.weight, std=size**-0.5)
         nn.init.normal_(self.up.weight, std=START * width**-0.5)
 

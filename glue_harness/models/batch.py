@@ -36,8 +36,9 @@ class Batch:
 def lay(rows: Sequence[Sequence[Encoded]], device: torch.device, start: int, grid: Grid) -> Batch:
     """The tensors of packed rows; on a coarse grid filled up with empty rows and ignored labels."""
     height = multiple(len(rows), grid.rows)
-    inputs = lay_out([[e.streams[0] for e in row] for row in rows], height, longest(rows, 0, grid.width), PAD)
-    targets = lay_out([[e.streams[1] for e in row] for row in rows], height, longest(rows, 1, grid.depth), PAD)
+    width, depth = longest(rows, 0, grid.width), longest(rows, 1, grid.depth)
+    inputs = lay_out([[e.streams[0] for e in row] for row in rows], height, max(width, grid.least[0]), PAD)
+    targets = lay_out([[e.streams[1] for e in row] for row in rows], height, max(depth, grid.least[1]), PAD)
     places = np.flatnonzero(targets.segments)
     filling = multiple(len(places), grid.labels) - len(places)
     arrays = (

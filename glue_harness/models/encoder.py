@@ -21,7 +21,7 @@ from glue_harness.core.task import Example, SpanNoise, Task
 from glue_harness.models import encoder_weights
 from glue_harness.models.attention import lower_once, use_packed
 from glue_harness.models.bodies import BODIES, blocks_of, body_of, positions_of
-from glue_harness.models.dropout import replace_dropout
+from glue_harness.models.dropout import counted, drawn_again, replace_dropout
 from glue_harness.models.encoder_batch import Batch, Group, lay
 from glue_harness.models.encoder_inputs import encoded
 from glue_harness.models.families import Family
@@ -190,7 +190,8 @@ class Encoder:
             states = self._states(batch)
         each = states.new_zeros(batch.size, dtype=torch.promote_types(states.dtype, torch.float32))
         for group in batch.groups:
-            found = self._scores(group, states) if group.kind == "span" else self._logits(group, states)
+            with counted(group.in_rows):
+                found = self._scores(group, states) if group.kind == "span" else self._logits(group, states)
             losses = group.losses(found) * self.plan.loss_weights.get(group.head, 1.0)
             each = each.index_put((group.members,), losses)
         return Loss(each.sum(), each.detach())
@@ -246,7 +247,7 @@ class Encoder:
         blocks = blocks_of(self.module.body, self.body) if lean else []
         before = [(block, block.forward, block._compiled_call_impl) for block in blocks]
         for block, forward, _ in before:
-            block.forward = partial(checkpoint, forward, use_reentrant=False)
+            block.forward = partial(checkpoint, forward, use_reentrant=False, context_fn=drawn_again)
             block._compiled_call_impl = None
         try:
             yield

@@ -36,6 +36,9 @@ class Group:
     most: int  # sequences of an example
     means: bool
     windows: list[list[int]] = field(metadata={"read": False})  # how long each window of each example is
+    in_rows: list[int] | None = field(
+        default=None, metadata={"read": False}
+    )  # members of each row; None: some stand in several
 
     def read(self, states: Tensor) -> Tensor:
         """The states [n, tokens, size] that the head turns into scores."""
@@ -123,12 +126,14 @@ def lay(
     found = sequences_of(encoded, [kinds[head] for head in of_head])
     if prompt:
         found.ids = [np.concatenate([np.arange(-1, -1 - prompt, -1), ids]) for ids in found.ids]
+    row_of: list[int] = []  # each example's row, where it has but one
     if len(found.ids) == len(encoded):
+        row_of = [number for number, row in enumerate(rows) for _ in row]
         numbers = iter(range(len(encoded)))
-        packed = [[next(numbers) for _ in row] for row in rows]
+        packed, least = [[next(numbers) for _ in row] for row in rows], grid.least[0]
     else:
-        packed = pack([(len(ids),) for ids in found.ids], grid)
-    width = multiple(max(sum(len(found.ids[k]) for k in row) for row in packed), grid.width)
+        packed, least = pack([(len(ids),) for ids in found.ids], grid), 0
+    width = max(least, multiple(max(sum(len(found.ids[k]) for k in row) for row in packed), grid.width))
     height = multiple(len(packed), grid.rows)
     laid = lay_out([[found.ids[k] for k in row] for row in packed], height, width, tokenizer.pad)
     starts = np.zeros(len(found.ids), np.int64)  # of each sequence, in all rows one after the other
@@ -139,8 +144,8 @@ def lay(
         segments[number, : ends[-1]] = np.repeat(np.arange(1, len(row) + 1), [len(found.ids[k]) for k in row])
     groups = [
         group_of(head, kinds[head], [k for k, own in enumerate(of_head) if own == head], encoded, found, starts, prompt,
-                 means, device)
-        for head in dict.fromkeys(of_head)
+                 means, device, row_of)
+        for head in sorted(set(of_head))
     ]  # fmt: skip
     types = second_texts(laid.ids, laid.positions, tokenizer)
     ids, segments_, positions, types_ = (
@@ -169,6 +174,7 @@ def group_of(
     prompt: int,
     means: bool,
     device: torch.device,
+    row_of: Sequence[int],
 ) -> Group:
     """The examples `members` as their head wants them."""
     place = {number: k for k, number in enumerate(members)}
@@ -204,6 +210,7 @@ def group_of(
         most=int(counts.max()),
         means=means and kind in ("label", "number", "choice"),
         windows=[part.tolist() for part in np.split(sizes, np.cumsum(counts)[:-1])] if kind == "span" else [],
+        in_rows=np.bincount([row_of[k] for k in members], minlength=row_of[-1] + 1).tolist() if row_of else None,
     )
 
 

@@ -27,6 +27,7 @@ class Grid(NamedTuple):
     rows: int = 1
     depth: int = 1  # of the streams after the first
     labels: int = 1
+    least: tuple[int, int] = (0, 0)  # width and depth, where rows of a larger batch keep those that they had there
 
 
 FINE = Grid()

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from glue_harness.models.dropout import dropped
+from glue_harness.models.dropout import drawn_again, dropped
 from glue_harness.models.packing import multiple
 
 Block = Callable[..., Tensor]
@@ -131,7 +131,9 @@ def _lowered(x: Tensor) -> Tensor:
 
 
 def _called(function: Block, lean: bool, *arguments: Tensor | nn.Module) -> Tensor:
-    return checkpoint(function, *arguments, use_reentrant=False) if lean else function(*arguments)
+    if lean:
+        return checkpoint(function, *arguments, use_reentrant=False, context_fn=drawn_again)
+    return function(*arguments)
 
 
 def _mask(seen: Tensor, bias: Tensor) -> Tensor:

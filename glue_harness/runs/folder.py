@@ -28,7 +28,7 @@ from glue_harness.core.reading import json_value, lines_of, open_file, read_smal
 from glue_harness.core.record import Record, record_from
 from glue_harness.core.sealed import MARKER, damage_of, seal
 from glue_harness.core.task import Prediction, Task, Text
-from glue_harness.core.writing import DRAFT, cannot_save, json_text, remove, why, write_atomic
+from glue_harness.core.writing import DRAFT, cannot_save, json_text, remove, sync, why, write_atomic
 
 RECORD = "record.json"
 PROGRESS = "progress.json"  # in a snapshot: how far the run had come, and its record then
@@ -47,19 +47,19 @@ class RunFolder:
         self.path = path
 
     @contextlib.contextmanager
-    def claim(self) -> Iterator[None]:
+    def claim(self, lock: int = fcntl.LOCK_EX) -> Iterator[None]:
         """One process at a time carries a run out; the claim ends with the process, however that dies.
 
         A record lock, not flock: a forked worker that outlives the run must not keep it.
         """
         path = self.path / "lock"
         try:
-            file = open(path, "ab")  # noqa: SIM115
+            file = open(path, "a+b")  # noqa: SIM115
         except OSError as error:
             raise GlueError(f"cannot write {str(path)!r}: {error.strerror}") from None
         with file:
             try:
-                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.lockf(file, lock | fcntl.LOCK_NB)
             except OSError as error:
                 if error.errno in (errno.EACCES, errno.EAGAIN):
                     raise Taken(f"run {self.path.name} is being carried out by another process") from None
@@ -67,7 +67,7 @@ class RunFolder:
 
     def is_free(self) -> bool:
         try:
-            with self.claim():
+            with self.claim(fcntl.LOCK_SH):  # several may look at once
                 return True
         except Taken:
             return False
@@ -164,6 +164,8 @@ class RunFolder:
 
     def save_snapshot(self, step: int, facts: Mapping[str, Any], write: Callable[[Path], None]) -> None:
         """Beside the weights of its step, which must be there. `facts` hold the record, and the best steps."""
+
+        sync(self.log)
 
         def filled(draft: Path) -> None:
             (draft / PROGRESS).write_text(json_text(facts), encoding="utf-8")

@@ -12,7 +12,8 @@ from glue_harness.core.plan import SCORED, Plan, plan_from, settings
 from glue_harness.core.record import Record
 from glue_harness.runs.store import Store, refuse_scored
 
-PLACES = ("device", "precision", "threads", "torch", "transformers", "glue", "commit")  # where the bits come from
+# Where the bits come from.
+PLACES = ("device", "processes", "precision", "threads", "torch", "transformers", "glue", "commit")
 
 
 def unfinished(store: Store, name: str) -> Record:
@@ -78,6 +79,7 @@ def changed_data(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]
 
 def changed_place(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What may move the last bits of a result: the machine and the software."""
+    before = {"processes": 1, **before}
     changed = differing({key: before.get(key) for key in PLACES}, {key: now.get(key) for key in PLACES})
     return [f"{key} was {old} and is {new}" for key, (old, new) in changed.items()]
 

@@ -30,23 +30,28 @@ def answer(
 ) -> list[Prediction]:
     """A prediction for every example, in order. `tokens` are the examples', where they are at hand.
 
-    `told` hears after each batch how many examples it answered.
+    Several processes answer a batch each at a time. `told` hears after it how many examples they answered.
     """
     model.module.eval()
     encoded = model.encode(task, examples) if tokens is None else [tokens[k] for k in range(len(examples))]
     encoded = [with_prompt(e, model) for e in encoded]
     answers: dict[int, Answer] = {}
+    ranks = machine.ranks
     with machine.autocast():  # around all batches: weights are cast once
         for closed in (True, False):  # a row without choices in a task of choices is answered freely
             rows = [k for k, example in enumerate(examples) if bool(example.choices) == closed]
-            for batch in batches_of([encoded[k] for k in rows], plan, machine):
-                members = [rows[k] for k in batch]
-                found = _answered(
-                    model, task, [encoded[k] for k in members], [examples[k] for k in members], plan, machine
-                )
-                answers.update(zip(members, found, strict=True))
+            batches = batches_of([encoded[k] for k in rows], plan, machine)
+            for turn in range(0, len(batches), ranks.size):  # a batch for each process, all of about one length
+                for batch in batches[turn : turn + ranks.size][ranks.rank :][:1]:
+                    members = [rows[k] for k in batch]
+                    found = _answered(
+                        model, task, [encoded[k] for k in members], [examples[k] for k in members], plan, machine
+                    )
+                    answers.update(zip(members, found, strict=True))
                 if told:
-                    told(len(members))
+                    told(sum(map(len, batches[turn : turn + ranks.size])))
+    for others in ranks.gather(answers):
+        answers |= others
     return [task.prediction(e, answers[k].text, answers[k].scores) for k, e in enumerate(examples)]
 
 

@@ -22,10 +22,17 @@ class Pass:
     rows: list[list[Encoded]]
     tasks: list[int]  # of each example, row by row
     grid: Grid = FINE
+    place: tuple[int, int] = (0, 0)  # which pass of its update, and from which row on: dropout is drawn by it
 
     @property
     def width(self) -> int:
-        return multiple(max(sum(e.length for e in row) for row in self.rows), self.grid.width)
+        return max(multiple(max(sum(e.length for e in row) for row in self.rows), self.grid.width), self.grid.least[0])
+
+    @property
+    def depth(self) -> int:
+        """The width of the second stream, where there is one."""
+        longest = max(sum(sum(e.sizes[1:2]) for e in row) for row in self.rows)
+        return max(multiple(longest, self.grid.depth), self.grid.least[1])
 
     @property
     def padded(self) -> int:
@@ -40,20 +47,24 @@ class Pass:
         rows = max(1, most // self.width)
         unit = min(rows, self.grid.rows)  # a piece of fewer rows than the grid's, filled up, would be no smaller
         rows -= rows % unit
-        done = 0
         for first in range(0, len(self.rows), rows):
-            part = self.rows[first : first + rows]
-            count = sum(map(len, part))
-            yield replace(self, rows=part, tasks=self.tasks[done : done + count], grid=self.grid._replace(rows=unit))
-            done += count
+            part = self.part(first, first + rows)
+            yield replace(part, grid=part.grid._replace(rows=unit))
+
+    def part(self, first: int, last: int) -> Pass:
+        """The rows from `first` up to `last`, as wide as they are here: so they have the same masks of dropout."""
+        number, row = self.place
+        before, count = (sum(map(len, rows)) for rows in (self.rows[:first], self.rows[first:last]))
+        tasks, grid = self.tasks[before : before + count], self.grid._replace(least=(self.width, self.depth))
+        return replace(self, rows=self.rows[first:last], tasks=tasks, grid=grid, place=(number, row + first))
 
 
 def as_passes(
     passes: Sequence[Sequence[PackedRow]], encoded: Sequence[Encoded], tasks: Sequence[int], grid: Grid
 ) -> list[Pass]:
     return [
-        Pass([[encoded[k] for k in row] for row in rows], [tasks[k] for row in rows for k in row], grid)
-        for rows in passes
+        Pass([[encoded[k] for k in row] for row in rows], [tasks[k] for row in rows for k in row], grid, (number, 0))
+        for number, rows in enumerate(passes)
     ]
 
 

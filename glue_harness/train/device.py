@@ -9,6 +9,7 @@ import torch
 
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
+from glue_harness.train.ranks import ALONE, Ranks, joined
 
 LAG = 2  # steps: with the third the run stops at a loss that is not finite
 COMPILE_PAYS_FROM = 1000  # steps: t5:base's graphs take 5.6 s to make, and should save 25 ms a step, or a quarter of it
@@ -20,6 +21,7 @@ class Machine:
     device: torch.device
     precision: str  # bf16 or fp32
     compiled: bool = False
+    ranks: Ranks = ALONE  # the processes that share the run
 
     @property
     def on_gpu(self) -> bool:
@@ -82,4 +84,4 @@ def set_up(plan: Plan) -> Machine:
         # dropout's scale; where a bias learns it is refused anyway, so that answers would use another kernel
         torch.backends.cuda.enable_cudnn_sdp(False)
     compiled = (on_gpu and plan.steps >= COMPILE_PAYS_FROM) if plan.compile == "auto" else plan.compile == "on"
-    return Machine(device, settled(plan, None).precision, compiled)
+    return Machine(device, settled(plan, None).precision, compiled, joined())

@@ -28,7 +28,7 @@ GROUPS_KEPT = 4  # of T5's packer: an update touches two or three
 class Update:
     """The examples of one optimiser step, in tokens."""
 
-    passes: list[Pass]
+    passes: Sequence[Pass]
     terms: int  # of the loss of all examples (of a T5: their target tokens): what the loss is divided by
     padded: int  # input tokens the model sees, padding included
     counts: dict[str, int]  # task -> examples

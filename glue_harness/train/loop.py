@@ -6,7 +6,7 @@ import contextlib
 import math
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -84,7 +84,9 @@ def train(
                 group["lr"] = rate(step) * group.get("scale", 1.0)
             if not model.module.training:  # it goes through every module
                 model.module.train()
-            sums = fitting(model, update, machine, fit, hash_seed(plan.seed, step), learner.run)
+            own = replace(update, passes=machine.ranks.share(update.passes))
+            sums = fitting(model, own, machine, fit, hash_seed(plan.seed, step), learner.run)
+            sums = machine.ranks.reduce(learner.parameters, sums)
             norm = clip(learner.parameters, plan.clip)
             pending.append(measured(step, update, sums, norm))
             ends = step + 1 == plan.steps

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from glue_harness.models.batch import moved
+from glue_harness.models.dropout import drawn_by_rows
 from glue_harness.models.interface import Model
 from glue_harness.train.arrangement import Pass
 from glue_harness.train.device import Machine
@@ -31,9 +32,8 @@ def one_pass(model: Model, batch: Any, terms: int | Tensor, machine: Machine, fi
 def fitting(model: Model, update: Update, machine: Machine, fit: Fit, seed: int, run: Run = one_pass) -> Tensor:
     """`accumulate`, in smaller passes where memory does not suffice: the update is the same."""
     while True:
-        torch.manual_seed(seed)  # dropout is a function of the step, not of history
         try:
-            return accumulate(model, update, machine, fit, run)
+            return accumulate(model, update, machine, fit, run, seed)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -53,15 +53,29 @@ def probe(model: Model, machine: Machine, fit: Fit, feed: Feed, longest: int) ->
     fit.remember()
 
 
-def accumulate(model: Model, update: Update, machine: Machine, fit: Fit, run: Run = one_pass) -> Tensor:
-    """Gradients of the mean loss over the update's terms, however many passes it takes."""
+def accumulate(model: Model, update: Update, machine: Machine, fit: Fit, run: Run = one_pass, seed: int = 0) -> Tensor:
+    """Gradients of the mean loss over the update's terms, however many passes it takes.
+
+    Dropout is a function of the step, whose seed is given, and on a CPU of each row's place in the update: not of
+    history, not of how passes are cut, and not of the process that does them. On a GPU it is one of the part of a pass.
+    """
+    by_rows = not machine.on_gpu and not machine.compiled
     sums = torch.zeros(len(update.tasks), dtype=torch.float64, device=machine.device)
     pieces = [piece for whole in update.passes for piece in whole.cut(fit.most)]
     for part in pieces:
         batch = model.lay(part.rows, machine.device, part.grid)
-        each = run(model, batch, update.terms, machine, fit, len(pieces) == 1)
+        number, first = part.place
+        torch.manual_seed(at_place(seed, number, 0 if by_rows else first))
+        rows = [at_place(seed, number, row + 1) for row in range(first, first + len(part.rows))]
+        with drawn_by_rows(rows):
+            each = run(model, batch, update.terms, machine, fit, len(pieces) == 1)
         sums.index_add_(0, owners(part, len(each), machine), each.double())
     return sums
+
+
+def at_place(seed: int, number: int, row: int) -> int:
+    """A seed for each pass of an update, with row 0, and for each of its rows, counted from 1."""
+    return (seed + number * 0x9E3779B97F4A7C15 + row * 0xD6E8FEB86659FD93) % 2**63
 
 
 def owners(part: Pass, size: int, machine: Machine) -> Tensor:

@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import signal
+import socket
 import sys
 import threading
 import time
@@ -21,6 +22,7 @@ from pathlib import Path
 import torch
 
 from glue_harness import Plan, run
+from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import plan_from
 
 DISK = ((os, "replace"), (os, "fsync"), (os, "mkdir"), (os, "unlink"), (shutil, "rmtree"), (os, "write"))
@@ -52,6 +54,17 @@ def die_at(nth: int, number: int = signal.SIGKILL) -> Callable[[], None]:
     return act
 
 
+def fail_at(nth: int, error: type[Exception]) -> Callable[[], None]:
+    calls = [0]
+
+    def act() -> None:
+        calls[0] += 1
+        if calls[0] == nth:
+            raise error("planted")
+
+    return act
+
+
 def arm(job: dict) -> list[int]:
     """Plants what is to happen in this child. Returns a count of the writing calls."""
     counted = [0]
@@ -63,6 +76,11 @@ def arm(job: dict) -> list[int]:
                 first, _, name = name.partition(".")
                 owner = getattr(owner, first)
             patched(owner, name, die_at(nth, job.get("signal", signal.SIGKILL)), after)
+    if "raises" in job:  # at a call of a function
+        where, nth, kind = job["raises"]
+        module, _, name = where.partition(":")
+        error = {"error": GlueError, "memory": torch.OutOfMemoryError}[kind]
+        patched(import_module(f"glue_harness.{module}"), name, fail_at(nth, error), after=False)
     if "disk" in job or job.get("count"):  # a kill before the n-th call that changes something on disk
         act = die_at(job.get("disk", -1))
 
@@ -82,6 +100,7 @@ def arm(job: dict) -> list[int]:
 def child(job: dict) -> dict:
     """One run. What it raised is told in one line."""
     began = time.perf_counter()
+    os.environ |= {name: str(value) for name, value in job.get("env", {}).items()}
     counted = arm(job)
     plan = plan_from(job["plan"]) if job.get("plan") else None
     options = {key: job[key] for key in ("resume", "force", "checkpoint_every") if key in job}
@@ -96,6 +115,24 @@ def child(job: dict) -> dict:
 
 
 def forked(job: dict) -> dict:
+    return ended(*begun(job))
+
+
+def together(job: dict) -> dict:
+    """A run of several processes, which meet as those of torchrun do. What is to happen, happens to one of them."""
+    size, hurt = job.pop("processes"), job.pop("hurt", 0)
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        place = {"WORLD_SIZE": size, "MASTER_ADDR": "localhost", "MASTER_PORT": free.getsockname()[1]}
+    peaceful = {key: value for key, value in job.items() if key not in ("calls", "disk", "seconds", "raises")}
+    children = []
+    for rank in range(size):
+        env = {**place, "RANK": rank, **job.get("env", {})}
+        children.append(begun({**(job if rank == hurt else peaceful), "env": env}))
+    return {"fates": [ended(*child) for child in children]}
+
+
+def begun(job: dict) -> tuple[int, int]:
     reading, writing = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -104,6 +141,10 @@ def forked(job: dict) -> dict:
         os.write(writing, json.dumps(child(job)).encode())
         os._exit(0)
     os.close(writing)
+    return pid, reading
+
+
+def ended(pid: int, reading: int) -> dict:
     with os.fdopen(reading, "rb") as pipe:
         told = pipe.read()
     _, status = os.waitpid(pid, 0)
@@ -118,7 +159,8 @@ def main() -> None:
     run(warm, results=Path(sys.argv[3]))
     print("ready", flush=True)
     for line in sys.stdin:
-        print(json.dumps(forked(json.loads(line))), flush=True)
+        job = json.loads(line)
+        print(json.dumps(together(job) if "processes" in job else forked(job)), flush=True)
 
 
 if __name__ == "__main__":
