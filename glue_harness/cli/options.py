@@ -144,6 +144,29 @@ def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=text)(explaining(command))
 
 
+def said_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What is said of a run and to whom: no part of its plan. `said_of` takes it out of what was given."""
+    from glue_harness.track import PACKAGES
+
+    for option in (
+        click.option(
+            "--track", "track", multiple=True, metavar="NAME", help=f"Told while it runs: {', '.join(PACKAGES)}."
+        ),
+        click.option("--note", "note", default="", metavar="TEXT", help="A remark of yours, for its record."),
+        click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find it by; repeat or use commas."),
+    ):
+        command = option(command)
+    return command
+
+
+def said_of(given: dict[str, Any]) -> dict[str, Any]:
+    from glue_harness.runs.care import marks
+    from glue_harness.track import check
+
+    said = {"marks": marks(split_names(given.pop("tags", ())), given.pop("note", ""))}
+    return {**said, "track": check(split_names(given.pop("track", ())))}
+
+
 def explained(declared: Setting) -> str:
     """What a setting does, and in brackets what it can be and where it means something."""
     facts = [declared.allowed]

@@ -102,6 +102,9 @@ class Record:
     resumed: list[int] = field(default_factory=list)  # the steps it went on from
     skipped: list[int] = field(default_factory=list)  # the steps whose update was not finite
     notes: list[str] = field(default_factory=list)  # whatever was not as asked
+    tags: list[str] = field(default_factory=list)  # words of the user's to find it by
+    note: str = ""  # what the user remarks
+    kept: bool = False  # neither removed nor freed of its weights, unless that is forced
     error: str | None = None
     schema: int = SCHEMA
 

@@ -1,0 +1,49 @@
+"""Trackers that are told of a run while it goes by: one file each, of its name, with `begin`. Records do not need them.
+
+Offline is the default of all: what leaves the machine does so because the user's own settings of a tracker say it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from glue_harness.core.errors import UsageError, unknown
+
+PACKAGES = {"tensorboard": "tensorboardX", "trackio": "trackio", "wandb": "wandb", "mlflow": "mlflow"}
+PROJECT = "glue"
+
+
+class Told(NamedTuple):
+    """What a tracker is told of a run that begins, or goes on."""
+
+    id: str
+    folder: Path  # the run's: what a tracker writes stays in there, or beside it
+    settings: Mapping[str, Any]  # of its plan
+    tags: tuple[str, ...]
+    note: str
+    step: int  # that it goes on from
+
+
+class Tracker(Protocol):
+    def log(self, step: int, values: Mapping[str, float]) -> None: ...
+    def end(self, status: str) -> None: ...
+
+
+def check(names: Iterable[str]) -> tuple[str, ...]:
+    """Unknown trackers, and those whose package is not there, are refused before anything begins."""
+    found = tuple(dict.fromkeys(names))
+    for name in found:
+        if name not in PACKAGES:
+            raise unknown("tracker", name, PACKAGES)
+        if find_spec(PACKAGES[name]) is None:
+            raise UsageError(f"--track {name} needs {PACKAGES[name]}: pip install 'glue-harness[{name}]'")
+    return found
+
+
+def begin(name: str, told: Told) -> Tracker:
+    tracker: Tracker = import_module(f"glue_harness.track.{name}").begin(told)
+    return tracker
