@@ -10,11 +10,14 @@ import click
 
 from glue_harness.cli.finding import finding, finding_options
 from glue_harness.cli.options import (
+    check_plot,
     leaderboards_folder,
     open_registry,
+    plot_options,
     results_option,
     split_names,
     task_folders_option,
+    write_plot,
 )
 from glue_harness.cli.streams import Names
 from glue_harness.core.writing import write_atomic
@@ -48,6 +51,7 @@ USUAL = ("csv", "md")
     show_default="leaderboards, or $GLUE_LEADERBOARDS",
     help="Folder to write to.",
 )
+@plot_options()
 @results_option
 @task_folders_option
 def command(
@@ -57,6 +61,8 @@ def command(
     every_pair: bool,
     published: bool,
     out: Path,
+    plot: Path | None,
+    width_cm: float | None,
     results: Path,
     task_folders: Names,
     **wanted: Any,
@@ -75,6 +81,7 @@ def command(
     glue board --task cola,rte,mrpc               these columns, and their average
     glue board --suite superglue --format html --published
     glue board --where model=*t5-small --since 7d --tag paper
+    glue board --plot board.svg --width-cm 16
     glue board --format json
     """
     from glue_harness.report import formats
@@ -84,6 +91,7 @@ def command(
 
     for name in chosen:
         formats.renderer(name)
+    check_plot(plot, width_cm)
     registry, store, meant = open_registry(task_folders), Store(results), finding(**wanted)
     with without_collector():
         everything, broken = store.summaries()
@@ -106,6 +114,11 @@ def command(
             note(f"no finished run of {suite} in {str(results)!r}: {remedy}", style=None)
         for board in filled:
             write_files(board, [name for name in chosen or USUAL if name != TO_STDOUT], out)
+            if plot:  # of two boards, that of demo data has its name in the file's
+                from glue_harness.report.plots.intervals import of_board
+
+                path = plot if len(filled) == 1 else plot.with_stem(f"{plot.stem}-{board.name}")
+                write_plot(path, of_board(board), width_cm)
 
 
 def show_on_terminal(boards: Iterable[Board]) -> None:
