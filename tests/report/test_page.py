@@ -187,6 +187,42 @@ def test_ranks_over_tasks_are_of_the_ranked_rows(glue, tmp_path, store):
     assert found["means"][2][0] not in found["groups"][0]
 
 
+def test_profiles_are_over_the_tasks_and_seeds_that_the_best_rows_have(glue, tmp_path, store):
+    board(store)
+    _, facts, _ = written(glue, tmp_path)
+    real, demo = facts["boards"]
+    assert real["profiles"] is None  # one row
+    found = demo["profiles"]
+    assert len(found["tasks"]) == 8
+    assert len(found["curves"]) == 3
+    for _, parts, low, high in found["curves"]:
+        assert (parts[0], parts[-1]) == (1.0, 0.0)
+        assert low is high is None  # one seed each
+    best, second, last = (sum(parts) for _, parts, _, _ in found["curves"])
+    assert best > second > last  # as they lie apart in every task
+
+
+def test_profiles_have_intervals_over_seeds(glue, tmp_path, store):
+    for seed in range(3):
+        finished(store, shift=seed, seed=seed)
+        finished(store, shift=seed + 20, seed=seed, lr=2e-3, day=2)
+    _, facts, _ = written(glue, tmp_path)
+    (found,) = [one["profiles"] for one in facts["boards"]]
+    for _, parts, low, high in found["curves"]:
+        assert all(a <= b <= c for a, b, c in zip(low, parts, high, strict=True))
+        assert any(a < c for a, c in zip(low, high, strict=True))
+
+
+def test_tags_and_parents_are_told(glue, tmp_path, store):
+    board(store)
+    _, facts, _ = written(glue, tmp_path)
+    demo = facts["boards"][1]
+    assert {tuple(row["tags"]) for row in demo["rows"]} == {("paper",), ("paper", "lora"), ()}
+    (child,) = [run for run in facts["runs"].values() if run["parents"]]
+    assert facts["runs"][child["parents"][0]]["tags"] == ["paper", "lora"]
+    assert child["note"] == HOSTILE
+
+
 def test_the_probability_of_improvement_needs_three_seeds_a_side(glue, tmp_path, store):
     for seed in range(3):
         finished(store, {"rte": {"accuracy": 50.0 + seed}}, tasks=("rte",), seed=seed)
