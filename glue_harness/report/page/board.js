@@ -108,11 +108,28 @@ function boardCsv(board) {
   return csv([head, ...body]);
 }
 
+/** The element of a row, made anew only if it would look otherwise: most of a filter's time is making elements. */
+const rowElements = new Map(); // row -> [how it looks, its element]
+function keptRow(row, look, build) {
+  if (rowElements.get(row)?.[0] !== look) rowElements.set(row, [look, build()]);
+  return rowElements.get(row)[1];
+}
+
+const pickedRuns = () => new Set((state.pick ?? "").split(" ").filter(Boolean));
+
+function pickRow(key, on) {
+  const picked = pickedRuns();
+  on ? picked.add(key) : picked.delete(key);
+  change({ pick: [...picked].join(" ") });
+}
+
 function boardTable(board) {
   const columns = shownColumns(board), rows = shownRows(board);
   const drawn = state.rows === "all" ? rows : rows.slice(0, MOST_ROWS);
+  // of all rows, whichever are shown: a filter leaves each row as it was drawn
+  const everything = board.rows.filter((row) => !row.published || state.published);
   const ranges = new Map(columns.filter(({ stat }) => stat).map((column) => {
-    const values = rows.map(column.value).filter(isNumber);
+    const values = everything.map(column.value).filter(isNumber);
     return [column.id, [Math.min(...values), Math.max(...values)]];
   }));
   const ranked = board.rows.filter((row) => row.rank).map((row) => row.rank);
@@ -124,14 +141,11 @@ function boardTable(board) {
       h("button", { id: `sort-${column.id}`, type: "button", class: "sort", click: () => change({ sort: column.id, down: down ? "1" : "" }) },
         column.label, h("span", { "aria-hidden": "true", class: "arrow" }, isSorted ? (state.down ? "\u25be" : "\u25b4") : "")));
   });
-  const picked = new Set((state.pick ?? "").split(" ").filter(Boolean));
-  const pick = (key, on) => {
-    on ? picked.add(key) : picked.delete(key);
-    change({ pick: [...picked].join(" ") });
-  };
-  const body = drawn.map((row) => h("tr", { class: row.published ? "published" : row.rank && groups.indexOf(row.rank) % 2 ? "tie-odd" : row.rank ? "tie-even" : null },
-    h("td", { class: "pick" }, !row.published && h("input", { id: `pick-${row.key}`, type: "checkbox", "aria-label": `choose ${row.name} to compare`, checked: picked.has(row.key), change: (event) => pick(row.key, event.target.checked) })),
-    columns.map((column) => boardCell(row, column, ranges.get(column.id), ranked))));
+  const picked = pickedRuns();
+  const look = [columns.map(({ id }) => id), state.plain, state.published, state.theme].join(" ");
+  const body = drawn.map((row) => keptRow(row, `${look} ${picked.has(row.key)}`, () => h("tr", { class: row.published ? "published" : row.rank && groups.indexOf(row.rank) % 2 ? "tie-odd" : row.rank ? "tie-even" : null },
+    h("td", { class: "pick" }, !row.published && h("input", { id: `pick-${row.key}`, type: "checkbox", "aria-label": `choose ${row.name} to compare`, checked: picked.has(row.key), change: (event) => pickRow(row.key, event.target.checked) })),
+    columns.map((column) => boardCell(row, column, ranges.get(column.id), ranked)))));
   return scrolled(`Board ${boardTitle(board)}`, h("table", { class: "board" },
     captioned(`${counted(rows.length)} of ${counted(board.rows.length)} rows` + (board.common ? `; all: ${board.common}` : "")),
     h("thead", {}, h("tr", {}, h("td", { class: "pick" }), head)), h("tbody", {}, body)),
