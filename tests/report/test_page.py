@@ -107,6 +107,28 @@ def test_counts_are_those_of_glue_errors(glue, tmp_path):
     assert difference["p"] == pytest.approx(compared["differences"][1]["p_holm"], rel=1e-2)
 
 
+def test_scores_by_genre_are_of_rows_that_have_one(glue, tmp_path):
+    folder = tmp_path / "data" / "MNLI"
+    folder.mkdir(parents=True)
+    head = "index\tgenre\tsentence1\tsentence2\tgold_label\n"
+    kinds = ["fiction", "travel", "fiction", "fiction"]
+    lines = [f"{k}\t{kind}\tPremise {k}.\tClaim {k}.\tneutral\n" for k, kind in enumerate(kinds)]
+    (folder / "dev_matched.tsv").write_text(head + "".join(lines))
+    (tmp_path / "answers.txt").write_text("neutral\nneutral\nneutral\nentailment\n")
+    data = tmp_path / "data"
+    code, _, err = glue("score", "mnli_matched", tmp_path / "answers.txt", "--data", data, "--as", "a")
+    assert code == 0, err
+    _, facts, examples = written(glue, tmp_path, "latest")
+    (found,) = facts["sets"]
+    (details,) = found["details"].values()
+    assert details["groups"] == [["genre", [["fiction", 3, 0.6667], ["travel", 1, 1.0]]]]
+    assert "fiction" not in json.dumps(examples)  # it is no text that a model reads
+    (folder / "dev_matched.tsv").write_text((head + "".join(lines)).replace("travel", "fiction"))
+    _, facts, _ = written(glue, tmp_path, "latest")
+    (details,) = facts["sets"][0]["details"].values()
+    assert details["groups"] == []  # the same rows, all of one genre
+
+
 def test_a_page_holds_as_many_examples_as_it_is_asked_to_and_says_what_it_leaves_out(glue, tmp_path):
     data = rows(tmp_path / "data")
     runs = [answered(glue, data, FIRST, "first"), answered(glue, data, OTHER, "other")]

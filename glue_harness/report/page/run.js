@@ -109,6 +109,8 @@ function answersSection(run, sets) {
       found.confusion.length > 0 && byClass(set, found),
       found.lengths.length > 0 && tabled("By length of the input", ["Words", "Examples", set.labels.length ? "Right" : "Off by"],
         found.lengths.map(([low, high, n, value]) => [low === high ? counted(low) : `${counted(low)} to ${counted(high)}`, counted(n), set.labels.length ? percent(value) : fixed(value)]), { numbers: [1, 2] }),
+      found.groups.map(([column, groups]) => tabled(`By ${column}`, [column, "Examples", set.labels.length ? "Right" : "Off by"],
+        groups.map(([value, n, mean]) => [value || "(none)", counted(n), set.labels.length ? percent(mean) : fixed(mean)]), { numbers: [1, 2] })),
       found.invalid.length > 0 && tabled(`Answers that are none of the task's: ${counted(found.invalid_kinds)} kinds`, ["Answer", "Times"], found.invalid.map(([text, times]) => [text || "(empty)", counted(times)]), { numbers: [1] })));
 }
 
