@@ -236,6 +236,17 @@ def test_profiles_have_intervals_over_seeds(glue, tmp_path, store):
         assert any(a < c for a, c in zip(low, high, strict=True))
 
 
+def test_profiles_without_an_average_are_of_rows_on_the_same_data(glue, tmp_path, store):
+    for seed in range(3):
+        for k, lr in enumerate((1e-3, 2e-3)):
+            finished(store, {"rte": {"accuracy": 50.0 + seed + k}}, tasks=("rte",), seed=seed, lr=lr)
+        finished(store, {"rte": {"accuracy": 50.0}}, tasks=("rte",), seed=seed, data="demo:50", lr=3e-3)
+    _, facts, _ = written(glue, tmp_path)
+    (found,) = [one["profiles"] for one in facts["boards"]]
+    assert found["tasks"] == ["RTE"]
+    assert len({key for key, *_ in found["curves"]}) == 2
+
+
 def test_tags_and_parents_are_told(glue, tmp_path, store):
     board(store)
     _, facts, _ = written(glue, tmp_path)

@@ -93,7 +93,7 @@ function overTasks(board) {
 /** Which part of all tasks and seeds scores more than a bound: a line above another everywhere is better everywhere. */
 function profilesChart(board) {
   const found = board.profiles;
-  if (!found) return remark("Performance profiles need two ranked rows with three scores each, over tasks and seeds.");
+  if (!found) return remark("Performance profiles need two rows with three scores each, over the tasks and seeds that they share.");
   const rows = new Map(board.rows.map((row) => [row.key, row])), [first, last] = [found.bounds[0], found.bounds.at(-1)];
   const names = found.curves.map(([key]) => rows.get(key)?.name ?? key);
   const caption = `Performance profiles over ${counted(found.tasks.length)} tasks and all seeds`;
@@ -109,5 +109,5 @@ function profilesChart(board) {
   const every = found.bounds.map((_, k) => k).filter((k) => k % 6 === 0);
   const numbers = () => tabled(caption, ["score more than", ...names], every.map((k) => [fixed(found.bounds[k], 1), ...found.curves.map(([, parts]) => percent(parts[k]))]), { numbers: names.map((_, k) => k + 1) });
   return [figure(caption, 320, draw, { legend: names, numbers, name: `${board.name}-profiles` }),
-    remark(`At each bound the mean over tasks of the part of seeds that score more, with 95 % intervals over seeds where there are several (Agarwal et al. 2021); ${found.tasks.join(", ")}` + (found.left_out ? `. The best ${found.curves.length} rows; ${counted(found.left_out)} more are ranked` : "") + ".")];
+    remark(`At each bound the mean over tasks of the part of seeds that score more, with 95 % intervals over seeds where there are several (Agarwal et al. 2021); ${found.tasks.join(", ")}` + (found.left_out ? `. The best ${found.curves.length} rows; ${counted(found.left_out)} more could be drawn` : "") + ".")];
 }

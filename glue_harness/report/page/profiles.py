@@ -8,7 +8,7 @@ from typing import Any
 
 from glue_harness.core.record import Record
 from glue_harness.metrics.profiles import profile
-from glue_harness.report.rows import Board, BoardColumn
+from glue_harness.report.rows import Board, BoardColumn, BoardRow
 
 MOST_ROWS = 6  # the best: more lines could not be told apart
 FEWEST_SCORES = 3  # of each row, over tasks and seeds: a profile of fewer is a step or two
@@ -16,8 +16,12 @@ POINTS = 61
 
 
 def profile_facts(board: Board, records: Mapping[str, Record]) -> dict[str, Any] | None:
-    """Of the best rows that are ranked; None where there are too few rows or scores."""
-    rows = [row for row in board.rows if row.rank is not None][:MOST_ROWS]
+    """Of the best rows that are ranked, or where none has an average, of those scored on the same data.
+
+    None where there are too few rows or scores.
+    """
+    able = [row for row in board.rows if row.rank is not None] or _on_same_data(board.rows)
+    rows = able[:MOST_ROWS]
     groups: dict[str, list[BoardColumn]] = {}
     for column in board.columns:
         groups.setdefault(column.group, []).append(column)
@@ -43,8 +47,14 @@ def profile_facts(board: Board, records: Mapping[str, Record]) -> dict[str, Any]
         "bounds": bounds,
         "tasks": tasks,
         "curves": curves,
-        "left_out": sum(row.rank is not None for row in board.rows) - len(rows),
+        "left_out": len(able) - len(rows),
     }
+
+
+def _on_same_data(rows: Sequence[BoardRow]) -> list[BoardRow]:
+    """Those that share all rows of their tasks with the first one, as far as both were scored on them."""
+    ours = [row for row in rows if row.runs]
+    return [row for row in ours if all(ours[0].scored_on.get(task, of) == of for task, of in row.scored_on.items())]
 
 
 def _of_seeds(records: Sequence[Record], columns: Sequence[BoardColumn]) -> list[float]:
