@@ -88,9 +88,9 @@ def tags(context: click.Context) -> list[str]:
 
 
 def trackers(context: click.Context) -> Iterable[str]:
-    from glue_harness.track import PACKAGES
+    from glue_harness.track import packages
 
-    return PACKAGES
+    return packages()
 
 
 def formats(context: click.Context) -> list[str]:

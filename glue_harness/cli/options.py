@@ -178,12 +178,11 @@ def write_plot(plot: Path, what: Any, width_cm: float | None) -> None:
 
 def said_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What is said of a run and to whom: no part of its plan. `said_of` takes it out of what was given."""
-    from glue_harness.track import PACKAGES
+    from glue_harness.track import packages
 
+    known = ", ".join(packages())
     for option in (
-        click.option(
-            "--track", "track", multiple=True, metavar="NAME", help=f"Told while it runs: {', '.join(PACKAGES)}."
-        ),
+        click.option("--track", "track", multiple=True, metavar="NAME", help=f"Told while it runs: {known}."),
         click.option("--note", "note", default="", metavar="TEXT", help="A remark of yours, for its record."),
         click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find it by; repeat or use commas."),
     ):

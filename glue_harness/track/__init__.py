@@ -1,4 +1,4 @@
-"""Trackers that are told of a run while it goes by: one file each, of its name, with `begin`. Records do not need them.
+"""Trackers that are told of a run while it goes by: one file each, with its `PACKAGE` and `begin(told)`.
 
 Offline is the default of all: what leaves the machine does so because the user's own settings of a tracker say it.
 """
@@ -6,15 +6,23 @@ Offline is the default of all: what leaves the machine does so because the user'
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from glue_harness.core.errors import UsageError, unknown
+from glue_harness.core.settings import declared_constant
 
-PACKAGES = {"tensorboard": "tensorboardX", "trackio": "trackio", "wandb": "wandb", "mlflow": "mlflow"}
 PROJECT = "glue"
+
+
+@cache
+def packages() -> dict[str, str]:
+    """Every tracker, and what must be installed for it."""
+    files = sorted(Path(__file__).parent.glob("[!_]*.py"))
+    return {file.stem: str(declared_constant(file, "PACKAGE")) for file in files}
 
 
 class Told(NamedTuple):
@@ -37,10 +45,10 @@ def check(names: Iterable[str]) -> tuple[str, ...]:
     """Unknown trackers, and those whose package is not there, are refused before anything begins."""
     found = tuple(dict.fromkeys(names))
     for name in found:
-        if name not in PACKAGES:
-            raise unknown("tracker", name, PACKAGES)
-        if find_spec(PACKAGES[name]) is None:
-            raise UsageError(f"--track {name} needs {PACKAGES[name]}: pip install 'glue-harness[{name}]'")
+        if name not in packages():
+            raise unknown("tracker", name, packages())
+        if find_spec(packages()[name]) is None:
+            raise UsageError(f"--track {name} needs {packages()[name]}: pip install 'glue-harness[{name}]'")
     return found
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from glue_harness.core.writing import json_text
 from glue_harness.track import PROJECT, Told
 
+PACKAGE = "mlflow"
 RUN = "glue.run"  # the tag that finds a run again which goes on
 ENDS = {"finished": "FINISHED", "failed": "FAILED"}
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from glue_harness.core.writing import toml_text
 from glue_harness.track import Told
 
+PACKAGE = "tensorboardX"
+
 
 def begin(told: Told) -> TensorBoard:
     return TensorBoard(told)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from glue_harness.track import PROJECT, Told
 
+PACKAGE = "trackio"
+
 
 def begin(told: Told) -> Trackio:
     return Trackio(told)

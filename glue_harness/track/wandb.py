@@ -7,6 +7,8 @@ from collections.abc import Mapping
 
 from glue_harness.track import PROJECT, Told
 
+PACKAGE = "wandb"
+
 
 def begin(told: Told) -> Wandb:
     return Wandb(told)

@@ -2,15 +2,16 @@
 
 import importlib.util
 import sys
+import tomllib
 from types import SimpleNamespace
 
 import pytest
+from conftest import ROOT
 
-import glue_harness.track
 from glue_harness import Plan, run
 from glue_harness.core.errors import UsageError
 from glue_harness.runs.care import marks
-from glue_harness.track import PACKAGES, Told, begin, check
+from glue_harness.track import Told, begin, check, packages
 
 PLAN = Plan("rte", data="demo:60", model="tiny", steps=4, batch_size=8, eval_every=2)
 
@@ -19,11 +20,12 @@ def has(package):
     return importlib.util.find_spec(package) is not None
 
 
-def test_a_file_for_each_tracker():
-    folder = glue_harness.track.__path__[0]
-    import pathlib
-
-    assert {file.stem for file in pathlib.Path(folder).glob("[!_]*.py")} == PACKAGES.keys()
+def test_every_tracker_names_its_package_and_has_an_extra_of_its_name():
+    assert packages() == {"tensorboard": "tensorboardX", "trackio": "trackio", "wandb": "wandb", "mlflow": "mlflow"}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    for name, package in packages().items():
+        (needed,) = project["optional-dependencies"][name]
+        assert needed.startswith(f"{package}>=")
 
 
 def test_unknown_trackers_and_lacking_packages_are_refused_before_anything_begins(monkeypatch):
