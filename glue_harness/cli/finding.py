@@ -10,7 +10,6 @@ import click
 
 from glue_harness.cli.options import split_names
 from glue_harness.cli.streams import Names
-from glue_harness.core.errors import UsageError
 from glue_harness.report.console import note
 from glue_harness.runs.finding import STATUSES
 
@@ -89,10 +88,10 @@ def open_store(
     everything, broken = store.summaries()
     for path, reason in broken:
         note(f"skipped {path}: {reason}", style="yellow")
-    if not everything:
-        raise UsageError(f"no run in {str(results)!r}: make one with glue run, or name a folder with --results")
     among = care.named(store, names, everything) if names else everything
     found = chosen.chosen(among, store) if chosen else among
-    if not found and chosen:
+    if not everything:
+        note(f"no run in {str(results)!r}: make one with glue run, or name a folder with --results", style=None)
+    elif not found and chosen:
         note(none_of(everything, chosen), style=None)
     return store, found, care.children(everything)

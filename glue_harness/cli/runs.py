@@ -79,9 +79,11 @@ def show(name: str, results: Path, task_folders: Names, as_json: bool) -> None:
     from glue_harness.runs.index import plan_of
 
     registry = open_registry(task_folders)
-    store, records, _ = open_store(results)
-    record = store.find(name, records)
-    facts = facts_of(record, store, care.children(records))
+    store, (record, *others), children = open_store(results, names=(name,))
+    if others:
+        listed = ", ".join(one.id for one in (record, *others))
+        raise UsageError(f"{name!r} means {1 + len(others)} runs, show takes one: {listed}")
+    facts = facts_of(record, store, children)
     facts |= {"plan": plan_of(record).departures(), "parts": care.sizes(store, record)}
     facts |= {"notes": record.notes, "error": record.error, "folder": str(results / record.id)}
 

@@ -47,7 +47,8 @@ def check(names: Iterable[str]) -> tuple[str, ...]:
     for name in found:
         if name not in packages():
             raise unknown("tracker", name, packages())
-        if find_spec(packages()[name]) is None:
+        found_there = find_spec(packages()[name])
+        if found_there is None or found_there.origin is None:  # a mere folder of that name, such as wandb leaves
             raise UsageError(f"--track {name} needs {packages()[name]}: pip install 'glue-harness[{name}]'")
     return found
 

@@ -59,6 +59,23 @@ def test_only_the_newest_are_shown_unless_all_are_asked_for(store, glue, monkeyp
     assert len(json.loads(out)) == 3
 
 
+def test_a_folder_without_runs_and_one_with_a_broken_record(store, glue):
+    store.folder.mkdir()
+    told = f"no run in '{store.folder}': make one with glue run, or name a folder with --results"
+    assert glue("runs") == (0, "", told + "\n")
+    assert glue("runs", "--json") == (0, "[]\n", told + "\n")
+    assert glue("runs", "show", "latest") == (2, "", f"glue: {told}\n")
+    code, _, err = glue("runs", "tag", "latest", "a")
+    assert (code, err) == (2, f"glue: {told}\n")
+    record = finished(store)
+    broken = store.folder / "20250101-000000-x-s0-00000000" / "record.json"
+    broken.parent.mkdir()
+    broken.write_text("{")
+    code, out, err = glue("runs")
+    assert (code, record.id in out) == (0, True)
+    assert err.startswith(f"skipped {broken}: it is not complete JSON")
+
+
 def test_tags_notes_and_keeping(store, glue):
     runs = [finished(store, seed=seed) for seed in (0, 1)]
     digest = runs[0].digest
@@ -87,6 +104,9 @@ def test_a_run_is_shown_with_all_that_is_known_of_it(store, glue):
     assert (facts["children"], facts["parents"]) == ([child.id], [])
     assert facts["parts"].keys() == {"record.json"}
     assert facts["bytes"] == sum(facts["parts"].values())
+    again = finished(store, seed=1)
+    code, _, err = glue("runs", "show", first.digest)
+    assert (code, err) == (2, f"glue: '{first.digest}' means 2 runs, show takes one: {first.id}, {again.id}\n")
 
 
 def test_removal_asks(store, glue, monkeypatch):

@@ -31,9 +31,10 @@ def test_every_tracker_names_its_package_and_has_an_extra_of_its_name():
 def test_unknown_trackers_and_lacking_packages_are_refused_before_anything_begins(monkeypatch):
     with pytest.raises(UsageError, match="unknown tracker 'tensorbord': did you mean tensorboard"):
         check(["tensorbord"])
-    monkeypatch.setattr("glue_harness.track.find_spec", lambda name: None)
-    with pytest.raises(UsageError, match=r"--track wandb needs wandb: pip install 'glue-harness\[wandb\]'"):
-        check(["wandb"])
+    for nothing in (None, SimpleNamespace(origin=None)):  # a folder that has its name
+        monkeypatch.setattr("glue_harness.track.find_spec", lambda name, nothing=nothing: nothing)
+        with pytest.raises(UsageError, match=r"--track wandb needs wandb: pip install 'glue-harness\[wandb\]'"):
+            check(["wandb"])
 
 
 class Heard:
@@ -64,7 +65,7 @@ def heard(monkeypatch):
         return made[name]
 
     monkeypatch.setattr("glue_harness.lab.tracking.begin", begin)
-    monkeypatch.setattr("glue_harness.track.find_spec", lambda name: True)
+    monkeypatch.setattr("glue_harness.track.find_spec", lambda name: SimpleNamespace(origin="there"))
     return made
 
 
