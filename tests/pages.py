@@ -54,7 +54,11 @@ def board(store: Store) -> None:
     lora = finished(store, lr=3e-3, shift=-8.0, day=3, method="lora")
     for record, cost in ((first, 12.5), (second, 5.0), (lora, 2.0)):  # the first is beaten by the second
         record.seconds = cost
+        record.tags = ["paper", *(["lora"] if record is lora else [])]
         store.save(record)
-    finished(store, {"rte": GLUE["rte"]}, lr=4e-3, day=4, tasks=("rte",))
+    child = finished(store, {"rte": GLUE["rte"]}, lr=4e-3, day=4, tasks=("rte",))
+    child.environment["model"] = {"run": lora.id, "step": 100}
+    child.note = HOSTILE
+    store.save(child)
     finished(store, lr=5e-3, day=5, status="failed", error=HOSTILE)
     finished(store, data="folder", lr=1e-3, day=6)

@@ -23,7 +23,7 @@ from glue_harness.core.plugins import own_failure
 from glue_harness.report.console import PLAIN, printable
 
 VERBS: tuple[str, ...] = ("run", "sweep", "tasks", "show", "mix", "score", "compare", "errors", "curve", "power")
-VERBS += ("board", "report", "predict", "export", "submit", "demo", "doctor", "bench", "reproduce")
+VERBS += ("runs", "board", "report", "predict", "export", "submit", "demo", "doctor", "bench", "reproduce")
 COMPLETE = "_GLUE_COMPLETE"  # set by a shell that wants to know how a line could go on
 MOST_TOLD = 2000  # characters of a message
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EPIPE)
@@ -39,12 +39,14 @@ class Verbs(click.Group):
         if name not in VERBS:
             raise unknown("command", name, VERBS)
         command = import_module(f"glue_harness.cli.{name}").command
-        if not any(parameter.name == "debug" for parameter in command.params):
-            command.params.append(DEBUG)
+        for one in (command, *getattr(command, "commands", {}).values()):
+            if any(parameter.name == "debug" for parameter in one.params):
+                continue
+            one.params.append(DEBUG)
             if COMPLETE in os.environ:
                 from glue_harness.cli.completion import offer_values
 
-                offer_values(command)
+                offer_values(one)
         command.short_help = re.split(r"[.:]", command.help or "", maxsplit=1)[0]
         return command
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from glue_harness.cli.finding import finding, finding_options
 from glue_harness.cli.options import (
+    check_plot,
     leaderboards_folder,
     open_registry,
+    plot_options,
     results_option,
     split_names,
     task_folders_option,
+    write_plot,
 )
 from glue_harness.cli.streams import Names
 from glue_harness.core.writing import write_atomic
@@ -37,6 +41,7 @@ USUAL = ("csv", "md")
 @click.option(
     "--task", "averaged", multiple=True, help="Show and average these tasks of the suite only: a,b or repeated."
 )
+@finding_options("where", "since", "tag")
 @click.option("--test", "every_pair", is_flag=True, help="Read all kept answers and test every pair of ranked rows.")
 @click.option("--published", is_flag=True, help="Show the rows of T5's Table 16 below, unranked.")
 @click.option(
@@ -46,6 +51,7 @@ USUAL = ("csv", "md")
     show_default="leaderboards, or $GLUE_LEADERBOARDS",
     help="Folder to write to.",
 )
+@plot_options()
 @results_option
 @task_folders_option
 def command(
@@ -55,8 +61,11 @@ def command(
     every_pair: bool,
     published: bool,
     out: Path,
+    plot: Path | None,
+    width_cm: float | None,
     results: Path,
     task_folders: Names,
+    **wanted: Any,
 ) -> None:
     """Rank the finished runs of a suite, and write the board to files.
 
@@ -71,17 +80,22 @@ def command(
     glue board
     glue board --task cola,rte,mrpc               these columns, and their average
     glue board --suite superglue --format html --published
+    glue board --where model=*t5-small --since 7d --tag paper
+    glue board --plot board.svg --width-cm 16
     glue board --format json
     """
     from glue_harness.report import formats
     from glue_harness.report.board import make_boards
+    from glue_harness.runs.finding import none_of
     from glue_harness.runs.store import Store, without_collector
 
     for name in chosen:
         formats.renderer(name)
-    registry, store = open_registry(task_folders), Store(results)
+    check_plot(plot, width_cm)
+    registry, store, meant = open_registry(task_folders), Store(results), finding(**wanted)
     with without_collector():
-        records, broken = store.summaries()
+        everything, broken = store.summaries()
+        records = meant.chosen(everything, store) if meant else everything
         boards = make_boards(
             records, registry, suite, published, tasks=split_names(averaged), store=store, every_pair=every_pair
         )
@@ -93,11 +107,18 @@ def command(
             click.echo("[" + ",\n".join(render(board) for board in filled) + "]")
         else:
             show_on_terminal(boards)
-        if not filled:
+        if not records and everything:
+            note(none_of(everything, meant), style=None)
+        elif not filled:
             remedy = f"make one with glue run --task {suite} --demo"
             note(f"no finished run of {suite} in {str(results)!r}: {remedy}", style=None)
         for board in filled:
             write_files(board, [name for name in chosen or USUAL if name != TO_STDOUT], out)
+            if plot:  # of two boards, that of demo data has its name in the file's
+                from glue_harness.report.plots.intervals import of_board
+
+                path = plot if len(filled) == 1 else plot.with_stem(f"{plot.stem}-{board.name}")
+                write_plot(path, of_board(board), width_cm)
 
 
 def show_on_terminal(boards: Iterable[Board]) -> None:

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from glue_harness.cli.options import json_option, open_registry, results_option, task_folders_option
+from glue_harness.cli.options import (
+    check_plot,
+    json_option,
+    open_registry,
+    plot_options,
+    results_option,
+    task_folders_option,
+    write_plot,
+)
 from glue_harness.cli.streams import Names, Shown, emit
 from glue_harness.core.errors import UsageError
 from glue_harness.report.console import UNDEFINED, TableColumn, or_dash, table, table_of
@@ -27,10 +35,20 @@ if TYPE_CHECKING:
 @click.argument("runs", nargs=-1, metavar="RUN RUN [...]")
 @click.option("--all-pairs", is_flag=True, help="Each RUN against each other, not only against the first.")
 @click.option("--transfer", is_flag=True, help="A multi-task RUN against its tasks alone; finds their runs.")
+@plot_options()
 @results_option
 @task_folders_option
 @json_option
-def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_folders: Names, as_json: bool) -> None:
+def command(
+    runs: Names,
+    all_pairs: bool,
+    transfer: bool,
+    plot: Path | None,
+    width_cm: float | None,
+    results: Path,
+    task_folders: Names,
+    as_json: bool,
+) -> None:
     """Compare runs task by task, each to the first.
 
     A multi-task run beside runs of its tasks alone, in any order, gives what training together did to each task: gain,
@@ -42,6 +60,7 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
     \b
     glue compare RUN RUN
     glue compare RUN,RUN,RUN latest --json
+    glue compare RUN RUN --plot differences.pdf --width-cm 8
     glue compare --all-pairs RUN RUN RUN
     glue compare MULTI SINGLE SINGLE
     glue compare --transfer MULTI    finds the runs of its tasks alone
@@ -58,6 +77,9 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
     least = 1 if transfer else 2
     if not least <= len(runs) <= len(ascii_uppercase):
         raise UsageError(f"compare takes {least} to {len(ascii_uppercase)} runs, not {len(runs)}: glue compare RUN RUN")
+    check_plot(plot, width_cm)
+    if plot and (all_pairs or transfer):
+        raise UsageError("--plot draws differences to the first run: leave out --all-pairs and --transfer")
     registry, store = open_registry(task_folders), Store(results)
     known = store.by_age()
     experiments = [pick(store, run, known) for run in runs]
@@ -80,8 +102,15 @@ def command(runs: Names, all_pairs: bool, transfer: bool, results: Path, task_fo
     effects = found and together.transfer(*found, store, registry, records)
     if effects and not as_json:
         emit(False, None, drawn_transfer(effects))
-        return
+        if not plot:
+            return
     comparison = compare(experiments, store, registry, records)
+    if plot:
+        from glue_harness.report.plots.intervals import of_comparison
+
+        write_plot(plot, of_comparison(comparison), width_cm)
+        if effects and not as_json:
+            return
     of_all = [record for experiment in comparison.experiments for record in experiment.records]
     facts = {
         "runs": [

@@ -79,6 +79,20 @@ def recipes(context: click.Context) -> list[str]:
     return list(RECIPES)
 
 
+def tags(context: click.Context) -> list[str]:
+    from glue_harness.cli.options import results_folder
+    from glue_harness.runs.store import Store
+
+    records, _ = Store(context.params.get("results") or results_folder()).summaries()
+    return sorted({tag for record in records for tag in record.tags})
+
+
+def trackers(context: click.Context) -> Iterable[str]:
+    from glue_harness.track import packages
+
+    return packages()
+
+
 def formats(context: click.Context) -> list[str]:
     from glue_harness.report.formats import names
 
@@ -107,6 +121,10 @@ VALUES: dict[str, Values] = {
     "--data": lambda context: ["hub", "demo"],
     "--split": lambda context: ["train", "validation", "test"],
     "--format": formats,
+    "--tag": tags,
+    "TAG": tags,
+    "--track": trackers,
+    "--where": lambda context: [f"{name}=" for name in settings()],
     "--resume": runs,
     "RUN": runs,
     "RUN|PLAN|SUITE": lambda context: [*runs(context), *suites(context)],

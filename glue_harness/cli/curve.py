@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from glue_harness.cli.options import json_option, open_registry, results_option, split_names, task_folders_option
+from glue_harness.cli.options import (
+    check_plot,
+    json_option,
+    open_registry,
+    plot_options,
+    results_option,
+    split_names,
+    task_folders_option,
+    write_plot,
+)
 from glue_harness.cli.streams import Names, Shown, emit
 from glue_harness.core.errors import GlueError, UsageError
-from glue_harness.core.writing import write_atomic
 from glue_harness.report.console import console, note
 
 if TYPE_CHECKING:
@@ -32,12 +40,19 @@ AXES = ("examples", "steps")
     type=click.Choice(AXES),
     help="What the score is drawn against.  [default: examples if the runs differ in train_limit, else steps]",
 )
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Also as a file: FILE.svg or FILE.png.")
+@plot_options("--out")
 @results_option
 @task_folders_option
 @json_option
 def command(
-    runs: Names, names: Names, against: str | None, out: Path | None, results: Path, task_folders: Names, as_json: bool
+    runs: Names,
+    names: Names,
+    against: str | None,
+    plot: Path | None,
+    width_cm: float | None,
+    results: Path,
+    task_folders: Names,
+    as_json: bool,
 ) -> None:
     """Draw how scores grow with training examples or with steps, and how each task's loss falls.
 
@@ -47,17 +62,14 @@ def command(
     \b
     glue curve latest
     glue curve results/*-rte-* --against examples
-    glue curve RUN RUN --task mnli,rte --out curve.svg
+    glue curve RUN RUN --task mnli,rte --plot curve.pdf --width-cm 8
     """
     from glue_harness.report.curves import against_examples, against_steps, losses, undefined_seeds
     from glue_harness.runs.store import Store
 
     if not runs:
         raise UsageError("curve takes one or more runs: glue curve latest, or glue curve results/*")
-    if out:
-        from glue_harness.report.plots import image
-
-        image.check(out.suffix.lower())
+    check_plot(plot, width_cm)
     registry, store = open_registry(task_folders), Store(results)
     tasks = split_names(names)
     for name in tasks:
@@ -73,9 +85,8 @@ def command(
     emit(as_json, {"charts": facts}, drawn(charts))
     for remark in undefined_seeds(experiments, registry, tasks):
         note(remark, style="yellow")
-    if out:
-        write_atomic(out, image.render(charts, out.suffix.lower()))
-        note(f"wrote {out}")
+    if plot:
+        write_plot(plot, charts, width_cm)
 
 
 def experiments_of(names: Sequence[str], store: Store) -> list[Experiment]:

@@ -101,7 +101,7 @@ def carry_out_here(job: Job, store: Store, registry: Registry, place: Workplace,
         note(job.name, style="bold")
     with ProgressDisplay(quiet) as display:
         try:
-            return carry_out(job, store, registry, display, place.checkpoint_every)
+            return carry_out(job, store, registry, display, **place.how)
         except KeyboardInterrupt as stop:
             raise _interrupted(getattr(stop, "exit_code", 130)) from None
 

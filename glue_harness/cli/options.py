@@ -144,6 +144,60 @@ def settings_option(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.option("--set", "settings", multiple=True, metavar="KEY=VALUE", help=text)(explaining(command))
 
 
+def plot_options(*names: str) -> Decorator:
+    """A picture of what is shown. `--plot`, and what a command called it before."""
+
+    def decorate(command: Callable[..., Any]) -> Callable[..., Any]:
+        path = click.Path(path_type=Path, dir_okay=False)
+        told = "Also as a picture: FILE.svg, or by matplotlib FILE.png, FILE.pdf."
+        command = click.option("--width-cm", type=float, metavar="X", help="Of the picture.  [default: 16]")(command)
+        return click.option("--plot", *names, "plot", type=path, metavar="FILE", help=told)(command)
+
+    return decorate
+
+
+def check_plot(plot: Path | None, width_cm: float | None) -> None:
+    """Refused before anything is read."""
+    from glue_harness.report.plots.files import NARROWEST, WIDEST, check
+
+    if plot:
+        check(plot)
+    elif width_cm is not None:
+        raise UsageError("--width-cm is for a picture: name its file with --plot")
+    if width_cm is not None and not NARROWEST <= width_cm <= WIDEST:
+        raise UsageError(f"--width-cm {width_cm:g}: from {NARROWEST:g} to {WIDEST:g}")
+
+
+def write_plot(plot: Path, what: Any, width_cm: float | None) -> None:
+    from glue_harness.report.console import note
+    from glue_harness.report.plots.files import WIDTH_CM, write
+
+    write(plot, what, width_cm or WIDTH_CM)
+    note(f"wrote {plot}")
+
+
+def said_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What is said of a run and to whom: no part of its plan. `said_of` takes it out of what was given."""
+    from glue_harness.track import packages
+
+    known = ", ".join(packages())
+    for option in (
+        click.option("--track", "track", multiple=True, metavar="NAME", help=f"Told while it runs: {known}."),
+        click.option("--note", "note", default="", metavar="TEXT", help="A remark of yours, for its record."),
+        click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find it by; repeat or use commas."),
+    ):
+        command = option(command)
+    return command
+
+
+def said_of(given: dict[str, Any]) -> dict[str, Any]:
+    from glue_harness.runs.care import marks
+    from glue_harness.track import check
+
+    said = {"marks": marks(split_names(given.pop("tags", ())), given.pop("note", ""))}
+    return {**said, "track": check(split_names(given.pop("track", ())))}
+
+
 def explained(declared: Setting) -> str:
     """What a setting does, and in brackets what it can be and where it means something."""
     facts = [declared.allowed]

@@ -20,6 +20,8 @@ from glue_harness.cli.options import (
     plan_options,
     results_folder,
     results_option,
+    said_of,
+    said_options,
     settings_option,
     split_names,
     task_folders_option,
@@ -52,6 +54,7 @@ class Run(Sectioned):
         SEVERAL: (),
         "All settings at once": ("recipe", "file", "settings", "help_settings"),
         "Going on": ("resume", "force", "checkpoint_every"),
+        "What is said of it": ("tags", "note", "track"),
     }
     after: ClassVar[dict[str, tuple[str, ...]]] = {
         LEARN: ("task_folders",),
@@ -101,6 +104,7 @@ class Run(Sectioned):
     metavar="N",
     help="Steps between checkpoints to resume from; default: at every evaluation.",
 )
+@said_options
 @task_folders_option
 @results_option
 @click.option("--dry-run", is_flag=True, help="Show what differs from the defaults, mix, memory, time; train nothing.")
@@ -153,12 +157,12 @@ def command(
     follow_silently()
     if show_all and not dry_run:
         raise UsageError("--all is for --dry-run: it shows every setting")
+    said, store = said_of(given), Store(results)
     registry = open_registry(task_folders, split_names(given["names"]))
-    store = Store(results)
     others = {"dry_run": dry_run, "seeds": seeds > 1, "strategy": bool(strategy), "recipe": bool(given["recipe"])}
     others["on"] = on != HERE
     several = {name: given for name, given in others.items() if name != "recipe"}
-    place = Workplace(results, task_folders, checkpoint_every)
+    place = Workplace(results, task_folders, checkpoint_every, **said)
     begun = find_begun(store, resume, force, **others)
     plan, recipe = plan_of(begun.plan if begun else {}, DEMO if demo else {}, given, registry, store)
     request = make_request(plan, registry, store)
@@ -193,7 +197,7 @@ def command(
         records = carry_out_jobs(jobs, on, place, registry, quiet).records(jobs)
         show_all_records(records, registry, results, as_json)
     else:
-        how = {"resume": begun and begun.id, "force": force, "checkpoint_every": checkpoint_every}
+        how = {"resume": begun and begun.id, "force": force, **place.how}
         record = carry_out(request, results, quiet, recipe, **how)
         show_record(record, registry, results / record.id, as_json)
 

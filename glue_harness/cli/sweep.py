@@ -16,6 +16,8 @@ from glue_harness.cli.options import (
     open_registry,
     plan_options,
     results_option,
+    said_of,
+    said_options,
     settings_option,
     split_names,
     task_folders_option,
@@ -74,6 +76,7 @@ class Sweep(Sectioned):
 @click.option("--recipe", help="Settings by name, which options override: see glue run --help.")
 @click.option("--plan", "file", type=click.Path(path_type=Path), help="Plan as TOML; options here override it.")
 @settings_option
+@said_options
 @task_folders_option
 @results_option
 @click.option("--dry-run", is_flag=True, help="List the settings and which are finished; train nothing.")
@@ -117,7 +120,7 @@ def command(
     from glue_harness.sweep.study import Study
 
     registry = open_registry(task_folders, split_names(given["names"]))
-    store, chosen = Store(results), space_of(over, space)
+    store, chosen, said = Store(results), space_of(over, space), said_of(given)
     plan, recipe = plan_of({}, {"select": "heldout", **(DEMO if demo else {})}, given, registry, store)
     request = make_request(plan, registry, store)
     if not request.groups:
@@ -132,7 +135,7 @@ def command(
     if dry_run:
         show_jobs(jobs, study)
         return
-    place = Workplace(results, task_folders)
+    place = Workplace(results, task_folders, **said)
     carry_out_jobs(jobs, on, place, registry, quiet, study.after)
     ranked = study.finished()
     if not ranked:

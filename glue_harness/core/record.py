@@ -9,6 +9,7 @@ from functools import cache
 from types import UnionType
 from typing import Any, TypedDict, get_args, get_origin, get_type_hints, is_typeddict
 
+from glue_harness.core import html
 from glue_harness.core.errors import DataError
 
 Check = Callable[[Any], bool]
@@ -105,6 +106,9 @@ class Record:
     resumed: list[int] = field(default_factory=list)  # the steps it went on from
     skipped: list[int] = field(default_factory=list)  # the steps whose update was not finite
     notes: list[str] = field(default_factory=list)  # whatever was not as asked
+    tags: list[str] = field(default_factory=list)  # words of the user's to find it by
+    note: str = ""  # what the user remarks
+    kept: bool = False  # neither removed nor freed of its weights, unless that is forced
     error: str | None = None
     schema: int = SCHEMA
 
@@ -115,6 +119,20 @@ class Record:
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: its scores, and what they rest on."""
+        head = ("task", "metric", "score", "95 % interval", "without luck", "baseline", "examples", "best step")
+        rows = []
+        for task, score in self.scores.items():
+            for key, value in score.metrics.items():
+                low, high = score.intervals.get(key) or (None, None)
+                between = "" if low is None else f"{low:.2f} to {high:.2f}"
+                beside = (value, score.without_luck.get(key), score.baseline.get(key))
+                first, *others = ("" if number is None else f"{number:.2f}" for number in beside)
+                rows.append((task, key, first, between, *others, str(score.n), str(score.step)))
+        title = " ".join([self.id, self.status, *self.tags])
+        return html.shown(title, [html.table(head, rows)] if rows else [], [*filter(None, [self.note]), *self.notes])
 
 
 def record_from(values: Any) -> Record:

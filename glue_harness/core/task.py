@@ -26,6 +26,7 @@ class File:
     names: tuple[str, ...]  # tried in order, relative to the task's folder
     columns: Mapping[str, str | int] = field(default_factory=dict)  # Hub column -> header name, or position
     header: bool = True
+    also: Mapping[str, str] = field(default_factory=dict)  # the same of columns that it may lack
 
 
 def tsv(*names: str, header: bool = True, **columns: str | int) -> File:
@@ -202,6 +203,9 @@ class Task:
         default_factory=lambda: {"train": "train", "validation": "validation", "test": "test"}
     )
     labels: tuple[str, ...] = ()
+    groups: tuple[
+        str, ...
+    ] = ()  # columns by which scores are told apart too, of rows that have them: a genre, a source
     choices: tuple[str, ...] = ()  # the closed set of answers, if every row has the same one
     demo: Callable[[Random, int], list[dict[str, Any]]] | None = None  # n synthetic rows, rightly labelled
     demo_noise: float | None = None  # share of them that get a wrong label before use; None: their ceiling is not known
@@ -232,7 +236,7 @@ class Task:
 
     def fields(self, row: Row) -> dict[str, Any]:
         """What of a row its examples carry."""
-        seen = dict.fromkeys(self.columns + (self.view.columns if self.view else ()))
+        seen = dict.fromkeys(self.columns + (self.view.columns if self.view else ()) + self.groups)
         return {name: row[name] for name in seen if name in row}
 
     def examples(self, row: Row, number: int | str = 0) -> list[Example]:

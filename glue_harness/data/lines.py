@@ -72,6 +72,7 @@ def tsv_rows(path: Path, file: File, official: int | None, notes: list[str]) -> 
             lacks = f"expected at least {name + 1} columns, found {width}" if isinstance(name, int) else ""
             lacks = lacks or f"column {name!r} is missing, found: {', '.join(header)}"
             raise DataError(f"{path}, line 1: {lacks}: is it another file?")
+    positions += [(column, header.index(name)) for column, name in file.also.items() if name in header]
     for idx, (number, line) in enumerate(lines if file.header else chain([(begin, first)], lines)):
         cells = line.split("\t")
         if len(cells) == width:

@@ -12,7 +12,7 @@ from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import EARLIER, Plan, plan_from
 from glue_harness.core.task import Task
 from glue_harness.core.writing import cannot_save, json_text, whole
-from glue_harness.export import FACTS, Chosen
+from glue_harness.export import FACTS, Chosen, eval_results
 from glue_harness.export.card import card_of
 from glue_harness.export.usage import TEXTS, WRITES, Exported, columns_of, example_of
 from glue_harness.lab.predict import rebuilt
@@ -49,12 +49,14 @@ def write(chosen: Chosen, store: Store, registry: Registry, out: Path, merged: b
             save(form, made, exported.length, draft)
             card = card_of(chosen, plan, exported, out.resolve().name)
             (draft / "README.md").write_text(card, encoding="utf-8")
+            eval_results.write(chosen, draft)
             facts = {"run": record.id, "task": task.name, "step": step, "plan": record.digest, **exported.to_facts()}
             facts["files"] = sorted(file.name for file in draft.iterdir())
             (draft / FACTS).write_text(json_text(facts, indent=1) + "\n", encoding="utf-8")
             usual = (draft / FACTS).stat().st_mode  # as the umask says; safetensors gives its files 0600
-            for file in draft.iterdir():
-                file.chmod(usual)
+            for file in draft.rglob("*"):
+                if file.is_file():
+                    file.chmod(usual)
     except OSError as error:
         raise cannot_save(out, error) from None
     return exported

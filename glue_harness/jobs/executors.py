@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from glue_harness.jobs.graph import Job, Key
+from glue_harness.runs.care import NO_MARKS, Marks
 
 # How a job can end
 FINISHED, PAUSED, FAILED, STOPPED, TAKEN, LOST = "finished", "paused", "failed", "stopped", "taken", "lost"
@@ -51,3 +52,10 @@ class Workplace:
     results: Path
     task_folders: tuple[str, ...] = ()
     checkpoint_every: int | None = None
+    marks: Marks = NO_MARKS
+    track: tuple[str, ...] = ()
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """What every run of the command is carried out with."""
+        return {"checkpoint_every": self.checkpoint_every, "marks": self.marks, "track": self.track}

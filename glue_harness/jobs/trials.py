@@ -7,6 +7,7 @@ import errno
 import fcntl
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from glue_harness.core.plan import Plan
 from glue_harness.core.record import Record
@@ -42,9 +43,9 @@ def carry_out(
     store: Store,
     registry: Registry,
     watcher: Watcher | None = None,
-    checkpoint_every: int | None = None,
+    **how: Any,
 ) -> Record:
-    """The trial's finished run: what is there, what was begun and goes on, or a new one."""
+    """The trial's finished run: what is there, what was begun and goes on, or a new one. `how` is a workplace's."""
     with claim(store, job.key) as path:
         runs = store.of_plan(*job.key)
         record = next((found for found in reversed(runs) if found.status == "finished"), None)
@@ -57,11 +58,11 @@ def carry_out(
                 results=store.folder,
                 registry=registry,
                 watcher=watcher,
-                checkpoint_every=checkpoint_every,
                 resume=unfinished,
                 stage=job.stage,
                 notes=job.notes,
                 until=job.until,
+                **how,
             )
         if record.status == "finished":
             path.unlink(missing_ok=True)  # whoever waits for this very file finds that

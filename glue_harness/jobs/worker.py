@@ -80,7 +80,7 @@ def attempt(job: Job, place: Workplace, registry: Registry, tell: Callable[[Even
     teller = Teller(job, log, tell)
     with written_to(log):
         try:
-            record = carry_out(job, store, registry, teller, place.checkpoint_every)
+            record = carry_out(job, store, registry, teller, **place.how)
             what = FINISHED if record.status == "finished" else PAUSED
             best = {task: score.metrics for task, score in record.scores.items()}
             text = "" if job.plan.select == "heldout" else written(best)  # validation is not for whoever chooses

@@ -34,12 +34,15 @@ PHASES = ("setup", "train", "evaluate", "save")  # what a run's seconds go to
 
 
 class Watcher(Protocol):
-    """Whoever wants to see a run go by. The command line's draws it. `answered` and `stopping` are optional."""
+    """Whoever wants to see a run go by. The command line's draws it. What stands below `scored` is optional.
+
+    So are `logged(facts)`, a line of the training log, and `ended(record)`.
+    """
 
     def assembled(self, setup: Setup, record: Record, folder: Path) -> None: ...
     def stepped(self, setup: Setup, state: State) -> None: ...
-    def answered(self, done: int, asked: int) -> None: ...
     def scored(self, step: int, values: dict[str, dict[str, float | None]]) -> None: ...
+    def answered(self, done: int, asked: int) -> None: ...
     def stopping(self, text: str) -> None: ...  # called by a signal's handler: it must take no lock
 
 
@@ -257,6 +260,8 @@ class Attempt:
         facts |= {"gradient_norm": state.gradient_norm, "examples": state.examples, "tokens": state.tokens}
         facts["task_losses"] = state.task_losses
         self.folder.append_train(facts)
+        if told := getattr(self.watcher, "logged", None):
+            told(facts)
 
     def _leave_if_asked(self, state: State) -> None:
         if self.stop.wanted():

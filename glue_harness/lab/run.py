@@ -15,10 +15,12 @@ from glue_harness.lab.assemble import settle
 from glue_harness.lab.attempt import Attempt, Watcher
 from glue_harness.lab.request import Request, make_request
 from glue_harness.lab.signals import Stop, listening
+from glue_harness.runs.care import NO_MARKS, Marks
 from glue_harness.runs.onlooker import Onlooker
 from glue_harness.runs.resume import agreed_plan, mixed_digest, unfinished
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry, load_tasks
+from glue_harness.track import check as check_trackers
 from glue_harness.train.ranks import Lost, join
 
 
@@ -34,10 +36,13 @@ def run(
     stage: str = "",
     notes: Sequence[str] = (),
     until: int | None = None,
+    marks: Marks = NO_MARKS,
+    track: Sequence[str] = (),
 ) -> Record:
     """Carries a plan out. The record on disk is true at every moment, however the run ends.
 
-    `stage` is its part in a strategy, `notes` are what the record says beside what is found out here.
+    `stage` is its part in a strategy, `notes` are what the record says beside what is found out here, `marks` what the
+    user says of the run. `track` names trackers that are told of it while it goes by.
     After step `until` it pauses: it is scored and saved so far, and goes on when it is resumed.
     `resume` is the run to go on with, or `latest` for the newest unfinished one; its plan is the default then.
     A finished run is given back as it is. `force` goes on under a changed plan or data, and records that.
@@ -52,14 +57,19 @@ def run(
         if name is not None:
             return unfinished(store, name), True
         assert request, "without a run to resume there is a plan"
-        return begun(request, store, stage, [*notes, *request.notes]), False
+        return begun(request, store, stage, [*notes, *request.notes], marks), False
 
     record, resumes = ranks.first(chosen)
     folder = store.run(record.id) if ranks.leads else Onlooker(store.run_folder(record.id))
     watcher = watcher if ranks.leads else None
+    if track and ranks.leads:
+        from glue_harness.lab.tracking import Tracking
+
+        watcher = Tracking(check_trackers(track), watcher)
     with folder.claim(), listening(getattr(watcher, "stopping", None), ranks) as stop:
         if resumes:
             record = ranks.first(lambda: store.find(record.id))  # nobody else writes it any more
+            marks.put_on(record)
             agreed = go_on(record, request.plan if request else None, force)
             if request is None or agreed != request.plan:
                 request = make_request(agreed, request.registry if request else registry or load_tasks(), store)
@@ -83,7 +93,7 @@ def interrupted_by_restart(plan: Plan, store: Store) -> str | None:
     return runs[-1].id if runs else None
 
 
-def begun(request: Request, store: Store, stage: str, notes: list[str]) -> Record:
+def begun(request: Request, store: Store, stage: str, notes: list[str], marks: Marks) -> Record:
     plan = request.plan
     record = Record(
         id=store.new_id(plan),
@@ -93,6 +103,7 @@ def begun(request: Request, store: Store, stage: str, notes: list[str]) -> Recor
         started=datetime.now(UTC).isoformat(timespec="microseconds"),
         notes=notes,
     )
+    marks.put_on(record)
     store.create(record)
     return record
 
@@ -129,6 +140,8 @@ def carry_out(attempt: Attempt, store: Store, stop: Stop) -> None:
         raise
     finally:
         with stop.later():
+            if ended := getattr(attempt.watcher, "ended", None):
+                ended(record)
             if not attempt.close() and attempt.ranks.leads:
                 store.discard(record.id)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from glue_harness.core import html
 from glue_harness.core.errors import DataError
 from glue_harness.core.record import Record
 from glue_harness.metrics import power
@@ -70,6 +71,13 @@ class ScoreDifference:
             return MODELS_DIFFER if self.is_sure else MODELS_ALIKE
         return (BETTER if self.value > 0 else WORSE) if self.is_sure else ALIKE
 
+    @property
+    def written(self) -> list[str]:
+        """The difference, its interval, the corrected p, and what may be said, or why nothing may."""
+        between = "" if self.low is None or self.high is None else f"{self.low:+.2f} to {self.high:+.2f}"
+        p = "" if self.p_holm is None else f"{self.p_holm:.3g}"
+        return [f"{self.value:+.2f}", between, p, self.verdict or self.untested or ""]
+
 
 @dataclass(frozen=True)
 class ComparedScore:
@@ -94,6 +102,24 @@ class Comparison:
     def tests(self) -> int:
         """How many p values Holm's correction is over."""
         return sum(found.p is not None for score in self.scores for found in score.differences if found)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows of it: every value beside the first one's, with the difference and what it means."""
+        first, *others = [experiment.name for experiment in self.experiments]
+        head, rows = ["score", first], []
+        for name in others:
+            head += [name, "difference", "95 % interval", "p (Holm)", ""]
+        for score in self.scores:
+            values = ["" if stat is None else f"{stat.mean:.2f}" for stat in score.stats]
+            cells = [score.label, values[0]]
+            for value, found in zip(values[1:], score.differences[1:], strict=True):
+                cells += [value, *(found.written if found else [""] * 4)]
+            rows.append(cells)
+        tables = [html.table(head, rows)]
+        if self.settings:
+            settings = ([name, *map(str, values)] for name, values in self.settings.items())
+            tables.append(html.table(["setting", first, *others], settings))
+        return html.shown(" against ".join([first, *others]), tables, self.notes)
 
 
 def compare(

@@ -138,6 +138,12 @@ def lasting(seconds: float) -> str:
     return f"{seconds / size:,.1f} {unit}"
 
 
+def in_bytes(size: int) -> str:
+    """As file managers write it, in powers of a thousand."""
+    power = next((k for k in range(4) if size < 1000 ** (k + 1)), 4)
+    return f"{size:,} B" if power == 0 else f"{size / 1000**power:,.1f} {('kB', 'MB', 'GB', 'TB')[power - 1]}"
+
+
 def one_line(text: str) -> str:
     """Text for a cell, a list or a message: printable, and without line ends that could fake another line."""
     return printable(" ".join(text.split()))

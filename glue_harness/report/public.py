@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
+from glue_harness.core import html
 from glue_harness.core.errors import UsageError
-from glue_harness.core.record import Record
+from glue_harness.report import formats
 from glue_harness.report.board import make_boards
 from glue_harness.report.comparison import Comparison
 from glue_harness.report.comparison import compare as compare_experiments
 from glue_harness.report.experiments import pick
+from glue_harness.report.frames import Results
 from glue_harness.report.rows import Board
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry, load_tasks
@@ -17,9 +19,19 @@ from glue_harness.suite.registry import Registry, load_tasks
 Folder = str | os.PathLike[str]
 
 
-def load_results(results: Folder = "results") -> list[Record]:
-    """The record of every run in a folder, oldest first; those that cannot be read are left out."""
-    return _store(results).load_all()[0]
+class ShownBoard(Board):
+    """A board that a notebook draws as a table."""
+
+    def _repr_html_(self) -> str:
+        head, *body = formats.table(self)
+        return html.shown(self.name, [html.table(head, body)], formats.remarks(self))
+
+
+def load_results(results: Folder = "results", registry: Registry | None = None) -> Results:
+    """The record of every run in a folder, oldest first, and frames of them; `broken` are those that cannot be read."""
+    store = _store(results)
+    records, broken = store.load_all()
+    return Results(records, broken, store, registry or load_tasks())
 
 
 def compare(*runs: str, results: Folder = "results", registry: Registry | None = None) -> Comparison:
@@ -36,7 +48,7 @@ def board(
 ) -> Board:
     """The leaderboard of a suite: of runs on real data, or of those on demo data."""
     records, _ = _store(results).summaries()
-    return make_boards(records, registry or load_tasks(), suite)[demo]
+    return ShownBoard(**vars(make_boards(records, registry or load_tasks(), suite)[demo]))
 
 
 def _store(results: Folder) -> Store:

@@ -72,11 +72,27 @@ class RunFolder:
         except Taken:
             return False
 
+    def is_at_work(self) -> bool:
+        """Whether a process carries it out, by reading alone: for those who only look.
+
+        Never for the run of one's own process: to close any handle of a file gives up all record locks on it.
+        """
+        try:
+            with open(self.path / "lock", "rb") as file:
+                fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno in (errno.EACCES, errno.EAGAIN)
+        return False
+
     def save(self, record: Record) -> None:
         write_atomic(self.path / RECORD, json_text(record.to_dict(), indent=1) + "\n")
 
+    @property
+    def plan_file(self) -> Path:
+        return self.path / "plan.toml"
+
     def save_plan(self, plan: Plan) -> None:
-        write_atomic(self.path / "plan.toml", plan.to_toml())
+        write_atomic(self.plan_file, plan.to_toml())
 
     def _predictions_of(self, task_name: str) -> Path:
         if not is_safe_name(task_name):

@@ -12,18 +12,24 @@ def source(
     folder: str,
     columns: Mapping[str, str] | None = None,
     files: Mapping[str, File] | None = None,
+    also: Mapping[str, str] | None = None,
     **rows: int,
 ) -> Source:
     """One task's part of GLUE; `rows` names its Hub splits and their official sizes.
 
-    `columns` maps the Hub's columns to those of the official files, where these are train.tsv, dev*.tsv and test*.tsv.
+    `columns` maps the Hub's columns to those of the official files, where these are train.tsv, dev*.tsv and test*.tsv;
+    `also` those that the Hub has not.
     """
     hidden = tuple(split for split in rows if split.startswith("test"))  # their files have no label
     if files is None:
         labelled = columns or {}
         unlabelled = {name: there for name, there in labelled.items() if name != "label"}
         files = {
-            split: File((f"{split.replace('validation', 'dev')}.tsv",), unlabelled if split in hidden else labelled)
+            split: File(
+                (f"{split.replace('validation', 'dev')}.tsv",),
+                unlabelled if split in hidden else labelled,
+                also=also or {},
+            )
             for split in rows
         }
     return Source(

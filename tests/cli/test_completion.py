@@ -49,6 +49,9 @@ def offered(line: str, store=None) -> list[str]:
         ("glue show wsc", ["wsc", "wsc_eval", "wsc_marked"]),
         ("glue predict latest --task wsc", ["wsc", "wsc_eval", "wsc_marked"]),
         ("glue predict latest --task rte --sent", ["--sentence1", "--sentence2"]),
+        ("glue run --track t", ["tensorboard", "trackio"]),
+        ("glue runs --status k", ["killed"]),
+        ("glue board --where mod", ["model="]),
         ("glue reproduce table1", ["table10", "table11", "table12", "table16"]),
         ("glue run --tasks /nonexistent --task rt", []),
     ],
@@ -58,10 +61,19 @@ def test_values_of_options_and_arguments(line, names):
 
 
 @pytest.mark.parametrize(
-    "line", ["glue compare ", "glue run --resume ", "glue curve ", "glue submit ", "glue predict "]
+    "line", ["glue compare ", "glue run --resume ", "glue curve ", "glue submit ", "glue predict ", "glue runs show "]
 )
 def test_runs_are_offered_the_newest_first(line, store):
     assert offered(line, store) == ["latest", *(record.id for record in reversed(store.load_all()[0]))]
+
+
+def test_tags_that_runs_have_are_offered(tmp_path):
+    store = Store(tmp_path / "results")
+    record = finished(store)
+    record.tags = ["paper", "old"]
+    store.save(record)
+    assert offered("glue runs --tag ", store) == ["old", "paper"]
+    assert offered(f"glue runs tag {record.id} pa", store) == ["paper"]
 
 
 def test_a_part_of_a_runs_id_is_enough_and_models_are_runs_too(store):

@@ -12,7 +12,8 @@ from records import finished, narrow_screen, runner
 from glue_harness.report.curves import Chart, Curve, Point, against_examples, against_steps, labels, losses
 from glue_harness.report.experiments import Experiment
 from glue_harness.report.plots import spread_out, ticks, upright
-from glue_harness.report.plots.image import render
+from glue_harness.report.plots.files import render as written
+from glue_harness.report.plots.lines import draw_lines
 from glue_harness.report.plots.terminal import MARKS, draw
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import load_tasks
@@ -136,6 +137,10 @@ def test_a_line_that_rises_is_drawn_from_the_bottom_left_to_the_top_right():
     assert re.search(r"^\s*100┤", rows[0])
 
 
+def render(charts, ending):
+    return written(draw_lines(charts, 16.0), ending)
+
+
 def test_a_single_point_and_a_flat_line_can_be_drawn():
     for points in ((Point(10, 100.0),), (Point(10, 100.0), Point(20, 100.0))):
         chart = Chart("", "steps", "score", (Curve("RTE", points),), has_few_points=True)
@@ -179,7 +184,7 @@ def test_names_of_lines_that_end_together_are_spread_out():
 def test_the_command_draws_writes_and_fits(store, glue, tmp_path, monkeypatch):
     record = ended(store, 80.0, history=[(10, 50.0), (20, 80.0)], log=[{"step": 10, "loss": 0.5}])
     monkeypatch.setattr("glue_harness.report.console.console", narrow_screen)
-    for name in ("curve.svg", "curve.png"):
+    for name in ("curve.svg", "curve.png", "curve.pdf"):
         code, out, err = glue("curve", record.id, "--out", tmp_path / name)
         assert (code, (tmp_path / name).stat().st_size > 1000) == (0, True)
         assert f"wrote {tmp_path / name}" in err.replace("\n", "")
@@ -212,12 +217,14 @@ def test_what_cannot_be_drawn_is_one_line(store, glue, tmp_path, monkeypatch):
         (): "curve takes one or more runs",
         (record.id,): "nothing to draw: these runs have no scores",
         (record.id, "--task", "rtee"): "did you mean",
-        (record.id, "--out", tmp_path / "a.pdf"): "--out must end in .svg or .png, not .pdf",
+        (record.id, "--out", tmp_path / "a.gif"): "a.gif': the picture's name must end in .svg, .png or .pdf",
+        (record.id, "--width-cm", 8): "--width-cm is for a picture: name its file with --plot",
+        (record.id, "--plot", tmp_path / "a.svg", "--width-cm", 2): "--width-cm 2: from 6 to 100",
     }
     for arguments, message in cases.items():
         code, out, err = glue("curve", *arguments)
         assert (code in (1, 2), out, err.count("\n")) == (True, "", 1)
         assert message in err
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    code, _, err = glue("curve", record.id, "--out", tmp_path / "a.svg")
-    assert (code, "needs matplotlib: pip install 'glue-harness[plot]'" in err) == (2, True)
+    code, _, err = glue("curve", record.id, "--out", tmp_path / "a.png")
+    assert (code, ".png needs matplotlib: pip install 'glue-harness[plot]', or take .svg" in err) == (2, True)

@@ -107,6 +107,28 @@ def test_counts_are_those_of_glue_errors(glue, tmp_path):
     assert difference["p"] == pytest.approx(compared["differences"][1]["p_holm"], rel=1e-2)
 
 
+def test_scores_by_genre_are_of_rows_that_have_one(glue, tmp_path):
+    folder = tmp_path / "data" / "MNLI"
+    folder.mkdir(parents=True)
+    head = "index\tgenre\tsentence1\tsentence2\tgold_label\n"
+    kinds = ["fiction", "travel", "fiction", "fiction"]
+    lines = [f"{k}\t{kind}\tPremise {k}.\tClaim {k}.\tneutral\n" for k, kind in enumerate(kinds)]
+    (folder / "dev_matched.tsv").write_text(head + "".join(lines))
+    (tmp_path / "answers.txt").write_text("neutral\nneutral\nneutral\nentailment\n")
+    data = tmp_path / "data"
+    code, _, err = glue("score", "mnli_matched", tmp_path / "answers.txt", "--data", data, "--as", "a")
+    assert code == 0, err
+    _, facts, examples = written(glue, tmp_path, "latest")
+    (found,) = facts["sets"]
+    (details,) = found["details"].values()
+    assert details["groups"] == [["genre", [["fiction", 3, 0.6667], ["travel", 1, 1.0]]]]
+    assert "fiction" not in json.dumps(examples)  # it is no text that a model reads
+    (folder / "dev_matched.tsv").write_text((head + "".join(lines)).replace("travel", "fiction"))
+    _, facts, _ = written(glue, tmp_path, "latest")
+    (details,) = facts["sets"][0]["details"].values()
+    assert details["groups"] == []  # the same rows, all of one genre
+
+
 def test_a_page_holds_as_many_examples_as_it_is_asked_to_and_says_what_it_leaves_out(glue, tmp_path):
     data = rows(tmp_path / "data")
     runs = [answered(glue, data, FIRST, "first"), answered(glue, data, OTHER, "other")]
@@ -185,6 +207,54 @@ def test_ranks_over_tasks_are_of_the_ranked_rows(glue, tmp_path, store):
     assert [rank for _, rank in found["means"]] == [1.0, 2.0, 3.0]  # as they lie apart in every task
     assert found["tasks"] == 8
     assert found["means"][2][0] not in found["groups"][0]
+
+
+def test_profiles_are_over_the_tasks_and_seeds_that_the_best_rows_have(glue, tmp_path, store):
+    board(store)
+    _, facts, _ = written(glue, tmp_path)
+    real, demo = facts["boards"]
+    assert real["profiles"] is None  # one row
+    found = demo["profiles"]
+    assert len(found["tasks"]) == 8
+    assert len(found["curves"]) == 3
+    for _, parts, low, high in found["curves"]:
+        assert (parts[0], parts[-1]) == (1.0, 0.0)
+        assert low is high is None  # one seed each
+    best, second, last = (sum(parts) for _, parts, _, _ in found["curves"])
+    assert best > second > last  # as they lie apart in every task
+
+
+def test_profiles_have_intervals_over_seeds(glue, tmp_path, store):
+    for seed in range(3):
+        finished(store, shift=seed, seed=seed)
+        finished(store, shift=seed + 5, seed=seed, lr=2e-3, day=2)
+    _, facts, _ = written(glue, tmp_path)
+    (found,) = [one["profiles"] for one in facts["boards"]]
+    assert found, facts["boards"][0]["left_out"]
+    for _, parts, low, high in found["curves"]:
+        assert all(a <= b <= c for a, b, c in zip(low, parts, high, strict=True))
+        assert any(a < c for a, c in zip(low, high, strict=True))
+
+
+def test_profiles_without_an_average_are_of_rows_on_the_same_data(glue, tmp_path, store):
+    for seed in range(3):
+        for k, lr in enumerate((1e-3, 2e-3)):
+            finished(store, {"rte": {"accuracy": 50.0 + seed + k}}, tasks=("rte",), seed=seed, lr=lr)
+        finished(store, {"rte": {"accuracy": 50.0}}, tasks=("rte",), seed=seed, data="demo:50", lr=3e-3)
+    _, facts, _ = written(glue, tmp_path)
+    (found,) = [one["profiles"] for one in facts["boards"]]
+    assert found["tasks"] == ["RTE"]
+    assert len({key for key, *_ in found["curves"]}) == 2
+
+
+def test_tags_and_parents_are_told(glue, tmp_path, store):
+    board(store)
+    _, facts, _ = written(glue, tmp_path)
+    demo = facts["boards"][1]
+    assert {tuple(row["tags"]) for row in demo["rows"]} == {("paper",), ("paper", "lora"), ()}
+    (child,) = [run for run in facts["runs"].values() if run["parents"]]
+    assert facts["runs"][child["parents"][0]]["tags"] == ["paper", "lora"]
+    assert child["note"] == HOSTILE
 
 
 def test_the_probability_of_improvement_needs_three_seeds_a_side(glue, tmp_path, store):

@@ -197,6 +197,43 @@ def test_examples_that_one_run_fixed_broke_or_both_missed(at):
     assert texts(swapped, ".chip")[:2] == ["0 A wrong, B right", "3 A right, B wrong"]
 
 
+def test_rows_are_filtered_by_tag_and_family(at):
+    page = at(DEMO)
+    everything = len(texts(page, ROW_NAMES))
+    choose(page, "#menu-tag", "lora")
+    (name,) = texts(page, ROW_NAMES)
+    assert "lora" in name
+    assert "tag=lora" in page.run("location.hash")
+    choose(page, "#menu-tag", "")
+    assert len(texts(page, ROW_NAMES)) == everything
+    page = at(DEMO + "&family=none-of-these")
+    assert texts(page, ROW_NAMES) == []
+
+
+def test_a_run_leads_to_what_it_started_from_and_back(at):
+    page = at("view=runs&tag=lora")
+    (parent,) = texts(page, "tbody th")
+    click(page, "tbody th a")
+    assert "starts for" in texts(page, "tbody th")
+    click(page, "td a[href*='view=run&']")
+    rows = dict(
+        page.run(
+            "[...document.querySelectorAll('tbody tr')].map(r => [...r.cells].slice(0, 2).map(c => c.textContent))"
+        )
+    )
+    assert rows["started from"].strip() == parent
+
+
+def test_profiles_are_drawn_a_line_a_row(at):
+    page = at("view=many&board=glue-demo")
+    page.wait("document.querySelectorAll('.plot svg').length > 1")
+    (figure,) = page.run(
+        "[...document.querySelectorAll('figure')].filter(f => f.textContent.includes('Performance profiles'))"
+        ".map(f => f.querySelectorAll('polyline').length)"
+    )
+    assert figure == 3
+
+
 def test_what_nothing_beats_is_on_the_front(at):
     page = at("view=many&board=glue-demo&cost=seconds")
     page.wait("!!document.querySelector('.plot svg')")

@@ -21,6 +21,7 @@ from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
 LENGTHS = 4  # groups of inputs, of about as many examples each
+MOST_GROUPS = 40  # values of a column that are told apart: one with more names its rows, not their kinds
 MOST_INVALID = 20  # different invalid answers that are listed
 
 
@@ -149,6 +150,7 @@ def _counted(errors: Errors) -> dict[str, Any]:
         "invalid": errors.invalid(0).most_common(MOST_INVALID),
         "invalid_kinds": len(errors.invalid(0)),
         "lengths": _by_length(errors) if errors.has_texts else [],
+        "groups": _by_group(errors) if errors.has_texts else [],
         "calibration": [[rounded(b.share), rounded(b.right), b.n] for b in bins],
         "ece": rounded(expected_error(bins)),
         "without_shares": len(cases) - len(known),
@@ -169,6 +171,22 @@ def _by_length(errors: Errors) -> list[Any]:
     for k, low in enumerate(bounds):
         high = bounds[k + 1] if k + 1 < len(bounds) else sized[-1][0] + 1
         group = [answer for words, answer in sized if low <= words < high]
-        value = fmean(answer.is_right if errors.task.labels else answer.loss for answer in group)
-        found.append([low, high - 1, len(group), rounded(value)])
+        found.append([low, high - 1, len(group), _mean(errors.task, group)])
     return found
+
+
+def _by_group(errors: Errors) -> list[Any]:
+    """Of each column that the task names for it: values, examples, part right or mean loss; the most frequent first."""
+    found = []
+    for column in errors.task.groups:
+        groups: dict[str, list[Judged]] = defaultdict(list)
+        for case in errors.cases:
+            groups[str(case.example.fields.get(column) or "")].append(case.answers[0])
+        if 1 < len(groups) <= MOST_GROUPS:
+            most = sorted(groups.items(), key=lambda group: -len(group[1]))
+            found.append([column, [[value, len(of), _mean(errors.task, of)] for value, of in most]])
+    return found
+
+
+def _mean(task: Task, answers: Sequence[Judged]) -> float | None:
+    return rounded(fmean(answer.is_right if task.labels else answer.loss for answer in answers))

@@ -1,7 +1,7 @@
 // The board: one suite on one kind of data. Real data and demo data are two boards and never share a table.
 const SIZES = [["", "any"], ["0-1e6", "below 1M"], ["1e6-1e8", "1M to 100M"], ["1e8-1e9", "100M to 1B"], ["1e9-1e99", "1B and more"]];
 const MOST_ROWS = 100; // that are drawn unasked: twice as many take a fifth of a second
-const HIDDEN = ["best", "without_luck", "trainable", "examples", "commit", "digest"]; // columns, unless they are asked for
+const HIDDEN = ["family", "best", "without_luck", "trainable", "examples", "commit", "digest"]; // columns, unless they are asked for
 
 const boardTitle = (board) => (board.demo ? `${board.name.replace(/-demo$/, "")}, demo data` : board.name);
 const boardOf = () => facts.boards.find((board) => board.name === state.board) ?? facts.boards[0];
@@ -18,7 +18,8 @@ function columnsOf(board) {
       .map((column) => stat(column.name, column.label, (row) => row.values[column.name])),
     number("best", "P(best)", (value) => value.toFixed(2), { highFirst: true }),
     number("without_luck", "Without luck", fixed, { highFirst: true }),
-    plain("model", "Model"), plain("method", "Method"), plain("mixing", "Mixing"),
+    plain("model", "Model"), plain("family", "Family"), plain("method", "Method"), plain("mixing", "Mixing"),
+    plain("tags", "Tags", (row) => row.tags.join(" ")),
     number("steps", "Steps", counted), number("seeds", "Seeds", counted),
     number("parameters", "Parameters", short), number("trainable", "Trainable", short),
     number("examples", "Examples", short), number("seconds", "Time", seconds),
@@ -35,14 +36,21 @@ function shownColumns(board) {
   return all.filter(({ id }) => id === "name" || (wanted ? wanted.includes(id) : !HIDDEN.includes(id)));
 }
 
+/** What words are looked for in, made once a row. */
+const rowTexts = new Map();
+function textOf(row) {
+  if (!rowTexts.has(row)) rowTexts.set(row, [row.name, row.model, row.family, row.method, row.mixing, row.data, row.digest, ...row.tags, ...row.runs].join(" ").toLowerCase());
+  return rowTexts.get(row);
+}
+
 function shownRows(board) {
   const words = (state.q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   const [least, most] = (state.size ?? "0-1e99").split("-").map(Number);
   const rows = board.rows.filter((row) => {
     if (row.published && !state.published) return false;
-    const text = [row.name, row.model, row.method, row.mixing, row.data, row.digest, ...row.runs].join(" ").toLowerCase();
-    return words.every((word) => text.includes(word))
-      && ["model", "method", "mixing", "data"].every((key) => !state[key] || row[key] === state[key])
+    return words.every((word) => textOf(row).includes(word))
+      && ["model", "family", "method", "mixing", "data"].every((key) => !state[key] || row[key] === state[key])
+      && (!state.tag || row.tags.includes(state.tag))
       && (!state.seeds || row.seeds >= Number(state.seeds))
       && (!state.size || (isNumber(row.parameters) && row.parameters >= least && row.parameters < most))
       && (!state.since || row.date >= state.since);
@@ -63,6 +71,7 @@ function sorted(board, rows) {
 function boardControls(board) {
   const distinct = (key) => [...new Set(board.rows.filter((row) => !row.published || state.published).map((row) => row[key]))].filter((value) => !isMissing(value)).sort();
   const filter = (key, label) => distinct(key).length > 1 && menu(key, label, [["", "any"], ...distinct(key).map((value) => [value, value])]);
+  const tags = [...new Set(board.rows.flatMap((row) => row.tags))].sort();
   const seeds = [...new Set(board.rows.filter((row) => !row.published).map((row) => row.seeds))].sort((a, b) => a - b);
   const shown = new Set(shownColumns(board).map(({ id }) => id));
   const hide = (id, on) => {
@@ -72,7 +81,8 @@ function boardControls(board) {
   return h("div", { class: "controls" },
     facts.boards.length > 1 && menu("board", "Board", facts.boards.map((one) => [one.name, boardTitle(one)]), { whole: true, fallback: facts.boards[0].name }),
     searchBox("q", "Find", "words in names, models, runs"),
-    filter("model", "Model"), filter("method", "Method"), filter("mixing", "Mixing"), filter("data", "Data"),
+    filter("model", "Model"), filter("family", "Family"), filter("method", "Method"), filter("mixing", "Mixing"), filter("data", "Data"),
+    tags.length > 0 && menu("tag", "Tag", [["", "any"], ...tags.map((tag) => [tag, tag])]),
     new Set(board.rows.map((row) => row.parameters)).size > 2 && menu("size", "Parameters", SIZES),
     seeds.length > 1 && menu("seeds", "Seeds", [["", "any"], ...seeds.slice(1).map((n) => [String(n), `${n} or more`])]),
     distinct("date").length > 1 && field("Since", h("input", { id: "since", type: "date", value: state.since ?? "", change: (event) => change({ since: event.target.value }) })),
@@ -98,11 +108,28 @@ function boardCsv(board) {
   return csv([head, ...body]);
 }
 
+/** The element of a row, made anew only if it would look otherwise: most of a filter's time is making elements. */
+const rowElements = new Map(); // row -> [how it looks, its element]
+function keptRow(row, look, build) {
+  if (rowElements.get(row)?.[0] !== look) rowElements.set(row, [look, build()]);
+  return rowElements.get(row)[1];
+}
+
+const pickedRuns = () => new Set((state.pick ?? "").split(" ").filter(Boolean));
+
+function pickRow(key, on) {
+  const picked = pickedRuns();
+  on ? picked.add(key) : picked.delete(key);
+  change({ pick: [...picked].join(" ") });
+}
+
 function boardTable(board) {
   const columns = shownColumns(board), rows = shownRows(board);
   const drawn = state.rows === "all" ? rows : rows.slice(0, MOST_ROWS);
+  // of all rows, whichever are shown: a filter leaves each row as it was drawn
+  const everything = board.rows.filter((row) => !row.published || state.published);
   const ranges = new Map(columns.filter(({ stat }) => stat).map((column) => {
-    const values = rows.map(column.value).filter(isNumber);
+    const values = everything.map(column.value).filter(isNumber);
     return [column.id, [Math.min(...values), Math.max(...values)]];
   }));
   const ranked = board.rows.filter((row) => row.rank).map((row) => row.rank);
@@ -114,14 +141,11 @@ function boardTable(board) {
       h("button", { id: `sort-${column.id}`, type: "button", class: "sort", click: () => change({ sort: column.id, down: down ? "1" : "" }) },
         column.label, h("span", { "aria-hidden": "true", class: "arrow" }, isSorted ? (state.down ? "\u25be" : "\u25b4") : "")));
   });
-  const picked = new Set((state.pick ?? "").split(" ").filter(Boolean));
-  const pick = (key, on) => {
-    on ? picked.add(key) : picked.delete(key);
-    change({ pick: [...picked].join(" ") });
-  };
-  const body = drawn.map((row) => h("tr", { class: row.published ? "published" : row.rank && groups.indexOf(row.rank) % 2 ? "tie-odd" : row.rank ? "tie-even" : null },
-    h("td", { class: "pick" }, !row.published && h("input", { id: `pick-${row.key}`, type: "checkbox", "aria-label": `choose ${row.name} to compare`, checked: picked.has(row.key), change: (event) => pick(row.key, event.target.checked) })),
-    columns.map((column) => boardCell(row, column, ranges.get(column.id), ranked))));
+  const picked = pickedRuns();
+  const look = [columns.map(({ id }) => id), state.plain, state.published, state.theme].join(" ");
+  const body = drawn.map((row) => keptRow(row, `${look} ${picked.has(row.key)}`, () => h("tr", { class: row.published ? "published" : row.rank && groups.indexOf(row.rank) % 2 ? "tie-odd" : row.rank ? "tie-even" : null },
+    h("td", { class: "pick" }, !row.published && h("input", { id: `pick-${row.key}`, type: "checkbox", "aria-label": `choose ${row.name} to compare`, checked: picked.has(row.key), change: (event) => pickRow(row.key, event.target.checked) })),
+    columns.map((column) => boardCell(row, column, ranges.get(column.id), ranked)))));
   return scrolled(`Board ${boardTitle(board)}`, h("table", { class: "board" },
     captioned(`${counted(rows.length)} of ${counted(board.rows.length)} rows` + (board.common ? `; all: ${board.common}` : "")),
     h("thead", {}, h("tr", {}, h("td", { class: "pick" }), head)), h("tbody", {}, body)),

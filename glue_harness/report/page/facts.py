@@ -14,6 +14,7 @@ from glue_harness.report.console import one_line
 from glue_harness.report.experiments import SHORT, Stat
 from glue_harness.report.formats import legend
 from glue_harness.report.formats.csv import EXECUTED
+from glue_harness.report.page.profiles import profile_facts
 from glue_harness.report.rows import Board, BoardRow, mixing
 
 MOST_RANKED = 20  # rows whose ranks over tasks are tested, the best
@@ -52,6 +53,7 @@ def board_facts(board: Board, records: Mapping[str, Record]) -> dict[str, Any]:
         "rows": [row_facts(row, [records[run] for run in row.runs]) for row in board.rows],
         "common": board.common,
         "over_tasks": ranks_over_tasks(board),
+        "profiles": profile_facts(board, records),
         "left_out": [[run, one_line(why)] for run, why in board.left_out],
         "below": [one_line(text) for text in (*board.ranking, *legend(board), *board.missing, *board.notes)],
     }
@@ -97,7 +99,9 @@ def row_facts(row: BoardRow, records: Sequence[Record]) -> dict[str, Any]:
         "values": {column.name: numbers(found) for column, found in row.values.items()},
         "undefined": [column.name for column in row.undefined],
         "model": row.model,
+        "family": row.family,
         "method": row.method,
+        "tags": list(dict.fromkeys(tag for record in records for tag in record.tags)),
         "mixing": mixing(row),
         "steps": row.steps,
         "seeds": row.seeds,

@@ -21,7 +21,7 @@ views.set("many", {
         costs.length > 0 && menu("cost", "Against", costs.map((key) => [key, COSTS[key][0]]), { fallback: costs[0] }),
         menu("colour", "Colour by", [["", "method"], ["model", "model"], ["mixing", "mixing"]]),
         searchBox("q", "Find", "words in names, models, runs")),
-      results: () => [costs.length && values.length ? costChart(board, values.find(({ id }) => id === state.score) ?? values[0], costs.includes(state.cost) ? state.cost : costs[0]) : remark("Nothing here tells what it cost."), overTasks(board)],
+      results: () => [costs.length && values.length ? costChart(board, values.find(({ id }) => id === state.score) ?? values[0], costs.includes(state.cost) ? state.cost : costs[0]) : remark("Nothing here tells what it cost."), overTasks(board), profilesChart(board)],
     };
   },
 });
@@ -88,4 +88,26 @@ function overTasks(board) {
     figure(`Mean rank over ${found.tasks} tasks: 1 is best`, 40 + step * rows.length, draw, { numbers, name: `${board.name}-ranks` }),
     remark(`Friedman's test: p ${found.p < 0.001 ? "" : "= "}${probability(found.p)}. Rows beside one bar are not told apart (mean ranks, Holm's correction over all pairs, 0.05). Tasks are few, and each counts as one: the board's own ranks, which test the examples, find more.`),
     found.left_out > 0 && remark(`Of the ranked rows the best ${rows.length} are here; ${found.left_out} are not.`));
+}
+
+/** Which part of all tasks and seeds scores more than a bound: a line above another everywhere is better everywhere. */
+function profilesChart(board) {
+  const found = board.profiles;
+  if (!found) return remark("Performance profiles need two rows with three scores each, over the tasks and seeds that they share.");
+  const rows = new Map(board.rows.map((row) => [row.key, row])), [first, last] = [found.bounds[0], found.bounds.at(-1)];
+  const names = found.curves.map(([key]) => rows.get(key)?.name ?? key);
+  const caption = `Performance profiles over ${counted(found.tasks.length)} tasks and all seeds`;
+  const draw = (width, height) => {
+    const [left, right, top, bottom] = frameOf(width, height);
+    const x = scale([first, last], left, right, { ends: [first, last], wanted: width / 90 }), y = scale([0, 1], bottom, top, { ends: [0, 1] });
+    const line = (values) => values.map((value, k) => `${x(found.bounds[k]).toFixed(1)},${y(value).toFixed(1)}`);
+    return axes(width, height, caption, x, y, { x: "score more than", y: "part of tasks and seeds" }, { x: plainNumber, y: percent },
+      found.curves.map(([, parts, low, high], k) => s("g", { class: seriesClass(k) }, s("title", {}, names[k]),
+        low && s("polygon", { points: [...line(high), ...line(low).reverse()].join(" ") }),
+        s("polyline", { points: line(parts).join(" "), "stroke-dasharray": dashOf(k) }))));
+  };
+  const every = found.bounds.map((_, k) => k).filter((k) => k % 6 === 0);
+  const numbers = () => tabled(caption, ["score more than", ...names], every.map((k) => [fixed(found.bounds[k], 1), ...found.curves.map(([, parts]) => percent(parts[k]))]), { numbers: names.map((_, k) => k + 1) });
+  return [figure(caption, 320, draw, { legend: names, numbers, name: `${board.name}-profiles` }),
+    remark(`At each bound the mean over tasks of the part of seeds that score more, with 95 % intervals over seeds where there are several (Agarwal et al. 2021); ${found.tasks.join(", ")}` + (found.left_out ? `. The best ${found.curves.length} rows; ${counted(found.left_out)} more could be drawn` : "") + ".")];
 }

@@ -16,8 +16,8 @@ const title = (id) => {
 function runsTable() {
   const words = (state.q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
   const shown = [...runs.values()].filter((run) => {
-    const text = [run.id, run.model, run.method, run.status, run.digest, ...run.tasks, nameOf(run.id)].join(" ").toLowerCase();
-    return words.every((word) => text.includes(word)) && (!state.status || run.status === state.status);
+    const text = [run.id, run.model, run.method, run.status, run.digest, run.note, ...run.tags, ...run.tasks, nameOf(run.id)].join(" ").toLowerCase();
+    return words.every((word) => text.includes(word)) && (!state.status || run.status === state.status) && (!state.tag || run.tags.includes(state.tag));
   });
   const rows = shown.map((run) => [
     h("a", { href: to("run", { run: run.id }) }, run.id), run.status, run.tasks.join(", "), run.model, run.method, run.demo ? "demo" : "real",
@@ -30,7 +30,8 @@ views.set("runs", {
   show: () => ({
     heading: "Runs",
     controls: h("div", { class: "controls" }, searchBox("q", "Find", "words in ids, tasks, models"),
-      menu("status", "Status", [["", "any"], ...[...new Set([...runs.values()].map((run) => run.status))].sort().map((one) => [one, one])])),
+      menu("status", "Status", [["", "any"], ...[...new Set([...runs.values()].map((run) => run.status))].sort().map((one) => [one, one])]),
+      [...runs.values()].some((run) => run.tags.length) && menu("tag", "Tag", [["", "any"], ...[...new Set([...runs.values()].flatMap((run) => run.tags))].sort().map((one) => [one, one])])),
     results: runsTable,
   }),
 });
@@ -46,6 +47,8 @@ views.set("run", {
       controls: [
         run.demo && h("p", { class: "warning" }, "Demo data: these scores say nothing about real language."),
         h("p", { class: "quiet" }, `${run.id}, ${run.status}, plan ${run.digest}`),
+        run.tags.length > 0 && h("p", {}, "Tags: ", run.tags.map((tag) => [h("a", { href: to("runs", { tag }) }, tag), " "])),
+        run.note && h("p", {}, run.note),
         run.error && h("p", { class: "warning" }, run.error),
         seeds.length > 1 && h("p", {}, "Seeds of this plan: ", seeds.map((id) => [h("a", { href: to("run", { run: id }), "aria-current": id === run.id ? "true" : null }, String(runs.get(id)?.seed ?? id)), " "])),
       ],
@@ -106,6 +109,8 @@ function answersSection(run, sets) {
       found.confusion.length > 0 && byClass(set, found),
       found.lengths.length > 0 && tabled("By length of the input", ["Words", "Examples", set.labels.length ? "Right" : "Off by"],
         found.lengths.map(([low, high, n, value]) => [low === high ? counted(low) : `${counted(low)} to ${counted(high)}`, counted(n), set.labels.length ? percent(value) : fixed(value)]), { numbers: [1, 2] }),
+      found.groups.map(([column, groups]) => tabled(`By ${column}`, [column, "Examples", set.labels.length ? "Right" : "Off by"],
+        groups.map(([value, n, mean]) => [value || "(none)", counted(n), set.labels.length ? percent(mean) : fixed(mean)]), { numbers: [1, 2] })),
       found.invalid.length > 0 && tabled(`Answers that are none of the task's: ${counted(found.invalid_kinds)} kinds`, ["Answer", "Times"], found.invalid.map(([text, times]) => [text || "(empty)", counted(times)]), { numbers: [1] })));
 }
 
@@ -140,7 +145,11 @@ function provenance(run) {
   const sizes = Object.entries(run.parameters).map(([name, n]) => [`parameters, ${name}`, counted(n)]);
   const times = Object.entries(run.timing).map(([phase, took]) => [`time, ${phase}`, seconds(took)]);
   const resumed = run.resumed.length ? [["resumed at steps", run.resumed.join(", ")]] : [];
-  const pairs = [["run", run.id], ["started", run.started], ["time", seconds(run.seconds)], ...(run.stage ? [["stage", run.stage]] : []), ...sizes, ...times, ...resumed, ...run.environment];
+  const asLink = (id) => (runs.has(id) ? h("a", { href: to("run", { run: id }) }, id) : id);
+  const parents = run.parents.length ? [["started from", run.parents.map((id) => [asLink(id), " "])]] : [];
+  const children = [...runs.values()].filter((other) => other.parents.includes(run.id)).map(({ id }) => [asLink(id), " "]);
+  if (children.length) parents.push(["starts for", children]);
+  const pairs = [["run", run.id], ...parents, ["started", run.started], ["time", seconds(run.seconds)], ...(run.stage ? [["stage", run.stage]] : []), ...sizes, ...times, ...resumed, ...run.environment];
   return [
     section("Provenance", tabled("What made these numbers", ["", ""], pairs, {})),
     run.data.length > 0 && section("Data", tabled("Rows and what names their content", ["Task", "For", "Rows", "Official", "From", "Fingerprint"],

@@ -15,6 +15,7 @@ from glue_harness.data.mixing import realised
 from glue_harness.report.curves import Chart, Curve, Point, against_steps, losses
 from glue_harness.report.experiments import Experiment, in_order, label
 from glue_harness.report.page.facts import rounded
+from glue_harness.runs.care import parents
 from glue_harness.runs.index import plan_of
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
@@ -72,6 +73,9 @@ def _run(record: Record, registry: Registry) -> dict[str, Any]:
         "resumed": record.resumed,
         "skipped": len(record.skipped),
         "notes": record.notes,
+        "tags": record.tags,
+        "note": record.note,
+        "parents": parents(record),
     }
 
 
