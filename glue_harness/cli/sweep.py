@@ -201,6 +201,9 @@ def tell(study: Study, ranked: Sequence[Tried], records: Sequence[Record], reque
     early = f", {stopped} of them not to the end" if stopped else ""
     say(f"searched: {len(study.tried)} settings{early}, {steps:,} steps, {lasting(seconds)}")
     say(f"best: {named(ranked[0].trial.setting)}", style="bold")
+    if ties := sum(one.mean == ranked[0].mean for one in ranked[1:]):
+        others = "another setting has" if ties == 1 else f"{ties} other settings have"
+        note(f"{others} the same score on the held-out rows: the one that was tried first is taken")
     if not records:
         note("not scored on validation: --final N does it with N fresh seeds")
     elif len(records) == 1:

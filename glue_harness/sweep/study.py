@@ -13,6 +13,7 @@ from glue_harness.jobs.graph import Job, Key
 from glue_harness.jobs.launch import Doing, State
 from glue_harness.metrics.selection import wait_of
 from glue_harness.report.experiments import worded
+from glue_harness.report.page.sweeps import FINAL, OF
 from glue_harness.runs.store import Store
 from glue_harness.sweep.search import Search, Trial
 from glue_harness.sweep.space import Setting
@@ -72,7 +73,7 @@ class Study:
     def final(self, winner: Tried, seeds: int) -> list[Job]:
         """The winner with seeds that chose nothing."""
         first = self.base.seed + self.seeds
-        stage, fresh = f"sweep of {self.base.digest}: final", range(first, first + seeds)
+        stage, fresh = f"{OF}{self.base.digest}: {FINAL}", range(first, first + seeds)
         return [Job(winner.plan.replace(seed=seed), stage, f"final, seed {seed}", self.notes) for seed in fresh]
 
     def _jobs(self, trial: Trial) -> Iterator[Job]:
@@ -84,7 +85,7 @@ class Study:
         for seed in range(self.base.seed, self.base.seed + self.seeds):
             of_seed = f", seed {seed}" if self.seeds > 1 else ""
             name = f"{trial.number + 1}: {named(trial.setting)}{of_seed}"
-            stage = f"sweep of {self.base.digest}: {named(trial.setting)}"
+            stage = f"{OF}{self.base.digest}: {named(trial.setting)}"
             job = Job(plan.replace(seed=seed), stage, name, self.notes, trial.until)
             self.waiting[job.key] = trial, seed
             yield job

@@ -328,3 +328,24 @@ def test_every_control_has_a_name_and_every_table_a_caption(at, view):
     assert page.run("new Set([...document.querySelectorAll('[id]')].map(e => e.id)).size") == page.run(
         "document.querySelectorAll('[id]').length"
     )
+
+
+def test_a_sweep_shows_what_each_setting_did(tmp_path, browser):
+    """Two rates by two methods; the winner's fresh seeds chose nothing, so they are no part of it."""
+    store = Store(tmp_path / "results")
+    for lr, method, value in ((1e-4, "full", 60.0), (1e-3, "full", 70.0), (1e-3, "lora", 80.0)):
+        for seed, stage in ((0, f"lr {lr}"), (1, "final")):
+            plan = {"tasks": ("rte",), "seed": seed, "lr": lr, "method": method}
+            record = finished(store, {"rte": {"accuracy": 50.0}}, **plan)
+            record.stage = f"sweep of 0123456789ab: {stage}"
+            record.history = {"rte": [(1, {"accuracy": value - 30}), (2, {"accuracy": value - 20 * seed})]}
+            store.save(record)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("sys.stdout", io.StringIO())
+        main(["report", "--results", str(tmp_path / "results"), "--out", str(tmp_path / "page.html")])
+    browser.open(tmp_path / "page.html", "#view=sweeps")
+    assert browser.run("document.querySelectorAll('figure').length") == 2
+    assert browser.run("[...document.querySelectorAll('figure circle')].length") == 6
+    cells = "[...document.querySelectorAll('section tbody tr')].map((row) => row.firstChild.textContent)"
+    assert browser.run(cells) == ["80.00", "70.00", "60.00"]
+    assert browser.console == []

@@ -12,7 +12,7 @@ from typing import Any
 from glue_harness.core.writing import json_text
 
 FOLDER = Path(__file__).parent
-SCRIPTS = ("dom", "state", "charts", "board", "run", "compare", "many", "main")  # one scope, in this order
+SCRIPTS = ("dom", "state", "charts", "board", "run", "compare", "many", "sweeps", "main")  # one scope, in this order
 
 
 def render(facts: Mapping[str, Any], packed: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from glue_harness.report.page.answers import answers_of_runs
 from glue_harness.report.page.facts import page_facts
 from glue_harness.report.page.pairs import pair_facts
 from glue_harness.report.page.runs import run_facts
+from glue_harness.report.page.sweeps import sweep_facts
 from glue_harness.report.rows import Board
 from glue_harness.runs.index import plan_of
 from glue_harness.runs.store import Store
@@ -65,7 +66,8 @@ class Chosen:
         }
         runs, curves = run_facts(self.experiments, self.store, self.registry)
         by_id = {record.id: record for record in self.summaries}
-        return page_facts(self.boards, by_id, runs, {**more, "curves": curves}, notes), packed
+        more |= {"curves": curves, "sweeps": sweep_facts(self.experiments, self.store)}
+        return page_facts(self.boards, by_id, runs, more, notes), packed
 
 
 def choose(names: Sequence[str], store: Store, registry: Registry) -> Chosen:
