@@ -45,7 +45,7 @@ def tag(name: str, tags: Names, remove: bool, results: Path) -> None:
 
     changed = mark(name, results, how)
     for record in changed:
-        say(f"{record.id}: {' '.join(record.tags) or 'no tags'}")
+        say(f"{record.id}: {one_line(' '.join(record.tags)) or 'no tags'}")
 
 
 @click.command(name="note")
@@ -171,7 +171,7 @@ def ask(what: str, records: Sequence[Record], held: dict[str, int], yes: bool) -
         note(f"there is nothing to {what}")
         return False
     for record in records:
-        note(f"{record.id}  {record.status}  {in_bytes(held[record.id])}", style=None)
+        note(f"{record.id}  {one_line(record.status)}  {in_bytes(held[record.id])}", style=None)
     size = in_bytes(sum(held[record.id] for record in records))
     try:
         return yes or click.confirm(f"{what} {counted(records)}, {size}?", err=True)

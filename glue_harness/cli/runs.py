@@ -94,11 +94,11 @@ def show(name: str, results: Path, task_folders: Names, as_json: bool) -> None:
         yield record.id, "bold"
         parts = sorted(facts["parts"].items(), key=lambda part: -part[1])
         texts = {
-            "status": facts["status"] + (f": {record.error}" if record.error else ""),
+            "status": one_line(facts["status"] + (f": {record.error}" if record.error else "")),
             "began": record.started[:19].replace("T", " ") + " UTC" if record.started else "",
             "took": f"{record.seconds:,.0f} s" if record.seconds else "",
-            "tags": " ".join(record.tags),
-            "note": record.note,
+            "tags": one_line(" ".join(record.tags)),
+            "note": one_line(record.note),
             "kept": "yes" if record.kept else "",
             "plan": " ".join([record.digest, f"seed {record.plan.get('seed', 0)}"]),
             "settings": "\n".join(f"{key} = {toml_text(value)}" for key, value in facts["plan"].items()),
@@ -163,11 +163,11 @@ def facts_of(record: Record, store: Store, children: dict[str, list[str]]) -> di
 def drawn(facts: Sequence[dict[str, Any]]) -> Shown:
     columns = [
         TableColumn("run", lambda fact: fact["id"]),
-        TableColumn("status", lambda fact: fact["status"], whole=True),
+        TableColumn("status", lambda fact: one_line(fact["status"]), whole=True),
         TableColumn("score", lambda fact: or_dash(fact["score"], ".2f"), right=True, whole=True),
         TableColumn("seconds", lambda fact: f"{fact['seconds']:,.0f}", right=True, whole=True, wide=True),
         TableColumn("on disk", lambda fact: in_bytes(fact["bytes"]), right=True, whole=True),
-        TableColumn("tags", lambda fact: " ".join([*fact["tags"], *(["(kept)"] if fact["kept"] else [])])),
+        TableColumn("tags", lambda fact: one_line(" ".join([*fact["tags"], *(["(kept)"] if fact["kept"] else [])]))),
         TableColumn("note", lambda fact: one_line(fact["note"]), wide=True),
     ]
     if facts:

@@ -5,9 +5,12 @@ The Hub shows them on the page of a model, and on that of a data set which decla
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from glue_harness.core.plan import default_of
+from glue_harness.core.writing import json_text
 from glue_harness.export import Chosen
 
 FOLDER = ".eval_results"
@@ -16,7 +19,6 @@ FOLDER = ".eval_results"
 def write(chosen: Chosen, folder: Path) -> list[Path]:
     """Only of rows that came from the Hub, which an entry must name."""
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
-    from yaml import safe_dump
 
     record, task = chosen.record, chosen.task
     if record.plan.get("data", default_of("data")) != "hub" or not task.source.hub:
@@ -39,6 +41,16 @@ def write(chosen: Chosen, folder: Path) -> list[Path]:
             )
             file = folder / FOLDER / (f"{name}.yaml" if len(score.metrics) == 1 else f"{name}_{key}.yaml")
             file.parent.mkdir(exist_ok=True)
-            file.write_text(safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False), encoding="utf-8")
+            (facts,) = eval_result_entries_to_yaml([entry])
+            file.write_text("- " + yaml(facts, "  ").lstrip(), encoding="utf-8")
             written.append(file)
     return written
+
+
+def yaml(values: Mapping[str, Any], indent: str) -> str:
+    """A mapping as YAML, whose scalars may be written as JSON's."""
+    lines = []
+    for name, value in values.items():
+        inner = f"\n{yaml(value, indent + '  ')}" if isinstance(value, Mapping) else f" {json_text(value)}\n"
+        lines.append(f"{indent}{name}:{inner}")
+    return "".join(lines)

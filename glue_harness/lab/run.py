@@ -47,6 +47,7 @@ def run(
     `resume` is the run to go on with, or `latest` for the newest unfinished one; its plan is the default then.
     A finished run is given back as it is. `force` goes on under a changed plan or data, and records that.
     """
+    track = check_trackers(track)
     ranks, store = join(), Store(results)
     request = settle(make_request(plan, registry or load_tasks(), store)) if isinstance(plan, Plan) else plan
     if resume is None and request is None:
@@ -65,7 +66,7 @@ def run(
     if track and ranks.leads:
         from glue_harness.lab.tracking import Tracking
 
-        watcher = Tracking(check_trackers(track), watcher)
+        watcher = Tracking(track, watcher)
     with folder.claim(), listening(getattr(watcher, "stopping", None), ranks) as stop:
         if resumes:
             record = ranks.first(lambda: store.find(record.id))  # nobody else writes it any more

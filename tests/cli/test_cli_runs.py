@@ -76,6 +76,22 @@ def test_a_folder_without_runs_and_one_with_a_broken_record(store, glue):
     assert err.startswith(f"skipped {broken}: it is not complete JSON")
 
 
+def test_no_text_of_a_record_steers_the_terminal_or_fakes_a_line(store, glue):
+    record = finished(store, status="failed", error="gone\n\x1b[2Jfine")
+    record.tags, record.note = ["a\x1b[31m\nfinished"], "x\n\x1b]0;title\x07"
+    store.save(record)
+    for arguments in (
+        ("runs",),
+        ("runs", "show", record.id),
+        ("runs", "watch", record.id),
+        ("runs", "keep", record.id),
+    ):
+        code, out, err = glue(*arguments)
+        assert code == 0
+        assert not set("\x1b\x07") & set(out + err)
+        assert "\nfinished" not in out.replace(" ", "")
+
+
 def test_tags_notes_and_keeping(store, glue):
     runs = [finished(store, seed=seed) for seed in (0, 1)]
     digest = runs[0].digest

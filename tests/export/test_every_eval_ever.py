@@ -163,6 +163,7 @@ def test_the_cards_entries_are_those_that_the_hub_reads(store, tmp_path):
         ".eval_results/mrpc_f1.yaml",
         ".eval_results/mrpc_accuracy.yaml",
     ]
+    assert written[0].read_text().startswith('- dataset:\n    id: "nyu-mll/glue"\n    task_id: "mrpc"\n')
     (entry,) = parse_eval_result_entries(safe_load(written[0].read_text()))
     assert (entry.dataset_id, entry.task_id, entry.value) == ("nyu-mll/glue", "mrpc", 80.0)
     assert entry.dataset_revision == registry.task("mrpc").source.revision

@@ -115,6 +115,14 @@ def test_texts_are_texts():
     assert files.render(draw_intervals(chart, 16.0), ".png")  # a formula to matplotlib, were it not escaped
 
 
+def test_control_characters_are_made_visible():
+    chart = Intervals("x", ("s",), (("a\x00\x1b[31mb\nc", (Interval(1.0),)),))
+    sheet = draw_intervals(chart, 16.0)
+    (label,) = [text.text for text in svg(sheet).iter(f"{SVG}text") if "31m" in (text.text or "")]
+    assert label == "a\\x00\\x1b[31mb c"
+    assert files.render(sheet, ".pdf")
+
+
 def test_long_names_are_shortened():
     assert shortened("abc", 100) == "abc"
     short = shortened("a" * 100, 60)

@@ -37,6 +37,12 @@ def test_unknown_trackers_and_lacking_packages_are_refused_before_anything_begin
             check(["wandb"])
 
 
+def test_a_run_that_cannot_be_tracked_leaves_nothing(tmp_path):
+    with pytest.raises(UsageError, match="unknown tracker 'nobody'"):
+        run(PLAN, results=tmp_path / "results", track=("nobody",))
+    assert not (tmp_path / "results").exists()
+
+
 class Heard:
     """A tracker that remembers what it was told."""
 

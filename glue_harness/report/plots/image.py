@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING, Any
 
+from glue_harness.report.console import one_line
 from glue_harness.report.plots.sheet import MARGIN, Area, Mark, Shape, Sheet, Stroke
 
 if TYPE_CHECKING:
@@ -51,6 +52,6 @@ def draw(canvas: Axes, shape: Shape, order: int) -> None:
         anchor = {"start": "left", "middle": "center", "end": "right"}[shape.anchor]
         weight = "bold" if shape.is_bold else "normal"
         # matplotlib reads $...$ as formulas
-        text = shape.text.replace("$", r"\$")
+        text = one_line(shape.text).replace("$", r"\$")
         look = {"color": shape.color, "fontsize": shape.size * 0.92, "fontweight": weight, "zorder": order}
         canvas.text(shape.x, shape.y, text, ha=anchor, va="baseline", **look)

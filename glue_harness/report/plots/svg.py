@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
+from glue_harness.report.console import one_line
 from glue_harness.report.plots.sheet import MARGIN, POINTS_PER_CM, Area, Mark, Shape, Sheet, Stroke
 
 FONT = "Helvetica, Arial, Liberation Sans, sans-serif"
@@ -15,7 +16,7 @@ def render(sheet: Sheet) -> bytes:
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width / POINTS_PER_CM:.2f}cm" '
         f'height="{height / POINTS_PER_CM:.2f}cm" viewBox="{box}" role="img" font-family="{FONT}">',
-        f"<title>{escape(sheet.title)}</title>",
+        f"<title>{escape(one_line(sheet.title))}</title>",
         f'<rect x="{number(-MARGIN)}" y="{number(-MARGIN)}" width="{number(width)}" height="{number(height)}" '
         f'fill="#ffffff"/>',
         *map(drawn, sheet.shapes),
@@ -40,7 +41,7 @@ def drawn(shape: Shape) -> str:
     anchor = "" if shape.anchor == "start" else f' text-anchor="{shape.anchor}"'
     bold = ' font-weight="bold"' if shape.is_bold else ""
     at = f'x="{number(shape.x)}" y="{number(shape.y)}" font-size="{number(shape.size)}"'
-    return f'<text {at} fill="{shape.color}"{anchor}{bold}>{escape(shape.text)}</text>'
+    return f'<text {at} fill="{shape.color}"{anchor}{bold}>{escape(one_line(shape.text))}</text>'
 
 
 def places(points: object) -> str:
