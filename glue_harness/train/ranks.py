@@ -24,7 +24,7 @@ from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.place import place
 from glue_harness.train.arrangement import Pass
 
-BUCKET = 2**24  # numbers that are reduced together: 64 MiB in fp32
+BUCKET = 2**22  # numbers that are reduced together: 16 MiB in fp32
 PATIENCE = timedelta(minutes=30)  # for a process that lives but does not answer; one that died is noticed at once
 MEETING = timedelta(minutes=5)  # for all of them to begin
 REASON = "failed"  # where the store keeps what a process died of
@@ -103,6 +103,9 @@ class Several(Ranks):
                 if parameter.grad is None:
                     parameter.grad = torch.zeros_like(parameter)
             for bucket in buckets([parameter.grad for parameter in learning]):
+                if len(bucket) == 1 and bucket[0].is_contiguous():  # a large one needs no copy
+                    distributed.all_reduce(bucket[0])
+                    continue
                 flat = torch.cat([gradient.flatten() for gradient in bucket])
                 distributed.all_reduce(flat)
                 parts = flat.split([gradient.numel() for gradient in bucket])

@@ -15,6 +15,7 @@ import sys
 import time
 from pathlib import Path
 from statistics import median
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 2  # a turn
@@ -22,7 +23,7 @@ WARM = 1  # turns that do not count
 
 
 def work(model: str, batch: int) -> None:
-    """Waits for a line, does a turn, and says how many seconds it took; and of these, how many went to waiting."""
+    """Waits for a line, does a turn, and says what it took: seconds, those that went to waiting, and the processor's."""
     from glue_harness.bench import prepared
     from glue_harness.bench.synthetic import without_data
     from glue_harness.core.plan import Plan
@@ -41,9 +42,9 @@ def work(model: str, batch: int) -> None:
 
     print("ready", flush=True)
     for _ in sys.stdin:
-        began, waited, state.over = time.perf_counter(), ranks.waited, False
+        began, worked, waited, state.over = time.perf_counter(), time.process_time(), ranks.waited, False
         train(learner, setup.feed, setup.machine, [Hook(STEPS, end)], setup.fit, state)
-        print(time.perf_counter() - began, ranks.waited - waited, flush=True)
+        print(time.perf_counter() - began, ranks.waited - waited, time.process_time() - worked, flush=True)
 
 
 def started(environment: dict[str, str], model: str, batch: int) -> subprocess.Popen[str]:
@@ -53,12 +54,18 @@ def started(environment: dict[str, str], model: str, batch: int) -> subprocess.P
     return subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def turn(team: list[subprocess.Popen[str]]) -> tuple[float, float]:
-    """The seconds of whoever took longest, and the waiting of all on average."""
+class Turn(NamedTuple):
+    seconds: float  # of whoever took longest
+    waited: float  # on average
+    worked: float  # by the processor, for all
+
+
+def turn(team: list[subprocess.Popen[str]]) -> Turn:
     for process in team:
         print("go", file=process.stdin, flush=True)
     told = [list(map(float, process.stdout.readline().split())) for process in team]
-    return max(seconds for seconds, _ in told), sum(waited for _, waited in told) / len(told)
+    seconds, waited, worked = zip(*told, strict=True)
+    return Turn(max(seconds), sum(waited) / len(team), sum(worked))
 
 
 def main(model: str, rounds: int, batch: int) -> None:
@@ -81,11 +88,11 @@ def main(model: str, rounds: int, batch: int) -> None:
         process.wait()
     print(f"{model}, updates of {batch}, {rounds} rounds of {STEPS}")
     for name, *turns in zip(teams, *rounds_of, strict=True):
-        ratio = median(seconds / of_round[-1][0] for (seconds, _), of_round in zip(turns, rounds_of, strict=True))
-        print(
-            f"{name:<28}{batch * STEPS / median(seconds for seconds, _ in turns):7.1f} examples/s; two processes are {ratio:.2f} times as fast"
-        )
-    waited = median(of_round[-1][1] / of_round[-1][0] for of_round in rounds_of)
+        ratio = median(mine.seconds / of_round[-1].seconds for mine, of_round in zip(turns, rounds_of, strict=True))
+        speed = batch * STEPS / median(mine.seconds for mine in turns)
+        worked = 1000 * median(mine.worked for mine in turns) / (batch * STEPS)
+        print(f"{name:<28}{speed:7.1f} examples/s, {worked:5.1f} ms of a processor each; two over it {ratio:.2f}")
+    waited = median(of_round[-1].waited / of_round[-1].seconds for of_round in rounds_of)
     print(f"exchange and waiting: {waited:.0%} of the time of two processes")
 
 
