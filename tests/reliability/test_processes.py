@@ -43,7 +43,7 @@ def test_the_first_process_writes_one_record_that_both_know(shared_by_two):
 
 
 def test_it_is_the_run_that_one_process_would_have_done(zygote, plan, shared_by_two, tmp_path):  # noqa: F811
-    """In fp32, where sums in another order differ a little; tests/train/test_ranks.py has the weights, in fp64."""
+    """In fp32, where sums in another order differ a little; tests/train/test_rank_updates.py has the weights, in fp64."""
     zygote(tmp_path, plan=plan)
     one, two = the_run(tmp_path), shared_by_two[1]
     records = record_in(one), record_in(two)
