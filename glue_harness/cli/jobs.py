@@ -41,12 +41,17 @@ def carry_out_jobs(
     jobs: Sequence[Job], on: str, place: Workplace, registry: Registry, quiet: bool, more: More | None = None
 ) -> Launch:
     """Every job that is not finished yet; a failure does not stop the others, and is told when all are over."""
-    from glue_harness.core.errors import Stopped
+    from glue_harness.core.errors import Stopped, UsageError
+    from glue_harness.core.place import place as place_of_process
     from glue_harness.jobs.graph import graph_of
     from glue_harness.jobs.launch import Launch, State
     from glue_harness.jobs.places import executor_for
     from glue_harness.runs.store import Store
 
+    if (shared := place_of_process().size) > 1:
+        raise UsageError(
+            f"{shared} processes were started to share one run, and this is many: start it once, with --on"
+        )
     store = Store(place.results)
     store.prove()
     executor = executor_for(on, place, lambda job: carry_out_here(job, store, registry, place, quiet))

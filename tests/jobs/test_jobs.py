@@ -285,3 +285,11 @@ def test_a_worker_has_its_share_of_the_machine(monkeypatch):
     assert [environment_of(n, 3)["CUDA_VISIBLE_DEVICES"] for n in range(3)] == ["0", "1", "0"]
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,7")
     assert [environment_of(n, 2)["CUDA_VISIBLE_DEVICES"] for n in range(2)] == ["4", "7"]
+
+
+def test_many_runs_are_started_once_and_not_by_torchrun(glue, tmp_path, monkeypatch):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "localhost"}.items():
+        monkeypatch.setenv(name, value)
+    code, _, err = glue("sweep", *OPTIONS, "--over", "lr=1e-4,1e-3", "--results", tmp_path)
+    message = "2 processes were started to share one run, and this is many: start it once, with --on"
+    assert (code, err) == (2, f"glue: {message}\n")
