@@ -53,7 +53,7 @@ class Plan:
     )
     model: str = setting(
         "google-t5/t5-small",
-        "Hub id, folder, or from scratch: tiny, t5:mini|small|base|large, bert:tiny|mini|small|base|large.",
+        "Hub id, folder, or from scratch: tiny, t5:mini|small|base|large, bert:tiny|mini|small|base|large, cbow, bilstm.",
         MODEL,
         fixed=True,
         short="-m",

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from glue_harness.models.interface import Encoded
-from glue_harness.models.packing import Grid, decoder_inputs, lay_out, multiple
+from glue_harness.models.packing import Grid, Stream, decoder_inputs, lay_out, multiple
 from glue_harness.models.tokenizer import PAD
 
 IGNORED = -100  # a label that is there to fill the grid
@@ -66,7 +66,7 @@ def numbers(values: Sequence[int], device: torch.device) -> Tensor:
     return moved(torch.tensor(values), device)
 
 
-def padded(sequences: Sequence[Sequence[int]], value: int) -> Tensor:
+def padded(sequences: Sequence[Stream], value: int) -> Tensor:
     """One sequence a row, all as long as the longest."""
     filled = np.full((len(sequences), max(map(len, sequences))), value, np.int64)
     for row, sequence in zip(filled, sequences, strict=True):

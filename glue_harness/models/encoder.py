@@ -25,7 +25,7 @@ from glue_harness.models.dropout import counted, drawn_again, replace_dropout
 from glue_harness.models.encoder_batch import Batch, Group, lay
 from glue_harness.models.encoder_inputs import encoded
 from glue_harness.models.families import Family
-from glue_harness.models.heads import Facts, check_choices, facts_of, make_head, scores
+from glue_harness.models.heads import Facts, answers_of, check_choices, facts_of, make_head, scores, shares_of
 from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.pairs import NoSeparator, PairTokenizer
@@ -71,7 +71,6 @@ SETTINGS = (
     Setting("stride", int, 128, "Tokens that two windows of a long SQuAD paragraph share.", least=0, fixed=True),
 )
 LEAST = 8  # tokens of an input: two texts of one or two, and what stands between them
-DIGITS = 4  # behind the point of a number that a head answers: a batch's order changes later ones
 KEPT = 16  # bytes of each value that a block makes: in fp32 and bf16, with masks and what the backward pass adds
 
 
@@ -207,12 +206,8 @@ class Encoder:
                 answer_of(self.tokenizer, task, example, own, self.lengths[0], self.plan.stride)
                 for example, own in zip(examples, batch.groups[0].by_example(found.tolist()), strict=True)
             ]
-        if task.view.head == "number":
-            (group,) = batch.groups
-            values = self._logits(group, self._states(batch)).float()[:, 0]
-            return [Answer(f"{value:.{DIGITS}f}", {}) for value in values.tolist()]
-        shares = self.shares(batch, task, examples)
-        return [Answer(max(of, key=of.__getitem__), of) for of in shares]
+        (group,) = batch.groups
+        return answers_of(task, examples, self._logits(group, self._states(batch)))
 
     @torch.no_grad()
     def shares(self, batch: Batch, task: Task, examples: Sequence[Example]) -> list[dict[str, float]]:
@@ -220,9 +215,7 @@ class Encoder:
         if task.view.head in ("number", "span"):
             return [{} for _ in examples]
         (group,) = batch.groups
-        rows = self._logits(group, self._states(batch)).double().softmax(-1).tolist()
-        choices = [task.view.choices(example) for example in examples]
-        return [dict(zip(own, row[: len(own)], strict=True)) for own, row in zip(choices, rows, strict=True)]
+        return shares_of(task, examples, self._logits(group, self._states(batch)))
 
     def _states(self, batch: Batch) -> Tensor:
         """The encoder's output for every token, row after row."""

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import Plan
-from glue_harness.models.heads import CLASSES, Facts, class_of, output_layer, take_over
+from glue_harness.models.heads import CLASSES, Facts, class_of, output_layer, take_best, take_over
 from glue_harness.models.interface import Export
 from glue_harness.models.pairs import PairTokenizer, learn_pair_tokenizer, load_pair_tokenizer
 from glue_harness.models.t5_weights import distinct
@@ -41,17 +41,11 @@ class Source(NamedTuple):
     pooler: dict[str, Tensor]  # the encoder's own, by the names that it has in a head
 
     def take_head(self, head: nn.Module, task: str, facts: Facts) -> str:
-        """Weights of a head that was trained before, for this task or one like it; says which.
-
-        Of a head of another kind its pooling fits, as MNLI's does for STS-B.
-        """
+        """Weights of a head that was trained before, by us or by a class of transformers; says which."""
         take_over(head, self.pooler, outputs=False)
-        for name, other in sorted(self.heads.items(), key=lambda of: (of[0] != task, of[1].kind != facts.kind)):
-            alike = other.kind == facts.kind and other.choices == facts.choices and (name == task or facts.choices)
-            taken = take_over(head, head_weights(self.folder, name), outputs=bool(alike))
-            if taken:
-                anew = ", its output layer made anew: the labels differ"
-                return f"of {name}" + ("" if taken == "whole" else anew)
+        taken = take_best(head, task, facts, self.heads, lambda name: head_weights(self.folder, name))
+        if taken:
+            return taken
         return "made anew" if self.heads else self.take_fine_tuned(head, task, facts)
 
     def take_fine_tuned(self, head: nn.Module, task: str, facts: Facts) -> str:

@@ -34,6 +34,7 @@ class Family:
     shapes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # model from scratch -> its sizes
     millions: Mapping[str, float] = field(default_factory=dict)  # model from scratch -> millions of parameters
     learns_vocabulary: tuple[str, ...] = ()  # those of them that need none to start with
+    shares: tuple[str, ...] = ()  # families whose settings are its own too
     name: str = ""  # of its file
 
 
@@ -149,7 +150,7 @@ def load_model(plan: Plan, tasks: Sequence[Task], texts: Iterable[str]) -> Model
         family = found[0]
     for name, value in plan.own.items():  # of another family: it would do nothing
         kind, owner = own_settings()[name].owner if name in own_settings() else ("", "")
-        if kind == "family" and owner != family.name:
+        if kind == "family" and owner not in (family.name, *family.shares):
             raise UsageError(
                 f"{name} is {value} but model {plan.model!r} is of the family {family.name}, not {owner}: leave it out"
             )

@@ -7,7 +7,7 @@ numbers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -23,7 +23,8 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from glue_harness.core.errors import UsageError
-from glue_harness.core.task import Task
+from glue_harness.core.task import Example, Task
+from glue_harness.models.interface import Answer
 
 CLASSES = {
     "label": AutoModelForSequenceClassification,
@@ -31,6 +32,7 @@ CLASSES = {
     "choice": AutoModelForMultipleChoice,
     "span": AutoModelForQuestionAnswering,
 }
+DIGITS = 4  # behind the point of a number that a head answers: a batch's order changes later ones
 MARKS = 2  # phrases that a question of the kind `marks` is about
 
 
@@ -157,3 +159,41 @@ def take_over(head: nn.Module, weights: Mapping[str, Tensor], outputs: bool) -> 
     taken = {n: w for n, w in fits.items() if whole or not n.startswith(f"{last}.")}
     head.load_state_dict(taken, strict=False)
     return "whole" if whole else "part" if taken else ""
+
+
+def take_best(
+    head: nn.Module,
+    task: str,
+    facts: Facts,
+    trained: Mapping[str, Facts],
+    weights: Callable[[str], Mapping[str, Tensor]],
+) -> str:
+    """Weights of the head that was trained for this task, or else one like it; says which.
+
+    Of a head of another kind its pooling fits, as MNLI's does for STS-B.
+    """
+    for name, other in sorted(trained.items(), key=lambda of: (of[0] != task, of[1].kind != facts.kind)):
+        alike = other.kind == facts.kind and other.choices == facts.choices and (name == task or facts.choices)
+        taken = take_over(head, weights(name), outputs=bool(alike))
+        if taken:
+            anew = ", its output layer made anew: the labels differ"
+            return f"of {name}" + ("" if taken == "whole" else anew)
+    return ""
+
+
+def shares_of(task: Task, examples: Sequence[Example], logits: Tensor) -> list[dict[str, float]]:
+    """The part that each of an example's choices has, from the row that a head gives it; a number has none."""
+    assert task.view, "only what has a view is read by heads"
+    if task.view.head == "number":
+        return [{} for _ in examples]
+    choices = [task.view.choices(example) for example in examples]
+    rows = logits.double().softmax(-1).tolist()
+    return [dict(zip(own, row[: len(own)], strict=True)) for own, row in zip(choices, rows, strict=True)]
+
+
+def answers_of(task: Task, examples: Sequence[Example], logits: Tensor) -> list[Answer]:
+    """The likeliest choice, or the number in print."""
+    assert task.view, "only what has a view is read by heads"
+    if task.view.head == "number":
+        return [Answer(f"{value:.{DIGITS}f}", {}) for value in logits.float()[:, 0].tolist()]
+    return [Answer(max(of, key=of.__getitem__), of) for of in shares_of(task, examples, logits)]

@@ -32,6 +32,8 @@ RECIPES = {
     "encoder whose heads read all layers": {
         **BOTH, "model": "bert:tiny", "method": "frozen", "frozen_layers": "sum",
     },
+    "words in a BiLSTM with attention": {**BOTH, "model": "bilstm", "lstm_size": 8, "pair_attention": "on"},
+    "words in a frozen CBOW": {"model": "cbow", "method": "frozen", "word_size": 16},
 }  # fmt: skip
 CADENCES = {"full with adafactor, scored on a part": 1, "frozen": 3, "ended by patience": 1}  # unlike the evaluations'
 

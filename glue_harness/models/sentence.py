@@ -1,0 +1,285 @@
+"""The baselines of the GLUE paper: each text becomes one vector, and a small network for each task compares two."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Any
+from zlib import crc32
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.core.plan import Plan
+from glue_harness.core.task import Example, SpanNoise, Task
+from glue_harness.models import sentence_batch
+from glue_harness.models.dropout import Dropout
+from glue_harness.models.heads import Facts, answers_of, check_choices, facts_of, shares_of, take_best
+from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
+from glue_harness.models.packing import FINE, Grid
+from glue_harness.models.sentence_batch import Batch, Group
+from glue_harness.models.sentence_source import (
+    HEADS,
+    MADE,
+    SHARED,
+    WEIGHTS,
+    WIDTH,
+    Table,
+    config_in,
+    learned_table,
+    made_of,
+    read_weights,
+)
+from glue_harness.models.words import UNK, load_words
+
+SERVED = ("label", "number", "choice", "marks")  # kinds of heads
+HIDDEN = 512  # inner size of a head, as in the GLUE paper
+DROPOUT = 0.2  # its too
+KEPT = 16  # bytes of each value of a word that training keeps
+
+
+class Reader(nn.Module):
+    """Turns the words of texts [texts, words, width] into states of words and one vector of each text."""
+
+    outputs: int  # size of a state and of a text's vector
+
+    def forward(self, vectors: Tensor, present: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
+        raise NotImplementedError
+
+    def compare(self, states: Tensor, present: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor] | None:
+        """Vectors of the texts of each pair that have looked at each other; None where they do not."""
+        return None
+
+
+class WordVectors(nn.Module):
+    """A table of vectors. What was read from a file is no parameter, unless it is to learn on."""
+
+    def __init__(self, table: Tensor, learns: bool) -> None:
+        super().__init__()
+        if learns:
+            self.weight = nn.Parameter(table)
+        else:
+            self.register_buffer("weight", table)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return functional.embedding(ids, self.weight)
+
+
+class SentenceModel:
+    """Word vectors, a reader, and a head for each task."""
+
+    def __init__(
+        self, kind: str, made: dict[str, Any], table: Table, reader: Reader, heads: dict[str, Facts], plan: Plan
+    ) -> None:
+        self.plan, self.name, self.words, self.facts = plan, plan.model, table.words, heads
+        self.origin = {**table.origin, "vocabulary": self.words.fingerprint}
+        self.config = {"model_type": f"glue-{kind}", MADE: made, WIDTH: table.vectors.shape[1]}
+        self.module = nn.Module()
+        fixed = bool(made["vectors"]) and made["tune_vectors"] == "off"  # as the GLUE paper's are
+        self.module.words = WordVectors(table.vectors, learns=not fixed)
+        self.module.body = reader
+        self.module.heads = nn.ModuleDict(
+            {task: make_head(reader.outputs, of, f"{plan.seed}/{task}") for task, of in heads.items()}
+        )
+        self.lengths, self.vocabulary = (plan.max_input,), self.words.size
+        self.fingerprint = ["words", self.words.fingerprint]
+        self.prompt_length = 0
+        self.token_bytes = KEPT * (table.vectors.shape[1] + 4 * reader.outputs)
+        self.module.eval()
+
+    def check(self, tasks: Sequence[Task]) -> None:
+        unserved = [task.name for task in tasks if task.view is None or task.view.head not in SERVED]
+        if unserved:
+            raise UsageError(
+                f"model {self.name!r} compares sentences: it cannot write or find a text in another, which "
+                f"{', '.join(unserved)} needs: use a T5, or an encoder for SQuAD"
+            )
+        if self.plan.answers == "strict":
+            raise UsageError(f"answers is 'strict' but model {self.name!r} writes no text: use --answers closed")
+
+    def as_read(self, task: Task) -> Task | None:
+        if task.view is None or task.view.head not in SERVED:
+            return None
+        return replace(task, encode=task.view.encode) if task.view.encode else task
+
+    def inspected(self) -> str:
+        width = self.module.words.weight.shape[1]
+        return f"{self.words.size:,} words, vectors of {width} numbers, heads: {', '.join(self.facts) or 'none'}"
+
+    def encode(self, task: Task, examples: Sequence[Example]) -> list[Encoded]:
+        if task.view is None or task.view.head not in SERVED:
+            self.check([task])
+        head = self.head_of(task.answered_by or task.name)
+        check_choices(task, self.facts[head], self.name)
+        return sentence_batch.encoded(self.words, task, head, examples, self.lengths[0])
+
+    def corrupt(self, text: Encoded, noise: SpanNoise, random: Random) -> Encoded:
+        raise UsageError(f"model {self.name!r} cannot learn from text alone: use a T5")
+
+    def filler(self, length: int) -> Encoded:
+        task, facts = next(iter(self.facts.items()))
+        return Encoded(([UNK] * max(2, length),), 0.0, task, marks=sentence_batch.filler_marks(facts.kind))
+
+    def head_of(self, task: str) -> str:
+        """The head that answers a task: its own, or that of the task that trains it."""
+        found = next((name for name, of in self.facts.items() if task == name or task in of.serves), None)
+        if found is None:
+            raise UsageError(f"model {self.name!r} has no head for {task}: it has {', '.join(self.facts) or 'none'}")
+        return found
+
+    def lay(self, rows: Sequence[Sequence[Encoded]], device: torch.device, grid: Grid = FINE) -> Batch:
+        """Texts apart, whatever row they stood in: nothing is computed for padding but word vectors."""
+        heads = {e.head: self.head_of(e.head) for row in rows for e in row}
+        return sentence_batch.lay(rows, heads, {head: self.facts[head].kind for head in heads.values()}, device)
+
+    def compile(self) -> None:
+        """A recurrent network is one kernel already, and what is around it is small."""
+
+    def loss(self, batch: Batch, lean: bool = False) -> Loss:
+        """Cross-entropy of a choice, squared error of a number."""
+        each = torch.zeros(batch.size, dtype=self.module.words.weight.dtype, device=batch.ids.device)
+        for group, found in self._found(batch):
+            each = each.index_put((group.members,), group.losses(found))
+        return Loss(each.sum(), each.detach())
+
+    @torch.no_grad()
+    def answer(self, batch: Batch, task: Task, examples: Sequence[Example], strict: bool, length: int) -> list[Answer]:
+        """`strict` and `length` are of models that write."""
+        ((_, found),) = self._found(batch)
+        return answers_of(task, examples, found)
+
+    @torch.no_grad()
+    def shares(self, batch: Batch, task: Task, examples: Sequence[Example]) -> list[dict[str, float]]:
+        ((_, found),) = self._found(batch)
+        return shares_of(task, examples, found)
+
+    def _found(self, batch: Batch) -> Iterable[tuple[Group, Tensor]]:
+        """What each head gives: a row for each of its examples."""
+        with torch.autocast(batch.ids.device.type, enabled=False):  # sums over hundreds of words are exact in fp32 only
+            present = batch.present
+            states, texts = self.module.body(self.module.words(batch.ids), present, batch.lengths)
+            for group in batch.groups:
+                pair = self._phrases(batch, states, texts, group) or self._texts(group, states, texts, present)
+                yield group, self._scores(group, features(*pair))
+
+    def _phrases(self, batch: Batch, states: Tensor, texts: Tensor, group: Group) -> tuple[Tensor, Tensor] | None:
+        """Of a question about two phrases, each one's mean state beside the vector of the text that it is in."""
+        if group.kind != "marks":
+            return None
+        places = torch.arange(states.shape[1], device=states.device)
+        text, first, beyond = batch.phrases.unbind(1)
+        inside = ((places >= first[:, None]) & (places < beyond[:, None])).to(states.dtype)
+        means = (states[text] * inside[..., None]).sum(1) / inside.sum(1, keepdim=True)
+        phrases = torch.cat([texts[text], means], dim=1)
+        return phrases[group.firsts], phrases[group.seconds]
+
+    def _texts(self, group: Group, states: Tensor, texts: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
+        """A text alone is compared with nothing: a vector of zeros."""
+        first, second = texts[group.firsts], texts[group.seconds] * (group.seconds >= 0)[:, None]
+        paired = (group.seconds >= 0).nonzero()[:, 0]
+        seen = None
+        if len(paired):
+            seen = self.module.body.compare(states, present, torch.stack([group.firsts, group.seconds], 1)[paired])
+        if seen is None:
+            return first, second
+        return first.index_put((paired,), seen[0]), second.index_put((paired,), seen[1])
+
+    def _scores(self, group: Group, read: Tensor) -> Tensor:
+        found = self.module.heads[group.head](read)
+        if group.kind != "choice":
+            return found
+        filled = found.new_full((len(group.members), group.most), float("-inf"))
+        return filled.index_put((group.owners, group.places), found[:, 0])
+
+    def parts(self) -> Parts:
+        """No blocks: what methods would do between them has no place in so small a model."""
+        heads = list(self.module.heads.values())
+        return Parts((), (), (), (), self.module.words, self.module.body, heads)
+
+    def save(self, folder: Path) -> None:
+        from safetensors.torch import save_file
+
+        weights = {
+            name.replace("heads.", f"{HEADS}.", 1) if name.startswith("heads.") else name: weight.contiguous()
+            for name, weight in self.module.state_dict().items()
+        }
+        save_file(weights, str(folder / WEIGHTS), metadata={"format": "pt"})
+        self.save_vocabulary(folder)
+
+    def save_vocabulary(self, folder: Path) -> None:
+        heads = {task: of._asdict() for task, of in self.facts.items()}
+        text = json.dumps({**self.config, HEADS: heads}, indent=2, sort_keys=True)
+        (folder / "config.json").write_text(text + "\n", encoding="utf-8")
+        self.words.save(folder)
+
+    def load_weights(self, folder: Path) -> None:
+        try:
+            self.module.load_state_dict(read_weights(folder))
+        except RuntimeError as error:
+            reason = " ".join(str(error).split())[:200]
+            raise GlueError(f"weights in {str(folder)!r} are those of another model: {reason}") from None
+
+    def export(self, task: Task) -> Export:
+        raise UsageError(
+            f"model {self.name!r} is none of transformers' classes: glue predict and glue submit serve this run"
+        )
+
+
+def features(first: Tensor, second: Tensor) -> Tensor:
+    """[u; v; |u - v|; u * v]: what two texts have in common and what not (the GLUE paper, section 4)."""
+    return torch.cat([first, second, (first - second).abs(), first * second], dim=-1)
+
+
+def make_head(size: int, facts: Facts, seed: str) -> nn.Module:
+    """A head with fresh weights, a function of the seed alone, on the features of two vectors of `size`."""
+    own = 2 * size if facts.kind == "marks" else size  # a phrase stands beside its text
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(crc32(seed.encode()))
+        inner, last = nn.Linear(4 * own, HIDDEN), nn.Linear(HIDDEN, facts.outputs)
+        return nn.Sequential(Dropout(DROPOUT), inner, nn.Tanh(), Dropout(DROPOUT), last)
+
+
+def load_sentence_model(
+    kind: str,
+    reader: Callable[[int, Mapping[str, Any]], Reader],
+    names: tuple[str, ...],
+    plan: Plan,
+    source: Path | None,
+    tasks: Sequence[Task],
+    texts: Iterable[str],
+) -> SentenceModel:
+    """From the weights in a folder, or from scratch. `reader` makes one for vectors of a width, as `names` say."""
+    torch.manual_seed(plan.seed)
+    wanted = facts_of(tasks)
+    config = config_in(source or (Path(plan.tokenizer) if plan.tokenizer else None))
+    made = made_of(plan, (*SHARED, *names), config)
+    if source is None:
+        table = learned_table(plan, made, texts)
+        return SentenceModel(kind, made, table, reader(table.vectors.shape[1], made), wanted, plan)
+    weights, words, width = read_weights(source), load_words(source), config[WIDTH]
+    own = {task: Facts(**facts) for task, facts in config[HEADS].items()}
+    table = Table(words, torch.zeros(words.size, width), {"kind": "pretrained"})
+    model = SentenceModel(kind, made, table, reader(width, made), wanted or own, plan)
+    body = {name: weight for name, weight in weights.items() if not name.startswith("heads.")}
+    try:
+        lacking = model.module.load_state_dict(body, strict=False).missing_keys
+    except RuntimeError as error:
+        raise UsageError(f"model {plan.model!r} cannot be loaded: {' '.join(str(error).split())[:200]}") from None
+    if lacking := [name for name in lacking if not name.startswith("heads.")]:
+        raise UsageError(f"model {plan.model!r} lacks weights: {', '.join(lacking[:3])}")
+
+    def weights_of(task: str) -> dict[str, Tensor]:
+        start = f"heads.{task}."
+        return {name.removeprefix(start): weight for name, weight in weights.items() if name.startswith(start)}
+
+    taken = {
+        task: take_best(model.module.heads[task], task, facts, own, weights_of) for task, facts in model.facts.items()
+    }
+    if any(taken.values()):
+        model.origin["heads"] = {task: said or "made anew" for task, said in taken.items()}
+    return model
