@@ -53,8 +53,9 @@ def command(
     \b
     An encoder becomes what AutoModelForSequenceClassification (or
     ...ForMultipleChoice, ...ForQuestionAnswering) and AutoTokenizer load, with
-    the names of its labels; a T5 what AutoModelForSeq2SeqLM loads, with how it
-    generates; a lora run and a T5's prompt what peft lays over their base.
+    the names of its labels; a T5 or decoder what AutoModelForSeq2SeqLM or
+    AutoModelForCausalLM loads, with how it generates; a lora run and the prompt
+    of a model that writes what peft lays over their base.
     README.md says how to use it, what it scored, on which data, and its plan;
     .eval_results/ says so to the Hub, where the rows came from there.
 

@@ -53,7 +53,8 @@ class Plan:
     )
     model: str = setting(
         "google-t5/t5-small",
-        "Hub id, folder, or from scratch: tiny, t5:mini|small|base|large, bert:tiny|mini|small|base|large, cbow, bilstm.",
+        "Hub id, folder, or from scratch: tiny, t5:mini|small|base|large, bert:tiny|mini|small|base|large, "
+        "gpt:tiny|small, cbow, bilstm.",
         MODEL,
         fixed=True,
         short="-m",

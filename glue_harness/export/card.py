@@ -10,7 +10,7 @@ from glue_harness.core.record import Score
 from glue_harness.core.task import Task
 from glue_harness.core.writing import json_text
 from glue_harness.export import Chosen
-from glue_harness.export.usage import SPANS, TEXTS, WRITES, Exported, usage
+from glue_harness.export.usage import GOES_ON, SPANS, TEXTS, WRITES, Exported, usage
 from glue_harness.models.families import looks_like_hub_id
 from glue_harness.report.console import one_line, or_dash
 
@@ -95,7 +95,7 @@ def scores(chosen: Chosen, plan: Plan, made: Exported) -> list[str]:
         by = f"by its scores on {plain(' and '.join(chose))}"
         remarks += [f"The step was chosen among {len(tried)} {by}; `without luck`: without the luck of that choice."]
     remarks += [f"One seed, {plan.seed}: another gives another model."]
-    if made.reader == WRITES and plan.answers == "closed":
+    if made.reader in (WRITES, GOES_ON) and plan.answers == "closed":
         remarks += ["Scored with only the valid answers to choose from, to which `generate` is not held."]
     if made.reader == SPANS:
         remarks += ["Scored over windows of a context that is too long, which the lines above cut."]

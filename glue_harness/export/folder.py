@@ -14,7 +14,7 @@ from glue_harness.core.task import Task
 from glue_harness.core.writing import cannot_save, json_text, whole
 from glue_harness.export import FACTS, Chosen, eval_results
 from glue_harness.export.card import card_of
-from glue_harness.export.usage import TEXTS, WRITES, Exported, columns_of, example_of
+from glue_harness.export.usage import GOES_ON, TEXTS, WRITES, Exported, columns_of, example_of
 from glue_harness.lab.predict import rebuilt
 from glue_harness.methods import load_method
 from glue_harness.models.families import is_from_scratch
@@ -22,8 +22,9 @@ from glue_harness.models.interface import Export
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
 
-PEFT = {TEXTS: "SEQ_CLS", WRITES: "SEQ_2_SEQ_LM"}  # its names for what a class answers; its class for questions and
-# contexts drops their token types, and for choices it has none: there its plain class passes on all that it is given
+# Its names for what a class answers. Its class for questions and contexts drops their token types, and for choices it
+# has none: there its plain class passes on all that it is given.
+PEFT = {TEXTS: "SEQ_CLS", WRITES: "SEQ_2_SEQ_LM", GOES_ON: "CAUSAL_LM"}
 VOCABULARY = "tokenizer_config.json"
 OF_LOADING = ("is_local", "local_files_only")  # how we read the vocabulary, which transformers keeps with it
 
@@ -72,6 +73,7 @@ def described(made: Export, form: Form, task: Task, length: int) -> Exported:
         number=classifies and config.problem_type == "regression",
         length=length,
         example=example_of(task),
+        behind=made.behind,
         columns=columns_of(task) if classifies else None,
     )
 

@@ -13,6 +13,7 @@ from glue_harness.models.windows import LONGEST
 TEXTS = "AutoModelForSequenceClassification"  # the one class that transformers has a pipeline for
 SPANS = "AutoModelForQuestionAnswering"
 WRITES = "AutoModelForSeq2SeqLM"
+GOES_ON = "AutoModelForCausalLM"
 ASK = """read = tokenizer({texts}, padding=True, truncation=True, return_tensors="pt")
 scores = model(**{{name: values[None] for name, values in read.items()}}).logits
 scores.argmax().item()  # which choice"""
@@ -26,10 +27,14 @@ first, last = divmod(spans.where(possible, -torch.inf).argmax().item(), len(insi
 context[read.token_to_chars(first).start : read.token_to_chars(last).end]"""
 WRITE = """read = tokenizer({texts}, truncation=True, return_tensors="pt")
 tokenizer.decode(model.generate(**read{how})[0], skip_special_tokens=True)"""
+GO_ON = """read = tokenizer({texts}, return_tensors="pt")
+written = model.generate(**read{how})[0, read["input_ids"].shape[1] :]
+tokenizer.decode(written, skip_special_tokens=True).strip()"""
 BODIES = {
     "AutoModelForMultipleChoice": ASK,
     SPANS: FIND,
     WRITES: WRITE,
+    GOES_ON: GO_ON,
 }
 
 
@@ -42,6 +47,7 @@ class Exported(NamedTuple):
     number: bool  # the one output is the answer itself
     length: int  # tokens of an input at most
     example: Example | None  # a synthetic row, where the task makes such
+    behind: str  # what stands behind each question
     columns: Pair | None  # which columns of a row are read as `text` and `text_pair`, where that can be told
 
     def to_facts(self) -> dict[str, Any]:
@@ -72,7 +78,7 @@ def usage(made: Exported, task: Task, folder: str) -> str:
     if made.base:
         lines += [f"base = {made.reader}.from_pretrained({quoted(made.base)}{meanings(made)})"]
         lines += [f"model = PeftModel.from_pretrained(base, {quoted(folder)})"]
-        if made.reader == WRITES:  # else it would generate as its base does
+        if made.reader in (WRITES, GOES_ON):  # else it would generate as its base does
             lines += [f"greedy = GenerationConfig.from_pretrained({quoted(folder)})"]
             of_hub += ["GenerationConfig"]
     else:
@@ -105,8 +111,8 @@ def meanings(made: Exported) -> str:
 def texts_of(made: Exported, task: Task) -> list[str]:
     """The example as the class takes it, in Python; a task that makes no rows has dots there."""
     example, view = made.example, task.view
-    if made.reader == WRITES:
-        return [quoted(example.inputs if example else "...")]
+    if made.reader in (WRITES, GOES_ON):
+        return [quoted((example.inputs if example else "...") + made.behind)]
     assert view, "what heads answer has a view"
     pairs = view.pairs(example) if example else [Pair("...", "...")]
     if made.reader == TEXTS:

@@ -1,5 +1,6 @@
 """Low-rank updates of the attention's query and value matrices, through peft."""
 
+from collections.abc import Collection
 from typing import Any
 
 from torch import nn
@@ -34,9 +35,15 @@ def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
     if there := ranks_in(model):
         check_added(plan, "lora_rank", there[0])
     else:
-        config = LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules=attention)
+        turned = are_turned(model.module, attention)
+        config = LoraConfig(r=rank, lora_alpha=SCALE * rank, target_modules=attention, fan_in_fan_out=turned)
         inject_adapter_in_model(config, model.module)
     return learn_only(model, [p for name, p in model.module.named_parameters() if "lora_" in name])
+
+
+def are_turned(module: nn.Module, names: Collection[str]) -> bool:
+    """Whether these matrices stand with their inputs first, as GPT-2's do."""
+    return any(type(part).__name__ == "Conv1D" for n, part in module.named_modules() if n.rpartition(".")[2] in names)
 
 
 def ranks_in(model: Model) -> list[int]:
@@ -52,10 +59,12 @@ def as_peft(export: Export, plan: Plan, kind: str | None) -> Any:
     changed = {name.partition(".lora_")[0] for name in updates}
     base = {name.replace(".base_layer.", "."): w for name, w in export.weights.items() if name not in updates}
     export.fill(base)
+    names = sorted({name.rpartition(".")[2] for name in changed})
     config = LoraConfig(
         r=plan.lora_rank,
         lora_alpha=SCALE * plan.lora_rank,
-        target_modules=sorted({name.rpartition(".")[2] for name in changed}),
+        target_modules=names,
+        fan_in_fan_out=are_turned(export.whole, names),
         modules_to_save=list(export.heads) or None,
         task_type=kind,
     )

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
@@ -20,8 +17,9 @@ from glue_harness.core.settings import Setting
 from glue_harness.core.task import Example, SpanNoise, Task
 from glue_harness.models import encoder_weights
 from glue_harness.models.attention import lower_once, use_packed
+from glue_harness.models.blocks import compile_blocks, lean_blocks
 from glue_harness.models.bodies import BODIES, blocks_of, body_of, positions_of
-from glue_harness.models.dropout import counted, drawn_again, replace_dropout
+from glue_harness.models.dropout import counted, replace_dropout
 from glue_harness.models.encoder_batch import Batch, Group, lay
 from glue_harness.models.encoder_inputs import encoded
 from glue_harness.models.families import Family
@@ -175,17 +173,11 @@ class Encoder:
         return batch
 
     def compile(self) -> None:
-        """Each block becomes a graph of symbolic sizes; blocks of one kind share it."""
-        from glue_harness.models.graphs import MOST, keep_graphs
-
-        keep_graphs()
-        torch._dynamo.config.recompile_limit = max(MOST, torch._dynamo.config.recompile_limit)
-        for block in blocks_of(self.module.body, self.body):
-            block.compile(dynamic=True)
+        compile_blocks(blocks_of(self.module.body, self.body))
 
     def loss(self, batch: Batch, lean: bool = False) -> Loss:
         """Cross-entropy of a choice, squared error of a number, each with its task's weight."""
-        with self._lean(lean):
+        with lean_blocks(blocks_of(self.module.body, self.body) if lean else []):
             states = self._states(batch)
         each = states.new_zeros(batch.size, dtype=torch.promote_types(states.dtype, torch.float32))
         for group in batch.groups:
@@ -233,20 +225,6 @@ class Encoder:
             return found
         filled = found.new_full((len(group.members), group.most), float("-inf"))
         return filled.index_put((group.owners, group.places_in_owner), found[:, 0])
-
-    @contextmanager
-    def _lean(self, lean: bool) -> Iterator[None]:
-        """Inside it blocks keep no activations and compute them again; graphs are not used."""
-        blocks = blocks_of(self.module.body, self.body) if lean else []
-        before = [(block, block.forward, block._compiled_call_impl) for block in blocks]
-        for block, forward, _ in before:
-            block.forward = partial(checkpoint, forward, use_reentrant=False, context_fn=drawn_again)
-            block._compiled_call_impl = None
-        try:
-            yield
-        finally:
-            for block, forward, compiled in before:
-                block.forward, block._compiled_call_impl = forward, compiled
 
     def parts(self) -> Parts:
         body, names = self.module.body, self.body

@@ -86,6 +86,7 @@ class Export:
     weights: Mapping[str, Tensor]  # ours, by its names; what a method added to the model has others
     save_vocabulary: Callable[[Path], None]
     heads: tuple[str, ...] = ()  # its parts that were made for the task
+    behind: str = ""  # what stands behind each question
 
     def fill(self, weights: Mapping[str, Tensor]) -> None:
         """Has the class hold these; what it has no place for, a method added in ways that only we know."""

@@ -155,7 +155,11 @@ def _specials(fast: Any, texts: tuple[str, ...]) -> list[list[int]]:
 
 
 def load_pair_tokenizer(folder: Path, name: str) -> PairTokenizer:
-    """The vocabulary in a model's folder, under the name that the plan has for the model."""
+    return PairTokenizer(load_fast(folder, name))
+
+
+def load_fast(folder: Path, name: str) -> Any:
+    """transformers' tokenizer in a model's folder, under the name that the plan has for the model."""
     from transformers import AutoTokenizer
     from transformers.utils import logging
 
@@ -169,7 +173,7 @@ def load_pair_tokenizer(folder: Path, name: str) -> PairTokenizer:
         raise UsageError(f"model {name!r}: its vocabulary has no fast form: add its tokenizer.json")
     for how in ("is_local", "local_files_only"):  # would be saved: a resumed run's files would be others
         tokenizer.init_kwargs.pop(how, None)
-    return PairTokenizer(tokenizer)
+    return tokenizer
 
 
 def learn_pair_tokenizer(texts: Iterable[str], size: int = LEARNED) -> PairTokenizer:

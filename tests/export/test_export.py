@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 import torch
 import transformers
+from decoders import write_decoder
 from encoders import encoder_run, write_encoder
 from records import finished, runner
 from toys import CPU
@@ -73,6 +74,16 @@ def results(tmp_path_factory):
 @pytest.fixture(scope="module")
 def encoder_folder(tmp_path_factory):
     return write_encoder(tmp_path_factory.mktemp("encoder"), "bert")
+
+
+@pytest.fixture(scope="module")
+def gpt2_folder(tmp_path_factory):
+    return write_decoder(tmp_path_factory.mktemp("gpt2"), "gpt2")
+
+
+@pytest.fixture(scope="module")
+def llama_folder(tmp_path_factory):
+    return write_decoder(tmp_path_factory.mktemp("llama"), "llama")
 
 
 @pytest.fixture(scope="module")
@@ -194,12 +205,12 @@ def answer_to_example(found: Made) -> str:
     """Ours to the synthetic row of the card."""
     from glue_harness.export.usage import example_of
 
-    (answer,) = found.trained.answers(found.task, [example_of(found.task)], how="strict" if is_t5(found) else None)
+    (answer,) = found.trained.answers(found.task, [example_of(found.task)], how="strict" if writes(found) else None)
     return answer.text
 
 
-def is_t5(found: Made) -> bool:
-    return reader(found) == "AutoModelForSeq2SeqLM"
+def writes(found: Made) -> bool:
+    return reader(found) in ("AutoModelForSeq2SeqLM", "AutoModelForCausalLM")
 
 
 @pytest.mark.parametrize("name", CLASSES)
@@ -235,7 +246,8 @@ def test_the_python_of_a_t5s_card_gives_our_answer(t5, export, monkeypatch):
 
 
 METHODS = [("encoder_folder", "unfreeze"), ("encoder_folder", "frozen"), ("encoder_folder", "lora"),
-           ("t5_folder", "frozen"), ("t5_folder", "lora"), ("t5_folder", "prompt")]  # fmt: skip
+           ("t5_folder", "frozen"), ("t5_folder", "lora"), ("t5_folder", "prompt"),
+           *(("gpt2_folder", method) for method in ("full", "frozen", "lora", "prompt")), ("llama_folder", "lora")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("model", "method"), METHODS)

@@ -32,6 +32,8 @@ RECIPES = {
     "encoder whose heads read all layers": {
         **BOTH, "model": "bert:tiny", "method": "frozen", "frozen_layers": "sum",
     },
+    "decoder with two tasks": {**BOTH, "model": "gpt:tiny", "max_input": 64},
+    "decoder with a prompt": {"model": "gpt:tiny", "method": "prompt", "max_input": 64, "candidates": "mean"},
     "words in a BiLSTM with attention": {**BOTH, "model": "bilstm", "lstm_size": 8, "pair_attention": "on"},
     "words in a frozen CBOW": {"model": "cbow", "method": "frozen", "word_size": 16},
 }  # fmt: skip
