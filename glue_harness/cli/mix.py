@@ -108,6 +108,8 @@ def command(
     else:
         raise UsageError("nothing to mix: name tasks with --task, a mixture with --mixture, or give --sizes FILE")
     planned = not file or not given.keys().isdisjoint(("steps", "epochs", "batch_size"))
+    if mix.plan.never_learns:
+        raise UsageError("steps must be above 0, not 0: nothing is drawn for a model that is only scored")
     batch, steps = mix.plan.batch_size, mix.plan.steps
     if mix.plan.epochs is not None:
         steps = steps_of(mix.plan.epochs, mix.sizes, mix.rates, batch)

@@ -105,12 +105,12 @@ class ProgressDisplay:
 
     def scored(self, step: int, values: dict[str, dict[str, float | None]]) -> None:
         if not self.quiet:
-            loss = f"{self.state.loss:.3f}" if self.state else ""
+            loss = f"loss {self.state.loss:.3f}  " if self.state else ""
             scores = "  ".join(
                 f"{task} " + "/".join(or_undefined(value, ".1f") for value in found.values())
                 for task, found in values.items()
             )
-            note(f"step {step:>6}  loss {loss}  {scores}")
+            note(f"step {step:>6}  {loss}{scores}")
 
     def _draw(self, setup: Setup, done: int = 0) -> None:
         """The counts on one line, the tasks' shares below: many tasks would crowd the counts out."""
@@ -148,7 +148,9 @@ def describe(setup: Setup) -> list[str]:
         f"model {plan.model}: {counts['trainable']:,} of {counts['total']:,} parameters learn ({plan.method}{slowly}); "
         f"{setup.machine.device.type}, {setup.machine.precision}{together}",
         f"weights, gradients and optimiser state: {state_bytes(setup) / 2**20:,.0f} MiB (activations come on top)",
-        f"{plan.steps:,} steps of {plan.update}{passes}, {plan.optimizer}, lr {plan.lr:g}, seed {plan.seed}",
+        "no step: the model is scored as it is"
+        if plan.never_learns
+        else f"{plan.steps:,} steps of {plan.update}{passes}, {plan.optimizer}, lr {plan.lr:g}, seed {plan.seed}",
     ]
     origin = setup.learner.model.origin
     heads: dict[str, list[str]] = {}
@@ -159,7 +161,7 @@ def describe(setup: Setup) -> list[str]:
         lines.append(warning)
     if plan.patience:
         lines.append(f"ends early after {plan.patience} evaluations without a better mean of the tasks' scores")
-    if (plan.eval_every or 0) > plan.steps:
+    if (plan.eval_every or 0) > plan.steps > 0:
         lines.append(f"scored once, at the end: eval_every is {plan.eval_every:,}")
     for task, roles in setup.data.rows.by_role.items():
         lines += [f"{task}: {text}" for rows in roles.values() for text in rows.notes]

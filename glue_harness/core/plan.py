@@ -71,7 +71,8 @@ class Plan:
     text_share: float | None = setting(
         None, "Its share of what is drawn, beside other tasks; default: by its size.", MIX, above=0, below=1
     )
-    steps: int = setting(1000, "Optimiser updates.", TRAINING, above=0)  # 0: the epochs are not counted yet
+    # 0 beside epochs: they are not counted yet
+    steps: int = setting(1000, "Optimiser updates; 0: the model is scored as it is.", TRAINING, least=0)
     epochs: float | None = setting(
         None, "Instead: passes over the training examples; 0.5 is half of one.", TRAINING, above=0, below=1e6
     )
@@ -226,7 +227,7 @@ class Plan:
             if declared.owner[0] in changes and changes[declared.owner[0]] != declared.owner[1]
         }
         own = {name: value for name, value in self.own.items() if name not in left}
-        general = {name: getattr(self, name) for name in GENERAL if name != "steps" or self.steps}
+        general = {name: getattr(self, name) for name in GENERAL if name != "steps" or self.steps or self.never_learns}
         return plan_from(over({**general, **own}, changes))
 
     def lasting(self, steps: int) -> Plan:
@@ -251,6 +252,11 @@ class Plan:
     def update(self) -> str:
         """How large an update is, in words."""
         return f"{self.batch_tokens:,} tokens" if self.batch_tokens else f"{self.batch_size:,} examples"
+
+    @property
+    def never_learns(self) -> bool:
+        """Whether the model is only scored, as it is."""
+        return self.steps == 0 and self.epochs is None
 
     @property
     def length(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -15,10 +15,11 @@ from glue_harness.data.sampler import Sampler
 from glue_harness.lab import room
 from glue_harness.lab.request import Request
 from glue_harness.lab.rundata import RunData, cut_off, encode_rows, read_rows
+from glue_harness.lab.shots import draw_shots
 from glue_harness.lab.trial import try_out
 from glue_harness.methods import load_method
 from glue_harness.models.families import millions_of
-from glue_harness.models.interface import Model, count_parameters
+from glue_harness.models.interface import Model, Prompted, count_parameters
 from glue_harness.train import device
 from glue_harness.train.arrangement import arrangement
 from glue_harness.train.checkpoints import build
@@ -80,6 +81,8 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     known = plan.replace(tokenizer=vocabulary or plan.tokenizer)
     model = build(request.origin, known, (*rows.trained, *request.scored), rows.texts())
     rows = rows.read_by(model)
+    if plan.shots is not None:
+        cast(Prompted, model).show(draw_shots(plan, rows, request))
     total = count_parameters(model.module.parameters())
     added, tokens = method.added(model, plan) if hasattr(method, "added") else (0, 0)
     model.prompt_length = max(model.prompt_length, tokens)  # before inputs are encoded: there is less room for them

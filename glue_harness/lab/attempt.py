@@ -106,6 +106,8 @@ class Attempt:
             due = state.step % self.every == 0 or state.step == self.plan.steps
             if state.step and due and state.step != self.progress.evaluated:  # it was left before these scores
                 self._evaluate(state)
+            if self.plan.never_learns and not self.record.history:
+                self._evaluate(state)
             train(setup.learner, setup.feed, setup.machine, hooks, self.progress.fit, state)
         self.clock.turn_to("evaluate")
         if self.plan.eval_limit or self.plan.select == "heldout":

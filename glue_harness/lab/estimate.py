@@ -22,7 +22,7 @@ def estimate(setup: Setup) -> dict[str, Any]:
     """Bytes of weights and optimiser state, and seconds of training and of evaluation."""
     seconds, evaluation = seconds_per_update(setup), seconds_per_evaluation(setup)
     plan = setup.request.plan
-    evaluations = math.ceil(plan.steps / evaluated_every(plan))
+    evaluations = max(1, math.ceil(plan.steps / evaluated_every(plan)))
     whole = sum(len(asked.examples) for asked in setup.data.scoring.values())
     again = evaluation.an_example * whole if plan.eval_limit or plan.select == "heldout" else 0.0
     return {
@@ -73,6 +73,8 @@ def seconds_per_update(setup: Setup) -> float:
     """Median over a few forward and backward passes, each done once before, without graphs: making them takes longer
     than an estimate may. Gradients are thrown away."""
     learner, steps = setup.learner, setup.request.plan.steps
+    if not steps:
+        return 0.0
     module = learner.model.module.train()
     if hasattr(learner.method, "on_step"):
         learner.method.on_step(learner.model, learner.plan, steps // 2)  # half way, as an average

@@ -90,6 +90,8 @@ def check_names(plan: Plan) -> None:
             raise unknown(kind, name, known)
     check_model(plan.model, plan.tokenizer)
     check_where(plan.data)
+    if plan.never_learns and plan.method != "full":
+        raise UsageError(f"method is {plan.method!r} but steps is 0: nothing learns, leave out --method")
     has_mixture = any(map(mixing.is_mixture, plan.tasks))
     if plan.limit != default_of("limit") and plan.mixing not in SIZED and not has_mixture:
         raise UsageError(f"limit is {plan.limit:g} but mixing {plan.mixing!r} does not look at sizes: leave it out")

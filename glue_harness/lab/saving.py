@@ -23,7 +23,10 @@ class Saver:
     def save_weights(self, step: int) -> None:
         self.check_weights(step)
         if step not in self.saved:
-            checkpoints.save(self.folder, step, self.learner.model, self.learner.parameters)
+            model, learning = self.learner.model, self.learner.parameters
+            if self.learner.plan.never_learns:  # nothing but heads differs from where it came from
+                learning = [parameter for head in model.parts().heads for parameter in head.parameters()]
+            checkpoints.save(self.folder, step, model, learning)
             self.saved.add(step)
 
     def save_all(self, progress: Progress, record: Record) -> None:

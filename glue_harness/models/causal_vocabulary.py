@@ -40,9 +40,14 @@ class CausalVocabulary(PairTokenizer):
             for whole, own in zip(together, apart, strict=True)
         ]
 
-    def text(self, ids: Sequence[int]) -> str:
-        """What was written before the end of text."""
-        written = list(ids[: ids.index(self.end)]) if self.end in ids else list(ids)
+    def behind(self, text: str) -> list[int]:
+        """The tokens of a text that follows a word; none where the vocabulary does not see it, as a line's end."""
+        (word,), (both,) = self.ids(["a"]), self.ids(["a" + text])
+        return both[len(word) :]
+
+    def text(self, ids: Sequence[int], end: int) -> str:
+        """What was written before the end."""
+        written = list(ids[: ids.index(end)]) if end in ids else list(ids)
         return str(self.fast.decode(written, skip_special_tokens=True)).strip()
 
 

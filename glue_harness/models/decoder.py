@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,6 +25,7 @@ from glue_harness.models.dropout import replace_dropout
 from glue_harness.models.families import Family
 from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
 from glue_harness.models.packing import FINE, Grid
+from glue_harness.models.shots import BETWEEN, Shots, load_shots, solved
 
 FAMILY = Family(
     types=("gpt2", "opt", "llama", "qwen2", "qwen3"),
@@ -39,6 +40,8 @@ SETTINGS = (
     Setting("separator", str, "\nanswer:", "Between a decoder's question and its answer; a space follows.", fixed=True),
     Setting("candidates", str, "sum", "A choice's weight for a decoder: sum or mean of its tokens' log-probabilities.",
             choices=("sum", "mean"), fixed=True),
+    Setting("shots", int, None, "Solved training examples before a decoder's question, with --steps 0; 0: the bare "
+            "question.", "Model", least=0, optional=True, fixed=True),
 )  # fmt: skip
 KEPT = 16  # bytes of each value that a block makes: in fp32 and bf16, with masks and what the backward pass adds
 LEAST = 8  # tokens of a question, with its separator
@@ -57,6 +60,9 @@ class Decoder:
         self.positions = self.config.max_position_embeddings
         self.separator = vocabulary.ids([plan.separator])[0]
         self.fingerprint = ["decoder", vocabulary.fingerprint, plan.separator]
+        # a prompted model goes on after its answer: it ends where the next solved example would begin
+        self.end = (vocabulary.behind(BETWEEN) or [vocabulary.end])[0] if plan.shots is not None else vocabulary.end
+        self.shots = Shots({}, vocabulary, plan.separator)
         self.prompt_length = 0
         self._choices: dict[tuple[str, ...], list[list[int]]] = {}
         replace_dropout(module)
@@ -69,9 +75,22 @@ class Decoder:
         whole = min(self.plan.max_input, self.positions - self.prompt_length)
         return whole, min(self.plan.max_target, whole - LEAST)
 
+    def show(self, examples: Mapping[str, Sequence[Example]]) -> None:
+        self._take(Shots(solved(examples), self.words, self.plan.separator))
+        self.origin["shots"] = {task: [example.id for example in own] for task, own in examples.items()}
+
+    def recall(self, folder: Path) -> None:
+        self._take(load_shots(folder, self.words, self.plan.separator))
+
+    def _take(self, shots: Shots) -> None:
+        self.shots = shots
+        self.fingerprint = [*self.fingerprint, shots.fingerprint]
+
     def check(self, tasks: Sequence[Task]) -> None:
         if noisy := [task.name for task in tasks if task.noise]:
             raise UsageError(f"model {self.name!r} has no sentinels, which {', '.join(noisy)} needs: use a T5")
+        if self.plan.shots is not None and not self.plan.never_learns:
+            raise UsageError(f"shots is {self.plan.shots} but steps is {self.plan.steps}: use --steps 0")
         if self.lengths[0] < 2 * LEAST + len(self.separator):
             left = f"prompt_length {self.prompt_length} and max_input {self.plan.max_input} leave"
             raise UsageError(f"{left} {max(0, self.lengths[0])} of the {self.positions} positions of {self.name!r}")
@@ -95,10 +114,11 @@ class Decoder:
         found = []
         for example, text, target in zip(examples, inputs, targets, strict=True):
             kept = min(longest, self._longest(example))
-            answer = [*target[: kept - 1], self.words.end]
+            answer = [*target[: kept - 1], self.end]
             room = whole + 1 - kept - len(self.words.before)
+            shots = self.shots.before(task.name, room - len(text))
             text, cut = self._fitting(text, room)
-            ids = [*self.words.before, *text, *answer[:-1]]
+            ids = [*self.words.before, *shots, *text, *answer[:-1]]
             lost = cut + max(0, len(target) + 1 - kept)
             found.append(Encoded((ids, answer), lost=lost))
         return found
@@ -115,10 +135,10 @@ class Decoder:
         return self.lengths[0] // FREE
 
     def _answers(self, choices: Sequence[str]) -> list[list[int]]:
-        """Each choice with the end of text."""
+        """Each choice with the end of an answer."""
         key = tuple(choices)
         if key not in self._choices:
-            self._choices[key] = [[*ids, self.words.end] for ids in self.words.answers(self.plan.separator, choices)]
+            self._choices[key] = [[*ids, self.end] for ids in self.words.answers(self.plan.separator, choices)]
         return self._choices[key]
 
     def corrupt(self, text: Encoded, noise: SpanNoise, random: Random) -> Encoded:
@@ -177,8 +197,8 @@ class Decoder:
     def write(self, batch: Batch, length: int) -> list[str]:
         questions = [question.tolist() for question in batch.questions]
         room = self.positions - max(map(len, questions))
-        written = decoder_bodies.write(self.module, questions, self.words.end, min(length, room))
-        return [self.words.text(ids) for ids in written]
+        written = decoder_bodies.write(self.module, questions, self.end, min(length, room))
+        return [self.words.text(ids, self.end) for ids in written]
 
     def parts(self) -> Parts:
         module, body = self.module, self.body
@@ -203,6 +223,8 @@ class Decoder:
     def save_vocabulary(self, folder: Path) -> None:
         self.config.save_pretrained(folder)
         self.words.save(folder)
+        if self.plan.shots is not None:
+            self.shots.save(folder)
 
     def load_weights(self, folder: Path) -> None:
         decoder_weights.load(self.module, folder)

@@ -164,6 +164,16 @@ class Model(Protocol):
         """For use without us; refuses where no class of transformers answers the task as this model does."""
 
 
+class Prompted(Protocol):
+    """A model that can be given solved examples, which stand before each question of their task."""
+
+    def show(self, examples: Mapping[str, Sequence[Example]]) -> None:
+        """Takes them: from here on they are part of what it reads, and of what `save_vocabulary` writes."""
+
+    def recall(self, folder: Path) -> None:
+        """Takes those that `save_vocabulary` wrote."""
+
+
 def count_parameters(parameters: Iterable[nn.Parameter]) -> int:
     """How many numbers they hold."""
     return sum(parameter.numel() for parameter in parameters)

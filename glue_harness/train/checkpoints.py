@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,7 +22,7 @@ from glue_harness.core.sealed import MARKER
 from glue_harness.core.task import Task
 from glue_harness.methods import load_method
 from glue_harness.models.families import is_from_scratch, load_model
-from glue_harness.models.interface import Model
+from glue_harness.models.interface import Model, Prompted
 from glue_harness.runs.folder import RunFolder, prove
 from glue_harness.runs.origin import PART, Origin
 
@@ -56,6 +57,8 @@ def build(origin: Origin, plan: Plan, tasks: Sequence[Task] = (), texts: Iterabl
         for part in parts:
             load_method(part.plan.method).prepare(model, part.plan)
             _read(part.folder, model, for_other_tasks=bool(tasks))
+            if plan.shots is not None:
+                cast(Prompted, model).recall(part.folder)
     except GlueError as error:
         raise type(error)(f"model {origin.model!r} is a part that was trained of {source!r}: {error}") from None
     torch.manual_seed(seed)

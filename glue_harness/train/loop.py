@@ -68,7 +68,7 @@ def train(
 ) -> State:
     """Runs the plan's steps, or those after `state`, and calls each hook when it is due."""
     plan, model, optimizer = learner.plan, learner.model, learner.optimizer
-    assert plan.steps, "epochs become steps where the examples are counted"
+    assert plan.steps or plan.never_learns, "epochs become steps where the examples are counted"
     state, rate, fit = state or State(), learning_rate(plan), fit or Fit()
     if machine.compiled:  # here, so that neither a probe nor an estimate makes graphs
         model.compile()

@@ -42,7 +42,7 @@ MISTAKES = [  # arguments, exit code, the line
         2,
         "temperature is 2.0 but mixing is 'proportional': use --mixing temperature",
     ),
-    (["run", "--task", "rte", "--steps", "0"], 2, "steps must be above 0, not 0"),
+    (["run", "--task", "rte", "--steps", "-1"], 2, "steps must be 0 or more, not -1"),
     (["run", "--task", "rte", "--lr", "nan"], 2, "lr must be above 0, not nan"),
     (["run", "--task", "rte", "--mixing", "custom", "--rate", "rte=0"], 2, "custom rates sum to 0"),
     (["run", "--task", "rte", "--mixing", "custom", "--rate", "rte"], 2, "--rate 'rte': write it as NAME=VALUE"),

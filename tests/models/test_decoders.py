@@ -126,7 +126,7 @@ def test_strict_answers_are_what_transformers_generates(kind, decoder, folders):
             ids = torch.tensor([question_of(one).tolist()])
             mask = torch.ones_like(ids)
             made = whole.generate(ids, attention_mask=mask, max_new_tokens=6, do_sample=False, pad_token_id=0)
-            assert answer.text == model.words.text(made[0, ids.shape[1] :].tolist())
+            assert answer.text == model.words.text(made[0, ids.shape[1] :].tolist(), model.end)
 
 
 def test_no_question_knows_its_answer(decoder):
@@ -157,7 +157,7 @@ def test_a_question_ends_with_the_separator_and_loses_its_end(decoder):
         text = model.words.ids([example.inputs])[0]
         assert question == text[:room] + model.separator
         assert encoded.lost == max(0, len(text) - room)
-        assert model.words.text(answer) == example.target
+        assert model.words.text(answer, model.end) == example.target
         assert len(encoded.streams[0]) <= 24
     assert max(encoded.lost for encoded in model.encode(task, examples)) > 0
 
@@ -180,7 +180,7 @@ def test_an_answer_follows_the_separator_as_its_vocabulary_writes_it():
     made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
     words = CausalVocabulary(PreTrainedTokenizerFast(tokenizer_object=made, eos_token="<end>"), "x")
     assert words.answers("\nanswer:", ["yes"]) == [[known["Ġyes"]]]
-    assert words.text([known["Ġyes"], words.end, known["Ġy"]]) == "yes"
+    assert words.text([known["Ġyes"], words.end, known["Ġy"]], words.end) == "yes"
 
 
 def test_a_learned_vocabulary_is_the_same_every_time_and_never_reads_a_special_token():

@@ -34,6 +34,7 @@ RECIPES = {
     },
     "decoder with two tasks": {**BOTH, "model": "gpt:tiny", "max_input": 64},
     "decoder with a prompt": {"model": "gpt:tiny", "method": "prompt", "max_input": 64, "candidates": "mean"},
+    "decoder that is asked with examples": {"model": "gpt:tiny", "steps": 0, "shots": 2, "max_input": 256},
     "words in a BiLSTM with attention": {**BOTH, "model": "bilstm", "lstm_size": 8, "pair_attention": "on"},
     "words in a frozen CBOW": {"model": "cbow", "method": "frozen", "word_size": 16},
 }  # fmt: skip
