@@ -18,6 +18,7 @@ from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.task import Example, Task
 from glue_harness.lab.assemble import Setup
+from glue_harness.models.decoder import Decoder
 from glue_harness.models.encoder import Encoder
 from glue_harness.models.t5 import T5
 from glue_harness.train import loop
@@ -39,6 +40,8 @@ def rival_of(setup: Setup) -> Rival:
         return rivals.OfT5(setup, model)
     if isinstance(model, Encoder):
         return rivals.OfEncoder(setup, model)
+    if isinstance(model, Decoder):
+        return rivals.OfDecoder(setup, model)
     raise UsageError(f"glue bench compares with transformers, which has no model like {setup.request.plan.model!r}")
 
 

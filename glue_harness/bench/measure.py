@@ -24,8 +24,11 @@ FORMULA = (
     "FLOPs of a forward pass = 2 x products; for n input and m target tokens, each without padding, "
     "d = d_model, i = heads x d_kv, f = (2, or 3 if gated) x d x d_ff: "
     "encoder layers x (n x (4di + f) + 2nni) + decoder layers x (m x (6di + f) + n x 2di + 2mmi + 2mni) + m x d x "
-    f"vocabulary; of an encoder the encoder's part; training = {TRAINING} x forward"
+    "vocabulary; of an encoder the encoder's part, of a decoder this with n the question and its answer, and m x d x "
+    f"vocabulary; training = {TRAINING} x forward"
 )
+WIDE = ("intermediate_size", "hidden_dim", "ffn_dim", "n_inner")  # inner size of a block, by architecture
+GATED = ("modernbert", "llama", "qwen2", "qwen3")
 # Dense bf16 products per second, twice those of TF32, of NVIDIA's data sheets.
 PEAKS = {r"H100 PCIe": 756e12, r"H[12]00": 989e12, r"A100": 312e12, r"L4": 121e12, r"RTX 4090": 165e12}
 
@@ -107,10 +110,14 @@ def watch_memory(device: torch.device) -> Callable[[], int] | None:
 
 def forward_flops(config: Any, inputs: int, targets: int = 0) -> int:
     """FORMULA for one example. Sums, norms, softmax and look-ups are not products and do not count."""
-    if not hasattr(config, "d_model"):  # an encoder with heads, which are small
-        d, wide = config.hidden_size, getattr(config, "intermediate_size", None) or config.hidden_dim
-        gates = 3 if config.model_type == "modernbert" else 2
-        return 2 * config.num_hidden_layers * (inputs * (4 * d * d + gates * d * wide) + 2 * inputs**2 * d)
+    if not hasattr(config, "d_model"):  # one stack; heads of encoders are small
+        d, layers = config.hidden_size, config.num_hidden_layers
+        wide = next((n for name in WIDE if (n := getattr(config, name, None))), 4 * d)
+        gates = 3 if config.model_type in GATED else 2
+        shared = getattr(config, "num_key_value_heads", config.num_attention_heads) / config.num_attention_heads
+        inner = config.num_attention_heads * getattr(config, "head_dim", d // config.num_attention_heads)
+        products = inputs * (2 * (1 + shared) * d * inner + gates * d * wide) + 2 * inputs**2 * inner
+        return round(2 * (layers * products + targets * d * config.vocab_size))
     d, inner = config.d_model, config.num_heads * config.d_kv
     feed_forward = (3 if config.is_gated_act else 2) * d * config.d_ff
     encoder = inputs * (4 * d * inner + feed_forward) + 2 * inputs**2 * inner

@@ -16,6 +16,8 @@ from glue_harness.core.errors import UsageError
 from glue_harness.core.task import Example, Prediction, Task
 from glue_harness.lab.assemble import Setup
 from glue_harness.models.batch import IGNORED
+from glue_harness.models.decoder import Decoder
+from glue_harness.models.decoder_batch import question_of
 from glue_harness.models.encoder import Encoder
 from glue_harness.models.encoder_batch import second_texts
 from glue_harness.models.heads import class_of
@@ -104,6 +106,65 @@ class OfT5:
             with machine.autocast():
                 ids = model.module.generate(**inputs, generation_config=rule)
             texts.update(zip(rows, map(model.tokenizer.decode, ids[:, 1:].tolist()), strict=True))
+        return [task.prediction(example, texts[k]) for k, example in enumerate(examples)]
+
+
+class OfDecoder:
+    """A causal class, padded at the right to train, at the left to `generate`."""
+
+    how = "generate, told to stop at the longest label"
+
+    def __init__(self, setup: Setup, model: Decoder) -> None:
+        self.model, self.machine = model, setup.machine
+
+    def collator(self, width: int | None = None, multiple: int = 1) -> Collator:
+        padding = self.model.words.pad
+
+        def beside(encoded: Sequence[Any], inputs: Tensor) -> dict[str, Tensor]:
+            """The answer's last token behind the others: the class itself moves labels by one place."""
+            ids, labels = pad(inputs, (0, 1), value=padding), torch.full_like(pad(inputs, (0, 1)), IGNORED)
+            sizes = torch.tensor([len(e.streams[0]) for e in encoded])
+            for row, (e, size) in enumerate(zip(encoded, sizes.tolist(), strict=True)):
+                answer = torch.tensor(e.streams[1], dtype=torch.long)
+                ids[row, size] = answer[-1]
+                labels[row, size + 1 - len(answer) : size + 1] = answer
+            mask = torch.arange(ids.shape[1]) <= sizes[:, None]
+            return {"input_ids": ids, "attention_mask": mask.long(), "labels": labels}
+
+        return Collator(beside, padding, width, multiple)
+
+    def module(self) -> nn.Module:
+        from transformers import AutoModelForCausalLM
+
+        own = self.model.module
+        config = type(own.config).from_dict(own.config.to_dict())  # with transformers' own attention
+        made = AutoModelForCausalLM.from_config(config)
+        made.load_state_dict(own.state_dict())
+        made.tie_weights()
+        return made.to(self.machine.device)
+
+    @torch.no_grad()
+    def answered(
+        self, task: Task, examples: Sequence[Example], batching: Batching, collator: Collator
+    ) -> list[Prediction]:
+        from transformers import GenerationConfig
+
+        model, machine, module = self.model, self.machine, self.module().eval()
+        encoded = model.encode(task, examples)
+        longest = max(len(ids) for example in examples for ids in model._answers(example.choices))
+        rule = GenerationConfig(max_new_tokens=longest, do_sample=False, eos_token_id=model.end, pad_token_id=model.end)
+        texts: dict[int, str] = {}
+        for rows in batching(encoded):
+            questions = [torch.from_numpy(question_of(encoded[k])) for k in rows]
+            ids = pad_sequence(questions, batch_first=True, padding_value=model.end, padding_side="left")
+            if collator.width:
+                ids = pad(ids, (collator.width - ids.shape[1], 0), value=model.end)
+            empty = ids.shape[1] - torch.tensor([len(question) for question in questions])
+            mask = (torch.arange(ids.shape[1]) >= empty[:, None]).long()
+            given = {"input_ids": ids.to(machine.device), "attention_mask": mask.to(machine.device)}
+            with machine.autocast():
+                written = module.generate(**given, generation_config=rule)[:, ids.shape[1] :].tolist()
+            texts.update(zip(rows, (model.words.text(one, model.end) for one in written), strict=True))
         return [task.prediction(example, texts[k]) for k, example in enumerate(examples)]
 
 

@@ -32,7 +32,9 @@ ENDINGS = (".jsonl", ".json", ".csv", ".tsv", ".txt")  # of the files in a folde
 @click.option("-t", "--task", "names", multiple=True, metavar="NAME", help="Instead of TASK: a,b or a suite too.")
 @click.option("--data", "where", metavar="WHERE", help="Where the right answers are: hub, demo, demo:ROWS or a folder.")
 @click.option("--split", "role", metavar="ROLE", help="Its split: validation, train or test.  [default: validation]")
-@click.option("--format", "kind", metavar="NAME", help="text, csv, tsv or jsonl.  [default: what FILE looks like]")
+@click.option(
+    "--format", "kind", metavar="NAME", help="text, csv, tsv, jsonl, lm-eval.  [default: what FILE looks like]"
+)
 @click.option("--invalid", "allow_invalid", is_flag=True, help="Count what is no answer to the task as wrong.")
 @click.option("--as", "system", metavar="NAME", help="Keep the answers as a run of the system NAME.")
 @click.option("--seed", type=click.IntRange(min=0), help="The seed of the system, if it has several.  [default: 0]")
@@ -66,6 +68,7 @@ def command(
     glue score --task rte --data DIR answers.txt
     glue score --task rte --data DIR answers.csv --as gpt   to compare and rank
     glue score --task glue --data DIR FOLDER --as gpt       cola.txt, rte.csv, ...
+    glue score --task rte --data DIR --format lm-eval samples_rte_2026.jsonl
     glue predict RUN -t rte --rows dev.tsv --json | glue score -t rte --data DIR -
 
     Without --data FILE has a line {"target": ..., "prediction": ...} for each answer.

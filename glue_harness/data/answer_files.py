@@ -81,11 +81,37 @@ def json_answers(lines: Iterator[NumberedLine], name: str) -> Iterator[Answer]:
             yield answer_of(json_row(line, where), where)
 
 
+def lm_eval_answers(lines: Iterator[NumberedLine], name: str) -> Iterator[Answer]:
+    """The samples of lm-evaluation-harness: a row's number, and what was generated or how likely each choice is.
+
+    The likeliest choice's number is the answer, as its tasks list their choices in the order of the labels.
+    """
+    for number, line in lines:
+        if not line.strip():
+            continue
+        where = f"{name}, line {number}"
+        row = json_row(line, where)
+        place, answers = row.get("doc_id"), row.get("filtered_resps")
+        if type(place) is not int or not isinstance(answers, list) or not answers:
+            raise DataError(f"{where}: no doc_id and filtered_resps: is this a file of lm_eval --log_samples?")
+        if isinstance(answers[0], str) and len(answers) == 1:
+            yield Answer(where, answers[0].strip(), str(place), "doc_id")
+            continue
+        try:  # log-probability, and whether greedy decoding gives the choice; later versions write both as texts
+            likely = [float(logs) for logs, _ in answers]
+        except (TypeError, ValueError):
+            raise DataError(f"{where}: filtered_resps is neither a text nor a log-probability of each choice") from None
+        if len(likely) < 2:
+            raise DataError(f"{where}: one choice only: there is nothing that could be an answer")
+        yield Answer(where, str(max(range(len(likely)), key=likely.__getitem__)), str(place), "doc_id")
+
+
 FORMATS: dict[str, Callable[[Iterator[NumberedLine], str], Iterable[Answer]]] = {
     "text": text_answers,
     "csv": csv_answers,
     "tsv": tsv_answers,
     "jsonl": json_answers,
+    "lm-eval": lm_eval_answers,
 }
 ENDINGS = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".json": "jsonl"}
 

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 import torch
 from click.testing import CliRunner
+from decoders import config_of, write_decoder
 from encoders import write_encoder
 from torch.utils.flop_counter import FlopCounterMode
 from toys import CPU, toy_examples, toy_model, toy_task
@@ -234,6 +235,37 @@ def test_an_encoder_and_its_rival_have_the_same_loss_and_answers(name, kind, tmp
     ((task, examples),) = ask(setup, 8)
     texts = [p.text for p in rival.answered(task, examples, lambda e: slices(len(e), 4), rival.collator())]
     assert texts == [p.text for p in answer(model, task, examples, setup.request.plan, CPU)]
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "llama"])
+def test_a_decoder_and_its_rival_have_the_same_loss_and_answers(kind, tmp_path):
+    folder = str(write_decoder(tmp_path, kind))
+    plan = Plan(("rte", "copa"), model=folder, data="demo:60", steps=2, batch_size=4, dropout=0.0, max_input=80)
+    setup = prepared(plan.replace(device="cpu", precision="fp32"), load_tasks())
+    model, rival = setup.learner.model, rival_of(setup)
+    encoded = setup.feed.drawn(0)
+    ours = model.loss(model.lay([[e] for e in encoded], CPU.device))
+    module = rival.module().eval()
+    for made in (rival.collator(), rival.collator(96)):
+        theirs = module(**made(encoded)).loss
+        assert torch.isclose(ours.total / len(ours.each), theirs, rtol=1e-4)
+    for task, examples in ask(setup, 8):
+        texts = [p.text for p in rival.answered(task, examples, lambda e: slices(len(e), 4), rival.collator())]
+        longest = max(len(ids) for example in examples for ids in model._answers(example.choices))
+        strict = setup.request.plan.replace(answers="strict", max_answer=longest)
+        assert texts == [p.text for p in answer(model, task, examples, strict, CPU)]
+
+
+@pytest.mark.parametrize("kind", ["gpt2", "opt", "llama", "qwen3"])
+def test_flops_of_decoders_are_exact(kind):
+    from transformers import AutoModelForCausalLM
+
+    config = config_of(kind)
+    module = AutoModelForCausalLM.from_config(config, attn_implementation="eager")
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        module.base_model(torch.ones(2, 13, dtype=torch.long))
+        module.get_output_embeddings()(torch.zeros(2, 4, config.hidden_size))
+    assert counter.get_total_flops() == pytest.approx(2 * forward_flops(config, 13, 4), rel=2e-3)  # rotary angles
 
 
 def test_an_encoder_of_several_tasks_has_no_rival(tmp_path):

@@ -78,6 +78,45 @@ def test_answers_are_scored_however_they_are_written(score, name, text):
     assert json.loads(out) == {"metrics": {"accuracy": pytest.approx(400 / 6)}, "n": 6, "invalid": 0}
 
 
+def samples(answers) -> str:
+    """As lm-evaluation-harness logs them, in another order than the rows."""
+    rows = [{"doc_id": k, "doc": {}, "target": "0", "filtered_resps": own, "acc": 1.0} for k, own in enumerate(answers)]
+    return lines(json.dumps(rows[k]) for k in (3, 0, 5, 1, 4, 2))
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        [[[-1.0 - (k == 1), False], [-1.0 - (k == 0), True]] for k in GIVEN],  # 0 is likelier where it was given
+        [[[f"{-1.0 - (k == 1)}", "False"], [f"{-1.0 - (k == 0)}", "True"]] for k in GIVEN],
+        [[f" {LABELS[k]}\n"] for k in GIVEN],
+    ],
+    ids=["numbers", "numbers as texts", "what was generated"],
+)
+def test_samples_of_lm_evaluation_harness_are_scored(score, answers):
+    code, out, err = score(samples(answers), "--json", "--format", "lm-eval", name="samples_rte.jsonl")
+    assert (code, err) == (0, "")
+    assert json.loads(out) == {"metrics": {"accuracy": pytest.approx(400 / 6)}, "n": 6, "invalid": 0}
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('{"prediction": 1}', "line 1: no doc_id and filtered_resps: is this a file of lm_eval --log_samples?"),
+        ('{"doc_id": 0, "filtered_resps": [[-1.0, true]]}', "line 1: one choice only: there is nothing that could be"),
+        (
+            '{"doc_id": 0, "filtered_resps": [["x", 1], ["y", 1]]}',
+            "line 1: filtered_resps is neither a text nor a log-",
+        ),
+    ],
+)
+def test_what_is_no_sample_is_one_line(score, line, message):
+    code, out, err = score(line + "\n", "--format", "lm-eval", name="s.jsonl")
+    assert (code, out) == (1, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
 def test_the_table_says_what_the_score_stands_on(score):
     code, out, err = score(lines(GIVEN))
     assert (code, err) == (0, "")
@@ -170,7 +209,10 @@ def test_hidden_labels_cannot_be_scored(glue, where, tmp_path):
             ("rte", "a.txt", "--data", "demo", "--as", "  "),
             "--as '  ': name the system with at most 128 printable characters",
         ),
-        (("rte", "a.txt", "--data", "demo", "--format", "xml"), "unknown format 'xml': known: csv, jsonl, text, tsv"),
+        (
+            ("rte", "a.txt", "--data", "demo", "--format", "xml"),
+            "unknown format 'xml': known: csv, jsonl, lm-eval, text, tsv",
+        ),
         (("ax", "a.txt", "--data", "demo"), "task 'ax' cannot be scored: it has no metric"),
         (("wsc", "a.txt", "--data", "demo", "--split", "train"), "task 'wsc' cannot be scored: it has no train split"),
         (

@@ -291,6 +291,11 @@ READERS = [
     answer_file("tsv", "mrpc", [b"index\tprediction\n2\tequivalent\n0\t1\n1\t0\n"]),
     answer_file("csv", "stsb", [b'id,answer\n2,"2.5"\n0,1\n1,0.2\n']),
     answer_file("jsonl", "multirc", [json_lines([{"idx": k, "label": k % 2 == 0} for k in range(3)])]),
+    answer_file(
+        "lm-eval",
+        "rte",
+        [json_lines([{"doc_id": k, "filtered_resps": [[-1.0, True], [-2.0, False]]} for k in range(3)])],
+    ),
     answer_file("jsonl", "record", [json_lines([{"answer": "Ann", "shares": {"Ann": 0.5}}] * 3)]),
     Reader("own questions", [json_lines(demo_rows("record")), b"premise\thypothesis\na\tb\n"], own_questions),
     Reader("sizes", [b'{"cola": 8551, "rte": 2490}'], sizes_file),
