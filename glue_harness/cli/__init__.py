@@ -22,8 +22,8 @@ from glue_harness.core.errors import GlueError, unknown
 from glue_harness.core.plugins import own_failure
 from glue_harness.report.console import PLAIN, printable
 
-VERBS: tuple[str, ...] = ("run", "sweep", "tasks", "show", "mix", "score", "compare", "errors", "curve", "power")
-VERBS += ("runs", "board", "report", "predict", "export", "submit", "demo", "doctor", "bench", "reproduce")
+VERBS: tuple[str, ...] = ("run", "pretrain", "sweep", "tasks", "show", "mix", "score", "compare", "errors", "curve")
+VERBS += ("power", "runs", "board", "report", "predict", "export", "submit", "demo", "doctor", "bench", "reproduce")
 COMPLETE = "_GLUE_COMPLETE"  # set by a shell that wants to know how a line could go on
 MOST_TOLD = 2000  # characters of a message
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EPIPE)

@@ -22,7 +22,14 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 MOST_SEEDS = 10_000  # of one command: more is a slip of the finger
-MAKING = ("run", "sweep", "demo", "reproduce", "score")  # verbs that make the folder of runs; the others read it
+MAKING = (
+    "run",
+    "pretrain",
+    "sweep",
+    "demo",
+    "reproduce",
+    "score",
+)  # verbs that make the folder of runs; the others read it
 
 
 class RunsFolder(click.Path):

@@ -16,7 +16,7 @@ from glue_harness.cli.options import json_option, open_registry, task_folders_op
 from glue_harness.cli.streams import Names, Shown, emit
 from glue_harness.cli.tasks import summary
 from glue_harness.core.errors import DataError, UsageError
-from glue_harness.core.task import Row, Task
+from glue_harness.core.task import Row, SpanNoise, Task
 from glue_harness.report.console import printable
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def converted(task: Task, read: Callable[[], Row]) -> dict[str, Any]:
     try:
         fact["row"] = read()
         pairs = [(text.inputs, text.target) for text in encode(task, fact["row"])]
-        if task.noise:
+        if isinstance(task.noise, SpanNoise):
             pairs = [of_words(task.noise, text) for text, _ in pairs]
         fact["texts"] = [{"inputs": inputs, "targets": target} for inputs, target in pairs]
     except DataError as error:
@@ -150,7 +150,7 @@ def drawn_task(task: Task, facts: Mapping[str, Any], rows: Rows | None, *, synth
         yield f"no rows to show: this task has no demo, name {where}", "dim"
         return
     remark = f" (synthetic; real rows: {where})" if synthetic else ""
-    if task.noise:
+    if isinstance(task.noise, SpanNoise):
         remark += "; spans are hidden anew each time: this is one of them, with words for tokens"
     origin = f"{len(facts['sample'])} of {len(rows):,} {rows.split} rows of {rows.origin}{remark}"
     yield "; ".join((origin, *rows.notes)), "dim"

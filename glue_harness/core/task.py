@@ -76,6 +76,23 @@ class SpanNoise:
 
 
 @dataclass(frozen=True)
+class Masking:
+    """How many tokens of a text are to be told, and which part of these a mask or another token stands for."""
+
+    share: float = 0.15
+    masked: float = 0.8
+    random: float = 0.1
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """Each token of a text is to be told from those before it."""
+
+
+Noise = SpanNoise | Masking | Continuation  # what is asked of text alone
+
+
+@dataclass(frozen=True)
 class Submission:
     """A task's file in the zip that its suite's official server scores."""
 
@@ -198,7 +215,7 @@ class Task:
     decode: Callable[[str, Example], Any]  # (model's text, example) -> label, None when invalid
     metrics: tuple[Metric, ...]
     view: View | None = None  # none: only models that write can answer it
-    noise: SpanNoise | None = None  # of text alone: what is hidden of it, drawn anew each time, is the target
+    noise: Noise | None = None  # of text alone: what is asked of it, drawn anew each time
     splits: Mapping[str, str] = field(  # role -> Hub split; a task without "train" is only scored
         default_factory=lambda: {"train": "train", "validation": "validation", "test": "test"}
     )

@@ -24,9 +24,9 @@ def load(task: Task, role: str, where: str, *, revision: str | None = None) -> R
     return check(task, role, split, found, task.source.rows.get(split))
 
 
-def load_text(task: Task, where: str) -> Rows:
-    """The paragraphs of a user's own text, for a task that learns from text alone."""
-    return check(task, "train", "train", own.read_text(where))
+def load_text(task: Task, role: str, where: str) -> Rows:
+    """The paragraphs of a user's own text, for a task that learns from text alone; a scored one has some held out."""
+    return check(task, role, split_of(task, role), own.read_text(where, role if "validation" in task.splits else None))
 
 
 def split_of(task: Task, role: str) -> str:

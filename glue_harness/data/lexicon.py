@@ -15,6 +15,7 @@ Label = TypeVar("Label", int, float)
 Choice = TypeVar("Choice")
 
 ENTAILMENT, NEUTRAL, CONTRADICTION = range(3)  # MNLI's label ids
+STORIES = 3  # in a text alone: long enough for several hidden spans
 TRIES = 20  # for a row that was not drawn before, until a repetition is accepted
 
 
@@ -149,3 +150,12 @@ def pronoun_scene(random: Random, referent: int, link: str = "because") -> Scene
     errand = f"{pronoun} had lost a {random.choice(QUALITIES)} {random.choice(THINGS)} ."
     text = f"On {random.choice(DAYS)} {first} met {second} in the {random.choice(PLACES)} {link} {errand}"
     return Scene(text, (first, second), pronoun)
+
+
+def stories(random: Random, n: int) -> list[dict[str, str]]:
+    """Texts alone, of which what is hidden of a second sentence can often be told from the first."""
+
+    def story() -> str:
+        return " ".join(inference(random, random.choice((ENTAILMENT, NEUTRAL))))
+
+    return [{"text": " ".join(story() for _ in range(STORIES))} for _ in range(n)]

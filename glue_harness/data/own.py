@@ -14,6 +14,8 @@ from glue_harness.data.lines import BOM, json_row
 from glue_harness.data.rows import Unchecked, encode
 from glue_harness.data.tables import fields, json_columns, typed
 
+HELD_OUT = 20  # of so many paragraphs one, to score what is learned from the others
+
 
 def question(task: Task, row: Row, number: int = 0) -> Example:
     """The one example of a row whose answer does not matter, be it there or not."""
@@ -72,9 +74,16 @@ def text_files(where: str) -> list[Path]:
     return found
 
 
-def read_text(where: str) -> Unchecked:
-    """A row for each paragraph, in the order of the files' names."""
+def read_text(where: str, role: str | None = None) -> Unchecked:
+    """A row for each paragraph, in the order of the files' names: all, or those that are trained on or held out."""
     paragraphs = read_paragraphs(text_files(where))
     if not paragraphs:
         raise DataError(f"text {where!r} is empty: it needs paragraphs, with a blank line between two")
-    return Unchecked(paragraphs, f"text {Path(where).resolve().name}")
+    origin = f"text {Path(where).resolve().name}"
+    if role is None:
+        return Unchecked(paragraphs, origin)
+    if len(paragraphs) < 2:
+        raise DataError(f"text {where!r} is one paragraph: of which none can be held out; put blank lines between some")
+    every = min(HELD_OUT, len(paragraphs))
+    wanted = [row for k, row in enumerate(paragraphs) if (k % every == every - 1) == (role == "validation")]
+    return Unchecked(wanted, f"{origin}, {'held out' if role == 'validation' else 'without what is held out'}")

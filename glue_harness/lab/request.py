@@ -102,7 +102,9 @@ def check_text(plan: Plan, selected: list[Task]) -> None:
     given = {"text": plan.text, "text_share": plan.text_share}
     for setting, value in given.items():
         if value is not None and not any(task.noise for task in selected):
-            raise UsageError(f"{setting} is {value!r} but no task learns from text alone: add --task span_corruption")
+            raise UsageError(
+                f"{setting} is {value!r} but no task learns from text alone: add --task span_corruption, mlm or causal"
+            )
     if plan.text is not None:
         own.text_files(plan.text)
     if plan.text_share is not None and all(task.noise for task in selected):

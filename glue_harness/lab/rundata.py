@@ -130,7 +130,7 @@ def read_rows(request: Request) -> RunRows:
     for task, role in wanted:
         try:
             if plan.text is not None and task.noise:
-                read = data.load_text(task, plan.text)
+                read = data.load_text(task, role, plan.text)
             else:
                 read = data.load(task, role, plan.data, revision=plan.revision)
             found.setdefault(task.name, {})[role] = read

@@ -16,6 +16,7 @@ from glue_harness.core.record import Record, Score
 from glue_harness.data import mixing
 from glue_harness.lab.recipes import FROM_MNLI
 from glue_harness.lab.request import canonical
+from glue_harness.models.families import families, known_of
 from glue_harness.suite.registry import Registry
 
 LONGER = 2  # what comes first is twice as long as the tuning: T5's 2^19 steps to 2^18
@@ -66,12 +67,13 @@ class Brief:
 
     def is_scored(self, name: str) -> bool:
         scorers = self.registry.scorers(self.registry.task(name))
-        return any("validation" in task.splits and task.metrics for task in scorers)
+        return any("validation" in task.splits and task.metrics and not task.noise for task in scorers)
 
     @property
     def text_task(self) -> str:
-        found = (task.name for task in self.registry.tasks.values() if task.noise)
-        return next(found)
+        """What the plan's model learns from text alone; of a model that is not known yet, T5's."""
+        known = {family.name: family.objective for family in families()}
+        return known.get(known_of(self.plan.model).family or "") or self.registry.text_task.name
 
     def alone(self, unit: str, start: Stage | None = None) -> Plan:
         """A plan for one unit: what the others need is left out, so that it equals a run of the unit by itself."""

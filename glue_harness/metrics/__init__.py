@@ -26,6 +26,7 @@ mean_3class_f1 = Metric(("mean_3class_f1",), _lazy("classification.mean_3class_f
 exact_match = Metric(("exact_match",), _lazy("classification.exact_match"), limits=_SHARE)
 pearson = Metric(("pearson_corrcoef",), _lazy("correlation.pearson_tally"), limits=_CORRELATION)
 spearman = Metric(("spearman_corrcoef",), _lazy("correlation.spearman_tally"), limits=_CORRELATION)
+told = Metric(("probability", "accuracy"), _lazy("telling.tally"), limits=_SHARE)
 squad = Metric(("em", "f1"), _lazy("question_answering.squad"), limits=_SHARE)
 rouge = Metric(("rouge1", "rouge2", "rougeLsum"), _lazy("generation.rouge"), limits=_SHARE)
 bleu = Metric(("bleu",), _lazy("generation.bleu"), signature=_lazy("generation.bleu_signature"), limits=_SHARE)

@@ -24,9 +24,6 @@ class CausalVocabulary(PairTokenizer):
             raise UsageError(f"model {name!r}: its vocabulary has no end of text, with which answers end")
         self.end = int(tokenizer.eos_token_id)
 
-    def ids(self, texts: Sequence[str]) -> list[list[int]]:
-        return [encoding.ids for encoding in self.fast.encode_batch_fast(list(texts), add_special_tokens=False)]
-
     def answers(self, separator: str, texts: Sequence[str]) -> list[list[int]]:
         """The tokens of answers as they go on behind the separator, without its own: one space is between the two.
 

@@ -8,13 +8,13 @@ from random import Random
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional
 
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.core.task import Example, SpanNoise, Task
+from glue_harness.core.task import Continuation, Example, Noise, Task
 from glue_harness.models import decoder_bodies, decoder_weights
 from glue_harness.models.batch import IGNORED
 from glue_harness.models.blocks import compile_blocks, lean_blocks
@@ -24,6 +24,7 @@ from glue_harness.models.decoder_bodies import BODIES, blocks_of, states
 from glue_harness.models.dropout import replace_dropout
 from glue_harness.models.families import Family
 from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
+from glue_harness.models.objectives import part_of, refuse_other_objectives, told
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.shots import BETWEEN, Shots, load_shots, solved
 
@@ -35,6 +36,7 @@ FAMILY = Family(
     },
     millions={"gpt:tiny": 1.6, "gpt:small": 92.1},
     learns_vocabulary=("gpt:tiny", "gpt:small"),
+    objective="causal",
 )
 SETTINGS = (
     Setting("separator", str, "\nanswer:", "Between a decoder's question and its answer; a space follows.", fixed=True),
@@ -87,8 +89,7 @@ class Decoder:
         self.fingerprint = [*self.fingerprint, shots.fingerprint]
 
     def check(self, tasks: Sequence[Task]) -> None:
-        if noisy := [task.name for task in tasks if task.noise]:
-            raise UsageError(f"model {self.name!r} has no sentinels, which {', '.join(noisy)} needs: use a T5")
+        refuse_other_objectives(self.name, tasks, Continuation, FAMILY.objective)
         if self.plan.shots is not None and not self.plan.never_learns:
             raise UsageError(f"shots is {self.plan.shots} but steps is {self.plan.steps}: use --steps 0")
         if self.lengths[0] < 2 * LEAST + len(self.separator):
@@ -108,6 +109,8 @@ class Decoder:
 
     def encode(self, task: Task, examples: Sequence[Example]) -> list[Encoded]:
         """The first stream is what the model reads in training: all but the answer's last token, its end."""
+        if task.noise:
+            return [Encoded((ids,)) for ids in self.words.ids([example.inputs for example in examples])]
         inputs = self.words.ids([example.inputs + self.plan.separator for example in examples])
         targets = self.words.answers(self.plan.separator, [example.target for example in examples])
         whole, longest = self.lengths
@@ -141,8 +144,12 @@ class Decoder:
             self._choices[key] = [[*ids, self.end] for ids in self.words.answers(self.plan.separator, choices)]
         return self._choices[key]
 
-    def corrupt(self, text: Encoded, noise: SpanNoise, random: Random) -> Encoded:
-        raise UsageError(f"model {self.name!r} has no sentinels: use a T5")
+    def corrupt(self, text: Encoded, noise: Noise, random: Random) -> Encoded:
+        """Every token is an answer: the first to the vocabulary's own beginning, or to an end of text before it."""
+        start = self.words.before or [self.words.end]
+        part, ends = part_of(text.streams[0], self.lengths[0] - len(start), random)
+        tokens = [*part, self.words.end] if ends else part
+        return Encoded(([*start, *tokens[:-1]], tokens))
 
     def filler(self, length: int) -> Encoded:
         end = self.words.end
@@ -164,14 +171,27 @@ class Decoder:
     def loss(self, batch: Batch, lean: bool = False) -> Loss:
         """Cross-entropy of the answers' tokens; the head runs on these alone."""
         with lean_blocks(blocks_of(self.module, self.body) if lean else []):
-            found = states(self.module, batch.ids, seen_in_rows(batch.segments), batch.positions)
-        logits = self.module.get_output_embeddings()(found[batch.places])
-        exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
-        each = functional.cross_entropy(exact, batch.labels, ignore_index=IGNORED, reduction="none")
+            logits = self._logits(batch)
+        each = functional.cross_entropy(logits, batch.labels, ignore_index=IGNORED, reduction="none")
         return Loss(each.sum(), each.detach())
+
+    def _logits(self, batch: Batch) -> Tensor:
+        """Of each token of the answers."""
+        found = states(self.module, batch.ids, seen_in_rows(batch.segments), batch.positions)
+        logits = self.module.get_output_embeddings()(found[batch.places])
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    @torch.no_grad()
+    def _told(self, batch: Batch) -> list[Answer]:
+        logits = self._logits(batch)
+        losses = functional.cross_entropy(logits, batch.labels, ignore_index=IGNORED, reduction="none")
+        there = batch.labels != IGNORED
+        return told(losses[there], (logits.argmax(-1) == batch.labels)[there], batch.terms)
 
     def answer(self, batch: Batch, task: Task, examples: Sequence[Example], strict: bool, length: int) -> list[Answer]:
         """`strict`: what greedy decoding writes, whatever the choices are."""
+        if task.noise:
+            return self._told(batch)
         if strict or not examples[0].choices:
             return [Answer(text, {}) for text in self.write(batch, length)]
         shares = self.shares(batch, task, examples)

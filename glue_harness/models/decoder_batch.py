@@ -25,6 +25,7 @@ class Batch:
     places: Tensor  # in all rows one after the other: of the tokens whose next one is of an answer
     labels: Tensor  # these next ones
     questions: list[np.ndarray] = field(metadata={"read": False})  # each example without its answer
+    terms: list[int] = field(metadata={"read": False})  # tokens of each one's answer
 
 
 def question_of(encoded: Encoded) -> np.ndarray:
@@ -60,7 +61,7 @@ def lay(rows: Sequence[Sequence[Encoded]], prompt: int, device: torch.device, gr
     def at(array: np.ndarray) -> Tensor:
         return moved(torch.from_numpy(array), device)
 
-    return Batch(at(ids), at(segments), at(positions), at(wanted), at(told), questions)
+    return Batch(at(ids), at(segments), at(positions), at(wanted), at(told), questions, list(map(len, labels)))
 
 
 def seen_in_rows(segments: Tensor) -> Tensor:

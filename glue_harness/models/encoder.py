@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.core.task import Example, SpanNoise, Task
+from glue_harness.core.task import Example, Masking, Noise, Task
 from glue_harness.models import encoder_weights
 from glue_harness.models.attention import lower_once, use_packed
 from glue_harness.models.blocks import compile_blocks, lean_blocks
@@ -23,8 +23,10 @@ from glue_harness.models.dropout import counted, replace_dropout
 from glue_harness.models.encoder_batch import Batch, Group, lay
 from glue_harness.models.encoder_inputs import encoded
 from glue_harness.models.families import Family
-from glue_harness.models.heads import Facts, answers_of, check_choices, facts_of, make_head, scores, shares_of
+from glue_harness.models.heads import TOLD, Facts, answers_of, check_choices, facts_of, make_head, scores, shares_of
 from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
+from glue_harness.models.masking import mask
+from glue_harness.models.objectives import part_of, refuse_other_objectives, told
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.pairs import NoSeparator, PairTokenizer
 from glue_harness.models.windows import answer_of
@@ -62,10 +64,18 @@ FAMILY = Family(
         "bert:large": 335.1,
         "modernbert:base": 149.0,
     },
+    objective="mlm",
     learns_vocabulary=("bert:tiny", "bert:mini", "bert:small", "bert:base", "bert:large", "modernbert:base"),
 )
 SETTINGS = (
     Setting("loss_weights", dict, {}, "A task's weight in the loss of an encoder, as {stsb = 0.5}; default: 1."),
+    Setting(
+        "whole_words",
+        str,
+        "off",
+        "Whether all tokens of a word are hidden together, for --task mlm.",
+        choices=("on", "off"),
+    ),
     Setting("stride", int, 128, "Tokens that two windows of a long SQuAD paragraph share.", least=0, fixed=True),
 )
 LEAST = 8  # tokens of an input: two texts of one or two, and what stands between them
@@ -87,6 +97,9 @@ class Encoder:
         self.module.heads = nn.ModuleDict(
             {task: make_head(self.config, of.kind, of.outputs, f"{plan.seed}/{task}") for task, of in heads.items()}
         )
+        for task, of in heads.items():
+            if of.kind == TOLD:  # what tells a token is the matrix that reads it
+                self.module.heads[task].get_output_embeddings().weight = body.get_input_embeddings().weight
         self.positions = positions_of(body, self.body)
         self.vocabulary = tokenizer.size
         self.fingerprint = ["encoder", tokenizer.fingerprint, str(plan.stride)]
@@ -106,7 +119,10 @@ class Encoder:
         return (most if self.positions is None else min(most, self.positions - self.prompt_length),)
 
     def check(self, tasks: Sequence[Task]) -> None:
-        if unread := [task.name for task in tasks if task.view is None]:
+        refuse_other_objectives(self.name, tasks, Masking, FAMILY.objective)
+        if self.plan.method != "full" and any(task.noise for task in tasks):
+            raise UsageError(f"method is {self.plan.method!r} but text alone is learned by whole models: use full")
+        if unread := [task.name for task in tasks if task.view is None and not task.noise]:
             raise UsageError(f"model {self.name!r} cannot write texts, which {', '.join(unread)} needs: use a T5")
         if self.plan.answers == "strict":
             raise UsageError(f"answers is 'strict' but model {self.name!r} writes no text: use --answers closed")
@@ -118,7 +134,7 @@ class Encoder:
 
     def as_read(self, task: Task) -> Task | None:
         if task.view is None:
-            return None
+            return task if task.noise else None
         return replace(task, encode=task.view.encode) if task.view.encode else task
 
     def inspected(self) -> str:
@@ -130,6 +146,8 @@ class Encoder:
         return f"{self.tokenizer.size:,} pieces, {self.config.model_type}, heads: {', '.join(self.facts) or 'none'}"
 
     def encode(self, task: Task, examples: Sequence[Example]) -> list[Encoded]:
+        if task.noise:
+            return [Encoded((ids,)) for ids in self.tokenizer.ids([example.inputs for example in examples])]
         if task.view is None:
             raise UsageError(f"model {self.name!r} cannot write texts, which {task.name} needs: use a T5")
         head = self.head_of(task.answered_by or task.name)
@@ -140,13 +158,25 @@ class Encoder:
             what = f"task {task.name!r} is about two texts, and the vocabulary of model {self.name!r}"
             raise UsageError(f"{what} puts no separator between them: use another model") from None
 
-    def corrupt(self, text: Encoded, noise: SpanNoise, random: Random) -> Encoded:
-        raise UsageError(f"model {self.name!r} cannot learn from text alone: use a T5")
+    def corrupt(self, text: Encoded, noise: Noise, random: Random) -> Encoded:
+        """Of a text that is too long a part; marks: where hidden tokens stand, then what they are."""
+        assert isinstance(noise, Masking), "check refuses others"
+        words, room = self.tokenizer, self.lengths[0] - len(self.tokenizer.before) - len(self.tokenizer.after)
+        part, _ = part_of(text.streams[0], room, random)
+        goes_on = [words.goes_on[k] for k in part] if self.plan.whole_words == "on" else ()
+        found = mask(part, noise, words.mask, words.plain, random, goes_on)
+        marks = [*(len(words.before) + place for place in found.places), *found.labels]
+        head = next(name for name, of in self.facts.items() if of.kind == TOLD)
+        ids = [*words.before, *found.ids, *words.after]
+        return Encoded((ids,), 0.0, head, marks=marks, told=len(found.places))
 
     def filler(self, length: int) -> Encoded:
         task, facts = next(iter(self.facts.items()))
-        marks = {"choice": [0], "span": [0, 0, 0], "marks": [0, 1, 0, 1]}.get(facts.kind, [])
-        return Encoded(([self.tokenizer.pad + 1] * length,), 0.0, task, marks=marks, prompt=self.prompt_length)
+        marks = {TOLD: [0, self.tokenizer.pad + 1], "choice": [0], "span": [0, 0, 0], "marks": [0, 1, 0, 1]}.get(
+            facts.kind, []
+        )
+        ids, asked = [self.tokenizer.pad + 1] * length, int(facts.kind == TOLD)
+        return Encoded((ids,), 0.0, task, marks=marks, told=asked, prompt=self.prompt_length)
 
     @property
     def token_bytes(self) -> int:
@@ -179,7 +209,7 @@ class Encoder:
         """Cross-entropy of a choice, squared error of a number, each with its task's weight."""
         with lean_blocks(blocks_of(self.module.body, self.body) if lean else []):
             states = self._states(batch)
-        each = states.new_zeros(batch.size, dtype=torch.promote_types(states.dtype, torch.float32))
+        each = states.new_zeros(sum(batch.terms), dtype=torch.promote_types(states.dtype, torch.float32))
         for group in batch.groups:
             with counted(group.in_rows):
                 found = self._scores(group, states) if group.kind == "span" else self._logits(group, states)
@@ -190,6 +220,11 @@ class Encoder:
     @torch.no_grad()
     def answer(self, batch: Batch, task: Task, examples: Sequence[Example], strict: bool, length: int) -> list[Answer]:
         """`strict` and `length` are of models that write."""
+        if task.noise:
+            (group,) = batch.groups
+            found = self._scores(group, self._states(batch))
+            right = found.argmax(-1) == group.golds[:, 0]
+            return told(group.losses(found), right, batch.terms)
         assert task.view, "only what has a view was encoded"
         if task.view.head == "span":
             states = self._states(batch)
@@ -261,6 +296,8 @@ class Encoder:
 
     def export(self, task: Task) -> Export:
         head = self.head_of(task.name)
+        if self.facts[head].kind == TOLD:
+            raise UsageError(f"{head} is what a model starts from: glue run --task TASK --model run:RUN tunes it first")
         return encoder_weights.export(self.module, self.config, self.tokenizer, head, self.facts[head])
 
 

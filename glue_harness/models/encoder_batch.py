@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from glue_harness.models.batch import moved
+from glue_harness.models.heads import TOLD
 from glue_harness.models.interface import Encoded
 from glue_harness.models.packing import FINE, Grid, lay_out, multiple, pack
 from glue_harness.models.pairs import PairTokenizer
@@ -25,7 +26,7 @@ class Group:
 
     head: str
     kind: str
-    members: Tensor  # their numbers in the batch
+    members: Tensor  # their terms of the loss, by number in the batch
     golds: Tensor
     tokens: Tensor  # places, in all rows one after the other, of the tokens that the head reads
     whose: Tensor  # where it reads means: which mean each of these tokens (of `marks`, behind the first ones) is of
@@ -79,7 +80,7 @@ class Batch:
     positions: Tensor  # places within the sequence
     types: Tensor  # 1 in the second text of a pair
     groups: list[Group]
-    size: int  # examples
+    terms: list[int] = field(metadata={"read": False})  # of the loss, of each example
     longest: int = field(metadata={"read": False})  # tokens of a sequence, with its prompt: for a check only
 
 
@@ -142,16 +143,18 @@ def lay(
         ends = np.cumsum([len(found.ids[k]) for k in row])
         starts[row] = number * width + np.concatenate([[0], ends[:-1]])
         segments[number, : ends[-1]] = np.repeat(np.arange(1, len(row) + 1), [len(found.ids[k]) for k in row])
+    counts = [example.terms for example in encoded]
+    terms = np.split(np.arange(sum(counts)), np.cumsum(counts)[:-1])  # the numbers of each example's
     groups = [
-        group_of(head, kinds[head], [k for k, own in enumerate(of_head) if own == head], encoded, found, starts, prompt,
-                 means, device, row_of)
+        group_of(head, kinds[head], [k for k, own in enumerate(of_head) if own == head], encoded, found, starts, terms,
+                 prompt, means, device, row_of)
         for head in sorted(set(of_head))
     ]  # fmt: skip
     types = second_texts(laid.ids, laid.positions, tokenizer)
     ids, segments_, positions, types_ = (
         moved(torch.from_numpy(array), device) for array in (laid.ids, segments, laid.positions, types)
     )
-    return Batch(ids, segments_, positions, types_, groups, len(encoded), max(map(len, found.ids)))
+    return Batch(ids, segments_, positions, types_, groups, counts, max(map(len, found.ids)))
 
 
 def second_texts(ids: np.ndarray, positions: np.ndarray, tokenizer: PairTokenizer) -> np.ndarray:
@@ -171,6 +174,7 @@ def group_of(
     encoded: Sequence[Encoded],
     found: Sequences,
     starts: np.ndarray,
+    terms: Sequence[np.ndarray],
     prompt: int,
     means: bool,
     device: torch.device,
@@ -183,7 +187,11 @@ def group_of(
     counts = np.bincount(owners, minlength=len(members))
     golds = np.array([[encoded[k].gold or 0.0] for k in members])
     tokens, whose, sizes = starts[own] + prompt, np.zeros(0, np.int64), np.zeros(0, np.int64)  # the first tokens
-    if kind == "span":
+    if kind == TOLD:  # marks: where each hidden token stands, then what it is
+        marks = [np.asarray(encoded[k].marks).reshape(2, -1) for k in members]
+        tokens = np.concatenate([starts[k] + prompt + places for k, (places, _) in zip(own, marks, strict=True)])
+        golds = np.concatenate([labels for _, labels in marks])[:, None]
+    elif kind == "span":
         sizes = np.array([len(found.ids[k]) for k in own])
         tokens = starts[own][:, None] + np.minimum(np.arange(sizes.max())[None], sizes[:, None] - 1)
         golds = np.concatenate([_answers(encoded[k]) for k in members]) + prompt
@@ -199,7 +207,7 @@ def group_of(
     return Group(
         head=head,
         kind=kind,
-        members=at(np.array(members)),
+        members=at(np.concatenate([terms[k] for k in members])),
         golds=at(golds),
         tokens=at(tokens),
         whose=at(whose),

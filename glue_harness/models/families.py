@@ -34,6 +34,7 @@ class Family:
     shapes: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # model from scratch -> its sizes
     millions: Mapping[str, float] = field(default_factory=dict)  # model from scratch -> millions of parameters
     learns_vocabulary: tuple[str, ...] = ()  # those of them that need none to start with
+    objective: str = ""  # the task that its models learn from text alone
     shares: tuple[str, ...] = ()  # families whose settings are its own too
     name: str = ""  # of its file
 

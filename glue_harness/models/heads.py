@@ -15,6 +15,7 @@ from zlib import crc32
 import torch
 from torch import Tensor, nn
 from transformers import (
+    AutoModelForMaskedLM,
     AutoModelForMultipleChoice,
     AutoModelForQuestionAnswering,
     AutoModelForSequenceClassification,
@@ -23,14 +24,16 @@ from transformers import (
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from glue_harness.core.errors import UsageError
-from glue_harness.core.task import Example, Task
+from glue_harness.core.task import Example, Masking, Task
 from glue_harness.models.interface import Answer
 
+TOLD = "mlm"  # the kind of head that tells hidden tokens
 CLASSES = {
     "label": AutoModelForSequenceClassification,
     "number": AutoModelForSequenceClassification,
     "choice": AutoModelForMultipleChoice,
     "span": AutoModelForQuestionAnswering,
+    TOLD: AutoModelForMaskedLM,
 }
 DIGITS = 4  # behind the point of a number that a head answers: a batch's order changes later ones
 MARKS = 2  # phrases that a question of the kind `marks` is about
@@ -54,10 +57,12 @@ def facts_of(tasks: Sequence[Task]) -> dict[str, Facts]:
     others |= {task.name: task.answered_by for task in tasks if task.answered_by}
     return {
         task.name: Facts(
-            task.view.head, list(task.choices), sorted(name for name, head in others.items() if head == task.name)
+            task.view.head if task.view else TOLD,
+            list(task.choices),
+            sorted(name for name, head in others.items() if head == task.name),
         )
         for task in tasks
-        if task.view and task.name not in others
+        if (task.view or isinstance(task.noise, Masking)) and task.name not in others
     }
 
 
@@ -136,6 +141,8 @@ def scores(head: nn.Module, kind: str, states: Tensor) -> Tensor:
     """A row of numbers for each of the states [n, tokens, size]: of tokens their start and end, else of the first."""
     if kind == "marks":
         return head(states)
+    if kind == TOLD:
+        return head(inputs_embeds=states).logits[:, 0]
     if kind == "choice":
         one = states.new_ones(len(states), 1, 1)  # ModernBERT's pooling wants a mask here
         return head(inputs_embeds=states[:, None], attention_mask=one).logits

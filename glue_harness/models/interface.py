@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from glue_harness.core.errors import UsageError
-from glue_harness.core.task import Example, SpanNoise, Task
+from glue_harness.core.task import Example, Noise, Task
 from glue_harness.models.packing import Grid, Stream
 
 
@@ -44,6 +44,7 @@ class Encoded:
     head: str = ""
     lost: int = 0  # tokens that were cut off, as the streams would have been longer than the plan allows
     marks: Stream = ()  # places in the first stream that a head reads: what they mean is its family's matter
+    told: int = 0  # hidden tokens that a head tells, each a term of the loss
     prompt: int = 0  # vectors that a method puts in front of the first stream: they take room too
 
     @property
@@ -58,7 +59,7 @@ class Encoded:
     @property
     def terms(self) -> int:
         """How many terms of the loss are its."""
-        return len(self.streams[-1]) if self.gold is None else 1
+        return self.told or (len(self.streams[-1]) if self.gold is None else 1)
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class Model(Protocol):
     def encode(self, task: Task, examples: Sequence[Example]) -> list[Encoded]:
         """Examples as tokens: a function of the texts, the vocabulary and `lengths` alone."""
 
-    def corrupt(self, text: Encoded, noise: SpanNoise, random: Random) -> Encoded:
+    def corrupt(self, text: Encoded, noise: Noise, random: Random) -> Encoded:
         """A part of a text without a target, corrupted, with what was hidden of it as the target."""
 
     def filler(self, length: int) -> Encoded:

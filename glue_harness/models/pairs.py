@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import string
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -53,6 +54,29 @@ class PairTokenizer:
     @property
     def fingerprint(self) -> str:
         return hashlib.sha256(self.fast.to_str().encode()).hexdigest()[:16]
+
+    def ids(self, texts: Sequence[str]) -> list[list[int]]:
+        """Texts alone, with nothing around them."""
+        return [encoding.ids for encoding in self.fast.encode_batch_fast(list(texts), add_special_tokens=False)]
+
+    @cached_property
+    def mask(self) -> int:
+        if self.tokenizer.mask_token_id is None:
+            raise UsageError("this vocabulary has no mask, which hides a token: use another model")
+        return int(self.tokenizer.mask_token_id)
+
+    @cached_property
+    def plain(self) -> list[int]:
+        """Ids that mean text."""
+        return [k for k in range(self.size) if k not in set(self.tokenizer.all_special_ids)]
+
+    @cached_property
+    def goes_on(self) -> list[bool]:
+        """Of each id, whether it goes on with a word: WordPiece marks these, other vocabularies what begins one."""
+        texts = [self.fast.id_to_token(k) or "" for k in range(self.size)]
+        if any(text.startswith("##") for text in texts):
+            return [text.startswith("##") for text in texts]
+        return [not text.startswith((SPACE, "\u0120")) for text in texts]
 
     def separators(self, pair: Pair) -> int:
         if pair.second is not None and not self.between:

@@ -16,11 +16,12 @@ from torch.nn import functional
 
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import Plan
-from glue_harness.core.task import Example, SpanNoise, Task
+from glue_harness.core.task import Example, Noise, Task
 from glue_harness.models import sentence_batch
 from glue_harness.models.dropout import Dropout
 from glue_harness.models.heads import Facts, answers_of, check_choices, facts_of, shares_of, take_best
 from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
+from glue_harness.models.objectives import refuse_other_objectives
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.sentence_batch import Batch, Group
 from glue_harness.models.sentence_source import (
@@ -93,6 +94,7 @@ class SentenceModel:
         self.module.eval()
 
     def check(self, tasks: Sequence[Task]) -> None:
+        refuse_other_objectives(self.name, tasks, None, "")
         unserved = [task.name for task in tasks if task.view is None or task.view.head not in SERVED]
         if unserved:
             raise UsageError(
@@ -118,8 +120,8 @@ class SentenceModel:
         check_choices(task, self.facts[head], self.name)
         return sentence_batch.encoded(self.words, task, head, examples, self.lengths[0])
 
-    def corrupt(self, text: Encoded, noise: SpanNoise, random: Random) -> Encoded:
-        raise UsageError(f"model {self.name!r} cannot learn from text alone: use a T5")
+    def corrupt(self, text: Encoded, noise: Noise, random: Random) -> Encoded:
+        raise UsageError(f"model {self.name!r} cannot learn from text alone: use another family")
 
     def filler(self, length: int) -> Encoded:
         task, facts = next(iter(self.facts.items()))

@@ -15,7 +15,7 @@ from torch.nn import functional
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.core.task import Example, SpanNoise, Task
+from glue_harness.core.task import Example, Noise, SpanNoise, Task
 from glue_harness.models import stacks
 from glue_harness.models.batch import IGNORED, Batch, lay, moved, numbers, padded
 from glue_harness.models.dropout import replace_dropout
@@ -24,6 +24,7 @@ from glue_harness.models.feed_forward import replace_feed_forward
 from glue_harness.models.graphs import compiled
 from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
 from glue_harness.models.norm import replace_norms
+from glue_harness.models.objectives import refuse_other_objectives
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.t5_weights import distinct, greedy, head_scale, read_module
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Tokenizer, cut, excess, load_tokenizer, train_tokenizer
@@ -41,6 +42,7 @@ FAMILY = Family(
     },
     millions={"tiny": 1.5, "t5:mini": 15.6, "t5:small": 60.5, "t5:base": 222.9, "t5:large": 737.7},
     learns_vocabulary=("tiny",),
+    objective="span_corruption",
 )
 SETTINGS = (
     Setting("z_loss", float, 0.0, "Weight of log(Z)^2, Z what a token's probabilities are divided by.", least=0),
@@ -72,6 +74,7 @@ class T5:
         self._tries: dict[tuple[str, ...], Node] = {}
 
     def check(self, tasks: Sequence[Task]) -> None:
+        refuse_other_objectives(self.name, tasks, SpanNoise, FAMILY.objective)
         noisy = [task.name for task in tasks if task.noise]
         if noisy and not self.has_sentinels:
             names = ", ".join(noisy)
@@ -109,8 +112,9 @@ class T5:
         config = self.module.config
         return KEPT * config.num_layers * (4 * config.d_model + config.d_ff)
 
-    def corrupt(self, text: Encoded, noise: SpanNoise, random: Random) -> Encoded:
+    def corrupt(self, text: Encoded, noise: Noise, random: Random) -> Encoded:
         """Of a text that is too long, as T5 does, a part that begins at a random token."""
+        assert isinstance(noise, SpanNoise), "check refuses others"
         ids = list(map(int, text.streams[0]))
         length = longest(noise, *self.lengths, SENTINELS)
         start = random.randint(0, max(0, len(ids) - length))

@@ -13,7 +13,7 @@ from pathlib import Path
 from types import ModuleType
 
 from glue_harness.core.errors import UsageError, unknown
-from glue_harness.core.task import Task
+from glue_harness.core.task import SpanNoise, Task
 from glue_harness.suite import checks
 
 PLUGINS = "glue_harness.tasks"  # entry point group; its members name a module that holds tasks
@@ -46,8 +46,8 @@ class Registry:
 
     @property
     def text_task(self) -> Task:
-        """The task that learns from text alone."""
-        return next(task for task in self.tasks.values() if task.noise)
+        """T5's, which learns from text alone."""
+        return next(task for task in self.tasks.values() if isinstance(task.noise, SpanNoise))
 
     def task(self, name: str, kind: str = "task", others: Iterable[str] = ()) -> Task:
         """A task by its name or by an alias such as T5's registry name. Errors name `kind` and `others`."""

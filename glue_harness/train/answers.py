@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from random import Random
 from typing import Any
 
 from glue_harness.core.errors import GlueError
@@ -34,6 +35,9 @@ def answer(
     """
     model.module.eval()
     encoded = model.encode(task, examples) if tokens is None else [tokens[k] for k in range(len(examples))]
+    if task.noise:  # what is asked of a text that is held out is always the same
+        random = (Random(f"{task.name}/{example.id}") for example in examples)
+        encoded = [model.corrupt(e, task.noise, own) for e, own in zip(encoded, random, strict=True)]
     encoded = [with_prompt(e, model) for e in encoded]
     answers: dict[int, Answer] = {}
     ranks = machine.ranks

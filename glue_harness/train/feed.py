@@ -13,7 +13,7 @@ from random import Random
 from threading import Lock
 from typing import Any, NamedTuple
 
-from glue_harness.core.task import SpanNoise
+from glue_harness.core.task import Noise
 from glue_harness.data.sampler import Sampler
 from glue_harness.models.interface import Encoded, Model
 from glue_harness.models.packing import FINE, Grid, PackedRow, t5_rows
@@ -67,7 +67,7 @@ class Feed:
         batch: int,
         arrange: Arrangement,
         grid: Grid = FINE,
-        noise: Mapping[str, SpanNoise] = {},
+        noise: Mapping[str, Noise] = {},
     ) -> None:
         self.model, self.sampler, self.batch = model, sampler, batch
         self.arrange, self.grid = arrange, grid

@@ -221,8 +221,8 @@ def test_a_plan_that_leaves_no_room_for_a_question_is_refused(decoder):
         model.check([REGISTRY.tasks["rte"]])
 
 
-def test_span_corruption_needs_a_t5(decoder):
-    with pytest.raises(UsageError, match="has no sentinels, which span_corruption needs: use a T5"):
+def test_span_corruption_is_not_its_objective(decoder):
+    with pytest.raises(UsageError, match="cannot learn span_corruption from text alone: its objective is causal"):
         decoder("gpt2").check([REGISTRY.tasks["span_corruption"]])
 
 

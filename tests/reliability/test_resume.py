@@ -32,6 +32,11 @@ RECIPES = {
     "encoder whose heads read all layers": {
         **BOTH, "model": "bert:tiny", "method": "frozen", "frozen_layers": "sum",
     },
+    "encoder that learns masked words beside a task": {
+        "tasks": ["rte", "mlm"], "mixing": "equal", "model": "bert:tiny", "whole_words": "on", "max_input": 64,
+        "data": "demo:24",
+    },
+    "decoder that learns from text": {"tasks": ["causal"], "model": "gpt:tiny", "max_input": 64, "data": "demo:24"},
     "decoder with two tasks": {**BOTH, "model": "gpt:tiny", "max_input": 64},
     "decoder with a prompt": {"model": "gpt:tiny", "method": "prompt", "max_input": 64, "candidates": "mean"},
     "decoder that is asked with examples": {"model": "gpt:tiny", "steps": 0, "shots": 2, "max_input": 256},

@@ -1,0 +1,51 @@
+"""Tasks that learn from text alone: every paragraph is an example, what is asked of it is drawn anew each time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from glue_harness.core.task import Metric, Noise, Row, Source, Task, Text, txt
+from glue_harness.suite.build import generate, text_of
+
+
+class Told(NamedTuple):
+    """How well a model told what was asked of a text: an answer of such a task, in print."""
+
+    loss: float  # summed over tokens
+    right: int  # tokens that were the likeliest
+    tokens: int
+
+    def printed(self) -> str:
+        return f"{self.loss:.6g} {self.right} {self.tokens}"
+
+
+def read_told(text: str, _: Any = None) -> Told | None:
+    try:
+        loss, right, tokens = text.split()
+        return Told(float(loss), int(right), int(tokens))
+    except ValueError:
+        return None
+
+
+def encode(row: Row) -> list[Text]:
+    """The target is made of the tokens, anew each time the text is drawn."""
+    text = text_of(row, "text")
+    return [Text(text, "")] if text.strip() else []
+
+
+def text_alone(name: str, noise: Noise, metrics: Sequence[Metric] = (), **details: Any) -> Task:
+    """A task of that name; one that has metrics holds a part of the text out."""
+    files = {"train": txt(f"{name}.txt", f"{name}/*.txt")}
+    files |= {"validation": txt(f"{name}_validation.txt", f"{name}_validation/*.txt")} if metrics else {}
+    return generate(
+        name,
+        columns=("text",),
+        encode=encode,
+        source=Source(files=files),
+        metrics=metrics,
+        decode=read_told,
+        splits={role: role for role in files},
+        noise=noise,
+        **details,
+    )
