@@ -29,7 +29,7 @@ MAKING = (
     "demo",
     "reproduce",
     "score",
-)  # verbs that make the folder of runs; the others read it
+)  # verbs that make the folder of runs, others read it
 
 
 class RunsFolder(click.Path):
