@@ -21,7 +21,7 @@ from glue_harness.suite.registry import Registry
 
 
 @click.command()
-@click.option("--objective", metavar="NAME", help="mlm, causal or span_corruption.  [default: the model's family's]")
+@click.option("--objective", metavar="NAME", help="mlm, mlm+nsp, causal or span_corruption.  [default: the family's]")
 @plan_option("model", default="bert:mini")
 @plan_option("tokenizer")
 @plan_option("text", "File or folder of plain text, a blank line between paragraphs; without it --data.")
@@ -65,6 +65,7 @@ def command(
     \b
     glue pretrain --model bert:mini --text DIR --steps 20000
     glue pretrain --objective causal --model gpt:small --text DIR
+    glue pretrain --objective mlm+nsp --text DIR
     glue pretrain --model bert:mini --text DIR --set whole_words=on
     glue pretrain --model t5:small --tokenizer DIR --text DIR
     glue run --task sst2 --data DIR --model run:latest
@@ -110,6 +111,7 @@ def objective_of(asked: str | None, model: str, registry: Registry) -> str:
 
     known = sorted(task.name for task in registry.tasks.values() if task.noise)
     if asked is not None:
+        asked = asked.replace("+", "_")
         if asked not in known:
             raise unknown("objective", asked, known)
         return asked

@@ -82,6 +82,7 @@ class Masking:
     share: float = 0.15
     masked: float = 0.8
     random: float = 0.1
+    pairs: bool = False  # of two segments, half of them from two texts: whether the second follows is told too
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from glue_harness.core.errors import DataError, UsageError, unknown
 from glue_harness.core.plan import is_demo
-from glue_harness.core.task import Task
+from glue_harness.core.task import Masking, Task
 from glue_harness.data import demo, folder, hub, own
 from glue_harness.data.rows import Rows, check
 
@@ -26,7 +26,12 @@ def load(task: Task, role: str, where: str, *, revision: str | None = None) -> R
 
 def load_text(task: Task, role: str, where: str) -> Rows:
     """The paragraphs of a user's own text, for a task that learns from text alone; a scored one has some held out."""
-    return check(task, role, split_of(task, role), own.read_text(where, role if "validation" in task.splits else None))
+    found = own.read_text(where, role if "validation" in task.splits else None)
+    if isinstance(task.noise, Masking) and task.noise.pairs and len(found.rows) < 2:
+        raise DataError(
+            f"text {where!r} has no two documents for {role}, to make pairs of: put a blank line between documents"
+        )
+    return check(task, role, split_of(task, role), found)
 
 
 def split_of(task: Task, role: str) -> str:

@@ -27,6 +27,7 @@ exact_match = Metric(("exact_match",), _lazy("classification.exact_match"), limi
 pearson = Metric(("pearson_corrcoef",), _lazy("correlation.pearson_tally"), limits=_CORRELATION)
 spearman = Metric(("spearman_corrcoef",), _lazy("correlation.spearman_tally"), limits=_CORRELATION)
 told = Metric(("probability", "accuracy"), _lazy("telling.tally"), limits=_SHARE)
+told_pairs = Metric(("probability", "accuracy", "next_accuracy"), _lazy("telling.tally_pairs"), limits=_SHARE)
 squad = Metric(("em", "f1"), _lazy("question_answering.squad"), limits=_SHARE)
 rouge = Metric(("rouge1", "rouge2", "rougeLsum"), _lazy("generation.rouge"), limits=_SHARE)
 bleu = Metric(("bleu",), _lazy("generation.bleu"), signature=_lazy("generation.bleu_signature"), limits=_SHARE)

@@ -13,12 +13,23 @@ from glue_harness.suite.text_alone import Told
 def tally(predictions: Sequence[Prediction]) -> Tally:
     """The geometric mean of what the right tokens were given, exp(-loss) with the mean loss of a token, and the share
     of tokens that were the likeliest; both x 100."""
-    told = [prediction.label or Told(0.0, 0, 0) for prediction in predictions]
-    columns = numpy.array([(one.loss, one.right, one.tokens) for one in told], float)
+    made = tally_pairs(predictions)
 
     def score(weights: numpy.ndarray) -> dict[str, numpy.ndarray]:
-        loss, right, tokens = (weights @ columns).T
-        with numpy.errstate(invalid="ignore", divide="ignore"):  # nothing was asked: neither has a value
-            return {"probability": 100 * numpy.exp(-loss / tokens), "accuracy": 100 * right / tokens}
+        return {name: value for name, value in made.score(weights).items() if name != "next_accuracy"}
+
+    return Tally(made.units, score)
+
+
+def tally_pairs(predictions: Sequence[Prediction]) -> Tally:
+    """The same, and the share of pairs of which was told rightly whether the second segment follows the first."""
+    told = [prediction.label or Told(0.0, 0, 0) for prediction in predictions]
+    columns = numpy.array(told, float)
+
+    def score(weights: numpy.ndarray) -> dict[str, numpy.ndarray]:
+        loss, right, tokens, next_right, pairs = (weights @ columns).T
+        with numpy.errstate(invalid="ignore", divide="ignore"):  # nothing was asked: none has a value
+            values = {"probability": numpy.exp(-loss / tokens), "accuracy": right / tokens}
+            return {name: 100 * value for name, value in (values | {"next_accuracy": next_right / pairs}).items()}
 
     return Tally(list(range(len(told))), score)

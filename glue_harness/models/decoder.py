@@ -23,7 +23,7 @@ from glue_harness.models.decoder_batch import Batch, branches, lay, seen_in_rows
 from glue_harness.models.decoder_bodies import BODIES, blocks_of, states
 from glue_harness.models.dropout import replace_dropout
 from glue_harness.models.families import Family
-from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
+from glue_harness.models.interface import Answer, Encoded, Export, Loss, Other, Parts
 from glue_harness.models.objectives import part_of, refuse_other_objectives, told
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.shots import BETWEEN, Shots, load_shots, solved
@@ -144,7 +144,7 @@ class Decoder:
             self._choices[key] = [[*ids, self.end] for ids in self.words.answers(self.plan.separator, choices)]
         return self._choices[key]
 
-    def corrupt(self, text: Encoded, noise: Noise, random: Random) -> Encoded:
+    def corrupt(self, text: Encoded, noise: Noise, random: Random, other: Other) -> Encoded:
         """Every token is an answer: the first to the vocabulary's own beginning, or to an end of text before it."""
         start = self.words.before or [self.words.end]
         part, ends = part_of(text.streams[0], self.lengths[0] - len(start), random)

@@ -24,9 +24,9 @@ from glue_harness.models.encoder_batch import Batch, Group, lay
 from glue_harness.models.encoder_inputs import encoded
 from glue_harness.models.families import Family
 from glue_harness.models.heads import TOLD, Facts, answers_of, check_choices, facts_of, make_head, scores, shares_of
-from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
-from glue_harness.models.masking import mask
-from glue_harness.models.objectives import part_of, refuse_other_objectives, told
+from glue_harness.models.interface import Answer, Encoded, Export, Loss, Other, Parts
+from glue_harness.models.masking import masked
+from glue_harness.models.objectives import refuse_other_objectives, told
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.pairs import NoSeparator, PairTokenizer
 from glue_harness.models.windows import answer_of
@@ -158,17 +158,11 @@ class Encoder:
             what = f"task {task.name!r} is about two texts, and the vocabulary of model {self.name!r}"
             raise UsageError(f"{what} puts no separator between them: use another model") from None
 
-    def corrupt(self, text: Encoded, noise: Noise, random: Random) -> Encoded:
-        """Of a text that is too long a part; marks: where hidden tokens stand, then what they are."""
+    def corrupt(self, text: Encoded, noise: Noise, random: Random, other: Other) -> Encoded:
         assert isinstance(noise, Masking), "check refuses others"
-        words, room = self.tokenizer, self.lengths[0] - len(self.tokenizer.before) - len(self.tokenizer.after)
-        part, _ = part_of(text.streams[0], room, random)
-        goes_on = [words.goes_on[k] for k in part] if self.plan.whole_words == "on" else ()
-        found = mask(part, noise, words.mask, words.plain, random, goes_on)
-        marks = [*(len(words.before) + place for place in found.places), *found.labels]
         head = next(name for name, of in self.facts.items() if of.kind == TOLD)
-        ids = [*words.before, *found.ids, *words.after]
-        return Encoded((ids,), 0.0, head, marks=marks, told=len(found.places))
+        whole_words = self.plan.whole_words == "on"
+        return masked(self.tokenizer, head, text, noise, random, other, self.lengths[0], whole_words)
 
     def filler(self, length: int) -> Encoded:
         task, facts = next(iter(self.facts.items()))
@@ -176,7 +170,7 @@ class Encoder:
             facts.kind, []
         )
         ids, asked = [self.tokenizer.pad + 1] * length, int(facts.kind == TOLD)
-        return Encoded((ids,), 0.0, task, marks=marks, told=asked, prompt=self.prompt_length)
+        return Encoded((ids,), None if asked else 0.0, task, marks=marks, told=asked, prompt=self.prompt_length)
 
     @property
     def token_bytes(self) -> int:
@@ -221,10 +215,11 @@ class Encoder:
     def answer(self, batch: Batch, task: Task, examples: Sequence[Example], strict: bool, length: int) -> list[Answer]:
         """`strict` and `length` are of models that write."""
         if task.noise:
-            (group,) = batch.groups
-            found = self._scores(group, self._states(batch))
-            right = found.argmax(-1) == group.golds[:, 0]
-            return told(group.losses(found), right, batch.terms)
+            states, (group, *after) = self._states(batch), batch.groups
+            found = self._scores(group, states)
+            follows = [(self._scores(one, states).argmax(-1) == one.golds[:, 0]).tolist() for one in after]
+            counts = [terms - len(after) for terms in batch.terms]
+            return told(group.losses(found), found.argmax(-1) == group.golds[:, 0], counts, *follows)
         assert task.view, "only what has a view was encoded"
         if task.view.head == "span":
             states = self._states(batch)

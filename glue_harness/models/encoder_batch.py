@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from glue_harness.models.batch import moved
-from glue_harness.models.heads import TOLD
+from glue_harness.models.heads import NEXT, TOLD
 from glue_harness.models.interface import Encoded
 from glue_harness.models.packing import FINE, Grid, lay_out, multiple, pack
 from glue_harness.models.pairs import PairTokenizer
@@ -150,6 +150,8 @@ def lay(
                  prompt, means, device, row_of)
         for head in sorted(set(of_head))
     ]  # fmt: skip
+    if paired := [k for k, example in enumerate(encoded) if example.told and example.gold is not None]:
+        groups.append(group_of(NEXT, "label", paired, encoded, found, starts, terms, prompt, means, device))
     types = second_texts(laid.ids, laid.positions, tokenizer)
     ids, segments_, positions, types_ = (
         moved(torch.from_numpy(array), device) for array in (laid.ids, segments, laid.positions, types)
@@ -207,7 +209,7 @@ def group_of(
     return Group(
         head=head,
         kind=kind,
-        members=at(np.concatenate([terms[k] for k in members])),
+        members=at(np.concatenate([terms[k][: encoded[k].told] if kind == TOLD else terms[k][-1:] for k in members])),
         golds=at(golds),
         tokens=at(tokens),
         whose=at(whose),

@@ -28,6 +28,8 @@ from glue_harness.core.task import Example, Masking, Task
 from glue_harness.models.interface import Answer
 
 TOLD = "mlm"  # the kind of head that tells hidden tokens
+NEXT = "next_segment"  # the head beside it that tells whether the second segment follows the first
+FOLLOWS = ("other", "next")  # its answers
 CLASSES = {
     "label": AutoModelForSequenceClassification,
     "number": AutoModelForSequenceClassification,
@@ -55,7 +57,7 @@ def facts_of(tasks: Sequence[Task]) -> dict[str, Facts]:
     """The heads that tasks need: one for each that no other task's head answers."""
     others = {scorer: task.name for task in tasks for scorer in task.scored_by if scorer != task.name}
     others |= {task.name: task.answered_by for task in tasks if task.answered_by}
-    return {
+    found = {
         task.name: Facts(
             task.view.head if task.view else TOLD,
             list(task.choices),
@@ -64,6 +66,9 @@ def facts_of(tasks: Sequence[Task]) -> dict[str, Facts]:
         for task in tasks
         if (task.view or isinstance(task.noise, Masking)) and task.name not in others
     }
+    if any(isinstance(task.noise, Masking) and task.noise.pairs for task in tasks):
+        found[NEXT] = Facts("label", list(FOLLOWS), [])
+    return found
 
 
 def check_choices(task: str, choices: Sequence[str], made: Facts, model: str) -> None:

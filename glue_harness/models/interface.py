@@ -59,7 +59,12 @@ class Encoded:
     @property
     def terms(self) -> int:
         """How many terms of the loss are its."""
-        return self.told or (len(self.streams[-1]) if self.gold is None else 1)
+        if self.told:
+            return self.told + (self.gold is not None)  # whether its second segment follows is one more
+        return len(self.streams[-1]) if self.gold is None else 1
+
+
+Other = Callable[[Random], Encoded]
 
 
 @dataclass(frozen=True)
@@ -122,8 +127,11 @@ class Model(Protocol):
     def encode(self, task: Task, examples: Sequence[Example]) -> list[Encoded]:
         """Examples as tokens: a function of the texts, the vocabulary and `lengths` alone."""
 
-    def corrupt(self, text: Encoded, noise: Noise, random: Random) -> Encoded:
-        """A part of a text without a target, corrupted, with what was hidden of it as the target."""
+    def corrupt(self, text: Encoded, noise: Noise, random: Random, other: Other) -> Encoded:
+        """A part of a text without a target, corrupted, with what was hidden of it as the target.
+
+        `other` draws another text of the same split.
+        """
 
     def filler(self, length: int) -> Encoded:
         """An example of that length which means nothing: to find out what fits into memory."""

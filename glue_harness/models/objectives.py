@@ -28,9 +28,12 @@ def part_of(ids: Stream, length: int, random: Random) -> tuple[list[int], bool]:
     return list(map(int, ids[start : start + length])), start + length >= len(ids)
 
 
-def told(losses: Tensor, right: Tensor, terms: Sequence[int]) -> list[Answer]:
-    """Of each example, from what each of its tokens cost and whether it was the likeliest."""
+def told(losses: Tensor, right: Tensor, terms: Sequence[int], follows: Sequence[bool] = ()) -> list[Answer]:
+    """Of each example, from what each of its tokens cost and whether it was the likeliest; and whether it was told
+    rightly that the second segment follows."""
     sums = torch.stack([losses.double(), right.double()], dim=1).cpu().split(list(terms))
     totals = [part.sum(0).tolist() for part in sums]
     found = [Told(loss, int(count), size) for (loss, count), size in zip(totals, terms, strict=True)]
+    if follows:
+        found = [one._replace(next_right=int(own), pairs=1) for one, own in zip(found, follows, strict=True)]
     return [Answer(one.printed(), {}) for one in found]

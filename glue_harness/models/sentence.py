@@ -20,7 +20,7 @@ from glue_harness.core.task import Example, Noise, Task
 from glue_harness.models import sentence_batch
 from glue_harness.models.dropout import Dropout
 from glue_harness.models.heads import Facts, answers_of, check_choices, facts_of, shares_of, take_best
-from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
+from glue_harness.models.interface import Answer, Encoded, Export, Loss, Other, Parts
 from glue_harness.models.objectives import refuse_other_objectives
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.sentence_batch import Batch, Group
@@ -120,7 +120,7 @@ class SentenceModel:
         check_choices(task, self.facts[head], self.name)
         return sentence_batch.encoded(self.words, task, head, examples, self.lengths[0])
 
-    def corrupt(self, text: Encoded, noise: Noise, random: Random) -> Encoded:
+    def corrupt(self, text: Encoded, noise: Noise, random: Random, other: Other) -> Encoded:
         raise UsageError(f"model {self.name!r} cannot learn from text alone: use another family")
 
     def filler(self, length: int) -> Encoded:

@@ -22,7 +22,7 @@ from glue_harness.models.dropout import replace_dropout
 from glue_harness.models.families import Family
 from glue_harness.models.feed_forward import replace_feed_forward
 from glue_harness.models.graphs import compiled
-from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
+from glue_harness.models.interface import Answer, Encoded, Export, Loss, Other, Parts
 from glue_harness.models.norm import replace_norms
 from glue_harness.models.objectives import refuse_other_objectives
 from glue_harness.models.packing import FINE, Grid
@@ -112,7 +112,7 @@ class T5:
         config = self.module.config
         return KEPT * config.num_layers * (4 * config.d_model + config.d_ff)
 
-    def corrupt(self, text: Encoded, noise: Noise, random: Random) -> Encoded:
+    def corrupt(self, text: Encoded, noise: Noise, random: Random, other: Other) -> Encoded:
         """Of a text that is too long, as T5 does, a part that begins at a random token."""
         assert isinstance(noise, SpanNoise), "check refuses others"
         ids = list(map(int, text.streams[0]))

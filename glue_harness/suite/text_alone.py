@@ -15,16 +15,19 @@ class Told(NamedTuple):
     loss: float  # summed over tokens
     right: int  # tokens that were the likeliest
     tokens: int
+    next_right: int = 0  # pairs of segments of which was told rightly whether one follows the other
+    pairs: int = 0
 
     def printed(self) -> str:
-        return f"{self.loss:.6g} {self.right} {self.tokens}"
+        of_pairs = f" {self.next_right} {self.pairs}" if self.pairs else ""
+        return f"{self.loss:.6g} {self.right} {self.tokens}{of_pairs}"
 
 
 def read_told(text: str, _: Any = None) -> Told | None:
     try:
-        loss, right, tokens = text.split()
-        return Told(float(loss), int(right), int(tokens))
-    except ValueError:
+        loss, *counts = text.split()
+        return Told(float(loss), *map(int, counts))
+    except (ValueError, TypeError):
         return None
 
 

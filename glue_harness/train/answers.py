@@ -12,7 +12,7 @@ from glue_harness.core.task import Example, Prediction, Task
 from glue_harness.models.interface import Answer, Encoded, Model
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.train.device import Machine
-from glue_harness.train.feed import by_length, with_prompt
+from glue_harness.train.feed import another, by_length, with_prompt
 from glue_harness.train.memory import is_out_of_memory
 
 EVAL_TOKENS = {"cpu": 2048, "cuda": 16_384}  # of a batch
@@ -36,8 +36,8 @@ def answer(
     model.module.eval()
     encoded = model.encode(task, examples) if tokens is None else [tokens[k] for k in range(len(examples))]
     if task.noise:  # what is asked of a text that is held out is always the same
-        random = (Random(f"{task.name}/{example.id}") for example in examples)
-        encoded = [model.corrupt(e, task.noise, own) for e, own in zip(encoded, random, strict=True)]
+        random = [Random(f"{task.name}/{example.id}") for example in examples]
+        encoded = [model.corrupt(e, task.noise, random[k], another(encoded, k)) for k, e in enumerate(encoded)]
     encoded = [with_prompt(e, model) for e in encoded]
     answers: dict[int, Answer] = {}
     ranks = machine.ranks

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from glue_harness.core.task import Noise
 from glue_harness.data.sampler import Sampler
-from glue_harness.models.interface import Encoded, Model
+from glue_harness.models.interface import Encoded, Model, Other
 from glue_harness.models.packing import FINE, Grid, PackedRow, t5_rows
 from glue_harness.train.arrangement import Arrangement, Pass, as_passes
 from glue_harness.train.tokens import Subset, Tokens
@@ -118,7 +118,8 @@ class Feed:
         """What draw `number` gives: of text alone, another corruption each time, a function of seed and number."""
         found, noise = self.tokens[task][row], self.noise[task]
         if noise:
-            found = self.model.corrupt(found, noise, Random(f"{self.sampler.seed}/{number}"))
+            random = Random(f"{self.sampler.seed}/{number}")
+            found = self.model.corrupt(found, noise, random, another(self.tokens[task], row))
         return with_prompt(found, self.model)
 
 
@@ -158,6 +159,16 @@ class PackedFeed(Feed):
         drawn = self.draws(group * self.size, (group + 1) * self.size)
         rows = t5_rows([d.encoded.sizes for d in drawn], self.lengths)
         return [[drawn[k] for k in row] for row in rows]
+
+
+def another(texts: Sequence[Encoded], place: int) -> Other:
+    """Draws a text that is not the one in that place; of a single text, that one."""
+
+    def draw(random: Random) -> Encoded:
+        drawn = random.randrange(max(1, len(texts) - 1))
+        return texts[drawn + (drawn >= place and len(texts) > 1)]
+
+    return draw
 
 
 def with_prompt(encoded: Encoded, model: Model) -> Encoded:

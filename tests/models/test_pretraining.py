@@ -22,12 +22,14 @@ from glue_harness.lab.predict import load
 from glue_harness.lab.strategy import stages_of
 from glue_harness.metrics import measure, told
 from glue_harness.models.families import load_model
+from glue_harness.models.interface import Encoded
 from glue_harness.models.masking import mask
 from glue_harness.models.packing import FINE
 from glue_harness.suite.text_alone import Told, read_told
+from glue_harness.train.feed import another
 
 REGISTRY = load_tasks()
-MLM, CAUSAL = REGISTRY.tasks["mlm"], REGISTRY.tasks["causal"]
+MLM, CAUSAL, NSP = (REGISTRY.tasks[name] for name in ("mlm", "causal", "mlm_nsp"))
 MASK, PLAIN = 4, list(range(5, 1000))
 
 
@@ -43,8 +45,8 @@ def encoder(tmp_path_factory):
     def of(kind: str):
         if kind not in made:
             folder = write_encoder(tmp_path_factory.mktemp(kind), kind)
-            tasks = [REGISTRY.tasks[name] for name in ("mlm", "rte")]
-            made[kind] = load_model(plan(folder, "mlm", "rte"), tasks, ())
+            tasks = [REGISTRY.tasks[name] for name in ("mlm_nsp", "rte")]
+            made[kind] = load_model(plan(folder, "mlm_nsp", "rte"), tasks, ())
         model = copy.deepcopy(made[kind])
         model.module.eval()
         return model
@@ -58,7 +60,7 @@ def texts(task, n=6):
 
 def asked(model, task, seed=0):
     encoded = model.encode(task, texts(task))
-    return [model.corrupt(one, task.noise, Random(f"{seed}/{k}")) for k, one in enumerate(encoded)]
+    return [model.corrupt(one, task.noise, Random(f"{seed}/{k}"), another(encoded, k)) for k, one in enumerate(encoded)]
 
 
 def test_fifteen_in_a_hundred_are_told_of_which_eight_in_ten_are_masked():
@@ -110,7 +112,11 @@ def test_packed_rows_of_texts_and_questions_equal_examples_alone(kind, encoder):
     model.module.double()
     rte = REGISTRY.tasks["rte"]
     rows = rte.demo(Random(0), 3)
-    encoded = [*asked(model, MLM)[:3], *model.encode(rte, [e for k, r in enumerate(rows) for e in rte.examples(r, k)])]
+    encoded = [
+        asked(model, MLM)[0],
+        *asked(model, NSP)[:2],
+        *model.encode(rte, [e for k, r in enumerate(rows) for e in rte.examples(r, k)]),
+    ]
     encoded = [encoded[k] for k in (3, 0, 4, 1, 2, 5)]
     together = model.loss(model.lay([encoded[:4], encoded[4:]], CPU.device, FINE))
     together.total.backward()
@@ -125,12 +131,48 @@ def test_packed_rows_of_texts_and_questions_equal_examples_alone(kind, encoder):
             torch.testing.assert_close(packed[name], parameter.grad, rtol=0, atol=1e-10, msg=name)
 
 
+def test_half_of_the_second_segments_follow_and_the_others_are_of_another_text(encoder):
+    """Texts of one token each, so that a segment shows where it is from."""
+    model = encoder("bert")
+    words, texts = model.tokenizer, [Encoded(([5 + k] * 60,)) for k in range(40)]
+    follows = Counter()
+    for draw in range(800):
+        k = draw % 40
+        found = model.corrupt(texts[k], NSP.noise, Random(draw), another(texts, k))
+        ids = [int(token) for token in found.streams[0]]
+        assert ids.count(words.between[0]) == 2
+        assert len(ids) <= 40
+        middle = ids.index(words.between[0])
+        labels = dict(zip(*np.asarray(found.marks).reshape(2, -1).tolist(), strict=True))
+        whole = [labels.get(place, token) for place, token in enumerate(ids)]
+        first, second = set(whole[1:middle]), set(whole[middle + 1 : -1])
+        assert first == {5 + k}
+        assert (second == first) == bool(found.gold)
+        assert found.terms == len(labels) + 1
+        follows[found.gold] += 1
+    assert abs(follows[1.0] / 800 - 0.5) < 4 * (0.25 / 800) ** 0.5
+
+
+def test_the_second_segment_is_told_from_the_first_tokens_state_and_its_pooling_is_kept(encoder, tmp_path):
+    record = run(plan("bert:tiny", "mlm_nsp", steps=4, eval_every=2), results=tmp_path)
+    assert set(record.scores["mlm_nsp"].metrics) == {"probability", "accuracy", "next_accuracy"}
+    assert record.scores["mlm_nsp"].invalid == 0
+    tuned = run(plan(f"run:{record.id}", "rte", steps=1), results=tmp_path)
+    assert tuned.environment["model"]["heads"]["rte"].startswith("of next_segment, its output layer made anew")
+
+
+def test_text_of_one_document_has_no_pairs(tmp_path):
+    (tmp_path / "a.txt").write_text("one text here\n\nand another")
+    with pytest.raises(DataError, match="has no two documents for train, to make pairs of: put a blank line between"):
+        run(plan("bert:tiny", "mlm_nsp", text=str(tmp_path / "a.txt")), results=tmp_path)
+
+
 @pytest.mark.parametrize("kind", [*SIZES, "distilbert"])
 def test_masked_tokens_are_told_as_transformers_own_class_tells_them(kind, encoder):
     model = encoder(kind)
     whole = AutoModelForMaskedLM.from_config(config_of(kind)).eval()
     whole.base_model.load_state_dict(model.module.body.state_dict(), strict=False)
-    head = {n: w for n, w in model.module.heads["mlm"].state_dict().items() if n in whole.state_dict()}
+    head = {n: w for n, w in model.module.heads["mlm_nsp"].state_dict().items() if n in whole.state_dict()}
     whole.load_state_dict(head, strict=False)
     whole.tie_weights()
     for encoded in asked(model, MLM)[:3]:
@@ -222,8 +264,15 @@ def test_another_familys_objective_is_refused(model, task, changes, message, tmp
 
 
 def test_what_only_tells_masked_words_is_not_exported(encoder):
-    with pytest.raises(UsageError, match="mlm is what a model starts from: glue run --task TASK --model run:RUN"):
-        encoder("bert").export(MLM)
+    with pytest.raises(UsageError, match="mlm_nsp is what a model starts from: glue run --task TASK --model run:RUN"):
+        encoder("bert").export(NSP)
+
+
+def test_another_text_is_never_the_same_one():
+    random = Random(0)
+    drawn = Counter(another(list(range(5)), 2)(random) for _ in range(400))
+    assert set(drawn) == {0, 1, 3, 4}
+    assert another(["only"], 0)(random) == "only"
 
 
 def test_objectives_are_declared_as_tasks():

@@ -33,7 +33,7 @@ RECIPES = {
         **BOTH, "model": "bert:tiny", "method": "frozen", "frozen_layers": "sum",
     },
     "encoder that learns masked words beside a task": {
-        "tasks": ["rte", "mlm"], "mixing": "equal", "model": "bert:tiny", "whole_words": "on", "max_input": 64,
+        "tasks": ["rte", "mlm_nsp"], "mixing": "equal", "model": "bert:tiny", "whole_words": "on", "max_input": 64,
         "data": "demo:24",
     },
     "decoder that learns from text": {"tasks": ["causal"], "model": "gpt:tiny", "max_input": 64, "data": "demo:24"},

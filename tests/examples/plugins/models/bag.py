@@ -20,9 +20,9 @@ from torch.nn import functional
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.core.task import Example, SpanNoise, Task
+from glue_harness.core.task import Example, Noise, Task
 from glue_harness.models.families import Family
-from glue_harness.models.interface import Answer, Encoded, Export, Loss, Parts
+from glue_harness.models.interface import Answer, Encoded, Export, Loss, Other, Parts
 from glue_harness.models.packing import FINE, Grid
 
 FAMILY = Family(types=("bag",), shapes={"bag": {"words": 4096}}, millions={"bag": 0.3}, learns_vocabulary=("bag",))
@@ -63,7 +63,7 @@ class Bag:
         words = [[crc32(word.encode()) % self.vocabulary for word in e.inputs.split()] for e in examples]
         return [Encoded((w[: self.lengths[0]],), gold(e), task.name) for w, e in zip(words, examples, strict=True)]
 
-    def corrupt(self, text: Encoded, noise: SpanNoise, random: Random) -> Encoded:
+    def corrupt(self, text: Encoded, noise: Noise, random: Random, other: Other) -> Encoded:
         raise UsageError(f"model {self.name!r} cannot learn from text alone: use a T5")
 
     def filler(self, length: int) -> Encoded:
