@@ -112,7 +112,7 @@ class T5:
         config = self.module.config
         return KEPT * config.num_layers * (4 * config.d_model + config.d_ff)
 
-    def corrupt(self, text: Encoded, noise: Noise, random: Random, other: Other) -> Encoded:
+    def corrupt(self, text: Encoded, noise: Noise, random: Random, other: Other | None = None) -> Encoded:
         """Of a text that is too long, as T5 does, a part that begins at a random token."""
         assert isinstance(noise, SpanNoise), "check refuses others"
         ids = list(map(int, text.streams[0]))

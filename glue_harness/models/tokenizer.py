@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from random import Random
@@ -172,7 +173,7 @@ def reads_bytes(folder: Path) -> bool:
     return isinstance(configured, dict) and configured.get("tokenizer_class") == "ByT5Tokenizer"
 
 
-def train_tokenizer(texts: Iterable[str], size: int, spells: str = "") -> SentencePiece:
+def train_tokenizer(texts: Iterable[str], size: int, spells: str = "", kind: str = "bpe") -> SentencePiece:
     """A vocabulary learned from the tasks' own text, with T5's special ids; smaller if the text is small.
 
     It can write the characters in `spells` even if they are not in the text.
@@ -186,23 +187,30 @@ def train_tokenizer(texts: Iterable[str], size: int, spells: str = "") -> Senten
         )
     sentencepiece.set_random_generator_seed(0)
     written = io.BytesIO()
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(sample),
-        model_writer=written,
-        model_type="bpe",  # on small text unigram prunes whole words, and sequences become 2.5 times longer
-        vocab_size=size,
-        hard_vocab_limit=False,
-        character_coverage=1.0,
-        required_chars=spells,
-        pad_id=PAD,
-        eos_id=EOS,
-        unk_id=UNK,
-        bos_id=-1,
-        num_threads=1,
-        input_sentence_size=SAMPLE,
-        max_sentence_length=100_000,
-        minloglevel=2,
-    )
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(sample),
+            model_writer=written,
+            model_type=kind,  # on small text unigram prunes whole words, and sequences become 2.5 times longer
+            vocab_size=size,
+            hard_vocab_limit=False,
+            character_coverage=1.0,
+            required_chars=spells,
+            pad_id=PAD,
+            eos_id=EOS,
+            unk_id=UNK,
+            bos_id=-1,
+            num_threads=1,
+            input_sentence_size=SAMPLE,
+            max_sentence_length=100_000,
+            minloglevel=2,
+        )
+    except RuntimeError as error:
+        if not (found := re.search(r"smaller than required_chars\. \d+ vs (\d+)", str(error))):
+            raise
+        raise UsageError(
+            f"a vocabulary of {size:,} has no room for every letter and sign: it needs {found[1]} or more"
+        ) from None
     return SentencePiece(written.getvalue())
 
 
