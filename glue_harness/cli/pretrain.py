@@ -21,7 +21,11 @@ from glue_harness.suite.registry import Registry
 
 
 @click.command()
-@click.option("--objective", metavar="NAME", help="mlm, mlm+nsp, causal or span_corruption.  [default: the family's]")
+@click.option(
+    "--objective",
+    metavar="NAME",
+    help="mlm, mlm+nsp, causal, span_corruption, prefix_lm or bert_style.  [default: the model's]",
+)
 @plan_option("model", default="bert:mini")
 @plan_option("tokenizer")
 @plan_option("text", "File or folder of plain text, a blank line between paragraphs; without it --data.")

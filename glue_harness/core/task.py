@@ -90,7 +90,20 @@ class Continuation:
     """Each token of a text is to be told from those before it."""
 
 
-Noise = SpanNoise | Masking | Continuation  # what is asked of text alone
+@dataclass(frozen=True)
+class Prefix:
+    """The end of a text is to be told from its beginning, cut at random."""
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """A whole text is to be told of which a share of the tokens is hidden; a part of these are other tokens instead."""
+
+    share: float = 0.15
+    random: float = 0.1
+
+
+Noise = SpanNoise | Masking | Continuation | Prefix | Denoising  # what is asked of text alone
 
 
 @dataclass(frozen=True)

@@ -122,7 +122,7 @@ class Decoder:
             shots = self.shots.before(task.name, room - len(text))
             text, cut = self._fitting(text, room)
             ids = [*self.words.before, *shots, *text, *answer[:-1]]
-            lost = cut + max(0, len(target) + 1 - kept)
+            lost = cut + (0 if example.choices else max(0, len(target) + 1 - kept))
             found.append(Encoded((ids, answer), lost=lost))
         return found
 

@@ -15,7 +15,7 @@ from glue_harness.models.packing import Stream
 from glue_harness.suite.text_alone import Told
 
 
-def refuse_other_objectives(model: str, tasks: Sequence[Task], kind: type | None, own: str) -> None:
+def refuse_other_objectives(model: str, tasks: Sequence[Task], kind: type | tuple[type, ...] | None, own: str) -> None:
     """Each family learns from text in one way."""
     if others := [task.name for task in tasks if task.noise and (kind is None or not isinstance(task.noise, kind))]:
         fix = f"its objective is {own}" if own else "use another family"

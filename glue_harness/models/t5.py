@@ -15,9 +15,10 @@ from torch.nn import functional
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
-from glue_harness.core.task import Example, Noise, SpanNoise, Task
+from glue_harness.core.task import Denoising, Example, Noise, Prefix, SpanNoise, Task
 from glue_harness.models import stacks
 from glue_harness.models.batch import IGNORED, Batch, lay, moved, numbers, padded
+from glue_harness.models.denoising import drawn
 from glue_harness.models.dropout import replace_dropout
 from glue_harness.models.families import Family
 from glue_harness.models.feed_forward import replace_feed_forward
@@ -29,7 +30,6 @@ from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.t5_weights import distinct, greedy, head_scale, read_module
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Tokenizer, cut, excess, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
-from glue_harness.suite.spans import corrupt, draw_mask, longest
 
 FAMILY = Family(
     types=("t5", "mt5", "umt5"),
@@ -74,8 +74,8 @@ class T5:
         self._tries: dict[tuple[str, ...], Node] = {}
 
     def check(self, tasks: Sequence[Task]) -> None:
-        refuse_other_objectives(self.name, tasks, SpanNoise, FAMILY.objective)
-        noisy = [task.name for task in tasks if task.noise]
+        refuse_other_objectives(self.name, tasks, (SpanNoise, Prefix, Denoising), FAMILY.objective)
+        noisy = [task.name for task in tasks if task.noise and not isinstance(task.noise, Prefix)]
         if noisy and not self.has_sentinels:
             names = ", ".join(noisy)
             raise UsageError(f"model {self.name!r} has no sentinels, which {names} needs: use a T5 or a ByT5")
@@ -113,15 +113,7 @@ class T5:
         return KEPT * config.num_layers * (4 * config.d_model + config.d_ff)
 
     def corrupt(self, text: Encoded, noise: Noise, random: Random, other: Other | None = None) -> Encoded:
-        """Of a text that is too long, as T5 does, a part that begins at a random token."""
-        assert isinstance(noise, SpanNoise), "check refuses others"
-        ids = list(map(int, text.streams[0]))
-        length = longest(noise, *self.lengths, SENTINELS)
-        start = random.randint(0, max(0, len(ids) - length))
-        part = ids[start : start + length]
-        hidden, first = draw_mask(noise, random, len(part)), self.tokenizer.first_sentinel
-        inputs, targets = corrupt(part, hidden, lambda span: first - span)
-        return Encoded(([*inputs, EOS], [*targets, EOS]))
+        return Encoded(drawn(text.streams[0], noise, self.lengths, self.tokenizer, random))
 
     def filler(self, length: int) -> Encoded:
         return Encoded(([EOS] * length, [EOS]), prompt=self.prompt_length)

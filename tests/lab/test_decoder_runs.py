@@ -7,6 +7,7 @@ from decoders import SIZES, write_decoder
 
 from glue_harness import Plan, data, load_tasks, run
 from glue_harness.core.errors import UsageError
+from glue_harness.data.own import question
 from glue_harness.lab.predict import load
 from glue_harness.runs.store import Store
 
@@ -71,6 +72,13 @@ def test_a_decoder_from_scratch_learns_a_vocabulary_and_the_demo(tmp_path):
                       max_input=64), results=tmp_path)  # fmt: skip
     assert record.scores["rte"].metrics["accuracy"] > 65
     assert record.scores["rte"].invalid == 0
+
+
+def test_a_row_without_an_answer_loses_nothing(folder, tmp_path):
+    record = run(plan(folder["gpt2"], "rte", steps=1), results=tmp_path)
+    task = REGISTRY.tasks["rte"]
+    asked = question(task, {"sentence1": "A cat sleeps.", "sentence2": "An animal sleeps."})
+    assert load(record, tmp_path / record.id, 1).cut(task, [asked]) == [0]
 
 
 def test_strict_answers_are_scored_as_they_were_written(folder, tmp_path):

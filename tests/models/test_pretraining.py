@@ -25,6 +25,7 @@ from glue_harness.models.families import load_model
 from glue_harness.models.interface import Encoded
 from glue_harness.models.masking import mask
 from glue_harness.models.packing import FINE
+from glue_harness.models.tokenizer import EOS
 from glue_harness.suite.text_alone import Told, read_told
 from glue_harness.train.feed import another
 
@@ -266,6 +267,48 @@ def test_another_familys_objective_is_refused(model, task, changes, message, tmp
 def test_what_only_tells_masked_words_is_not_exported(encoder):
     with pytest.raises(UsageError, match="mlm_nsp is what a model starts from: glue run --task TASK --model run:RUN"):
         encoder("bert").export(NSP)
+
+
+@pytest.fixture(scope="module")
+def t5():
+    tasks = [REGISTRY.tasks["span_corruption"]]
+    texts = [e.inputs for k, row in enumerate(tasks[0].demo(Random(1), 50)) for e in tasks[0].examples(row, k)]
+    return load_model(plan("tiny", "span_corruption", max_input=30, max_target=20), tasks, texts)
+
+
+@pytest.mark.parametrize("length", [2, 9, 48, 300])
+def test_a_t5_goes_on_with_the_beginning_of_a_text(t5, length):
+    noise, ids, cuts = REGISTRY.tasks["prefix_lm"].noise, list(range(10, 10 + length)), set()
+    for draw in range(300):
+        inputs, targets = t5.corrupt(Encoded((ids,)), noise, Random(draw)).streams
+        assert inputs[-1] == targets[-1] == EOS
+        whole = [*inputs[:-1], *targets[:-1]]
+        assert whole == ids[whole[0] - 10 :][: len(whole)]
+        assert len(whole) <= min(length, 48)
+        assert len(targets) == 20 or whole[-1] == ids[-1]
+        assert 1 < len(inputs) <= 30
+        assert 1 < len(targets) <= 20
+        cuts.add(len(inputs))
+    assert cuts == set(range(2, min(30, length) + 1))
+
+
+def test_a_t5_writes_the_whole_of_a_text_whose_tokens_are_hidden(t5):
+    noise, ids, counts = REGISTRY.tasks["bert_style"].noise, list(range(10, 200)), Counter()
+    for draw in range(300):
+        inputs, targets = t5.corrupt(Encoded((ids,)), noise, Random(draw)).streams
+        assert len(inputs) == len(targets) == 20
+        changed = [a for a, b in zip(inputs, targets, strict=True) if a != b]
+        assert len(changed) <= 3
+        counts["mask"] += changed.count(t5.tokenizer.first_sentinel)
+        counts["asked"] += 3
+    assert abs(counts["mask"] / counts["asked"] - 0.9) < 4 * (0.09 / counts["asked"]) ** 0.5
+
+
+@pytest.mark.parametrize("task", ["prefix_lm", "bert_style"])
+def test_a_t5_is_trained_on_it(task, tmp_path):
+    record = run(plan("tiny", task, max_target=30), results=tmp_path)
+    assert record.status == "finished"
+    assert record.mix[task]["seen"] == 32
 
 
 def test_another_text_is_never_the_same_one():
