@@ -246,6 +246,9 @@ class Decoder:
         if self.plan.shots is not None:
             self.shots.save(folder)
 
+    def check_part(self, folder: Path) -> None:
+        """A decoder writes its answers: no head of a task could be another's."""
+
     def load_weights(self, folder: Path) -> None:
         decoder_weights.load(self.module, folder)
 

@@ -117,7 +117,7 @@ class SentenceModel:
         if task.view is None or task.view.head not in SERVED:
             self.check([task])
         head = self.head_of(task.answered_by or task.name)
-        check_choices(task, self.facts[head], self.name)
+        check_choices(task.name, task.choices, self.facts[head], self.name)
         return sentence_batch.encoded(self.words, task, head, examples, self.lengths[0])
 
     def corrupt(self, text: Encoded, noise: Noise, random: Random, other: Other) -> Encoded:
@@ -218,6 +218,11 @@ class SentenceModel:
         text = json.dumps({**self.config, HEADS: heads}, indent=2, sort_keys=True)
         (folder / "config.json").write_text(text + "\n", encoding="utf-8")
         self.words.save(folder)
+
+    def check_part(self, folder: Path) -> None:
+        for task, made in config_in(folder).get(HEADS, {}).items():
+            if task in self.facts:
+                check_choices(task, self.facts[task].choices, Facts(**made), self.name)
 
     def load_weights(self, folder: Path) -> None:
         try:
