@@ -12,6 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from glue_harness.models.dropout import drawn_again
 
+
 def compile_blocks(blocks: Sequence[nn.Module]) -> None:
     """Each block becomes a graph of symbolic sizes; blocks of one kind share it."""
     from glue_harness.models.graphs import MOST, keep_graphs

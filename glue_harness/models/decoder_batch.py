@@ -37,7 +37,8 @@ def question_of(encoded: Encoded) -> np.ndarray:
 def lay(rows: Sequence[Sequence[Encoded]], prompt: int, device: torch.device, grid: Grid) -> Batch:
     """`prompt` vectors of a method stand in front of each example."""
     front = np.arange(-1, -1 - prompt, -1)
-    width = multiple(max(sum(prompt + len(e.streams[0]) for e in row) for row in rows), grid.width)
+    longest = max(sum(prompt + len(e.streams[0]) for e in row) for row in rows)
+    width = max(multiple(longest, grid.width), grid.least[0])
     height = multiple(len(rows), grid.rows)
     ids = np.full((height, width), PADDING, np.int64)
     segments, positions = np.zeros((2, height, width), np.int64)

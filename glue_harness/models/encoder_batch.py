@@ -151,7 +151,7 @@ def lay(
         for head in sorted(set(of_head))
     ]  # fmt: skip
     if paired := [k for k, example in enumerate(encoded) if example.told and example.gold is not None]:
-        groups.append(group_of(NEXT, "label", paired, encoded, found, starts, terms, prompt, means, device))
+        groups.append(group_of(NEXT, "label", paired, encoded, found, starts, terms, prompt, means, device, row_of))
     types = second_texts(laid.ids, laid.positions, tokenizer)
     ids, segments_, positions, types_ = (
         moved(torch.from_numpy(array), device) for array in (laid.ids, segments, laid.positions, types)
@@ -220,8 +220,17 @@ def group_of(
         most=int(counts.max()),
         means=means and kind in ("label", "number", "choice"),
         windows=[part.tolist() for part in np.split(sizes, np.cumsum(counts)[:-1])] if kind == "span" else [],
-        in_rows=np.bincount([row_of[k] for k in members], minlength=row_of[-1] + 1).tolist() if row_of else None,
+        in_rows=in_rows(row_of, members, [encoded[k].told if kind == TOLD else 1 for k in members]),
     )
+
+
+def in_rows(row_of: Sequence[int], members: Sequence[int], counts: Sequence[int]) -> list[int] | None:
+    """How many of the states that a head reads are of each row."""
+    if not row_of:
+        return None
+    found = np.zeros(row_of[-1] + 1, np.int64)
+    np.add.at(found, [row_of[k] for k in members], counts)
+    return [int(count) for count in found]
 
 
 def _listed(lists: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

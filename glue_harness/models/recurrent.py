@@ -50,7 +50,7 @@ class BiLSTM(Reader):
     def forward(self, vectors: Tensor, present: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         states, counts = vectors, torch.tensor(lengths)
         for layer in self.layers:
-            states = run(layer, self.dropout(states), counts)
+            states = run(layer, self._dropped(states), counts)
         return states, greatest(states, present)
 
     def compare(self, states: Tensor, present: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor] | None:
@@ -61,9 +61,13 @@ class BiLSTM(Reader):
         there, in_others = present[pairs.flatten()], present[pairs.flip(1).flatten()]
         alike = (both @ others.transpose(1, 2)).masked_fill(~in_others[:, None], torch.finfo(states.dtype).min)
         beside = torch.cat([both, alike.softmax(-1) @ others], dim=-1)
-        read = run(self.above, self.dropout(beside), there.sum(1).cpu())
+        read = run(self.above, self._dropped(beside), there.sum(1).cpu())
         first, second = greatest(read, there).view(len(pairs), 2, -1).unbind(1)
         return first, second
+
+    def _dropped(self, states: Tensor) -> Tensor:
+        """One mask for all words of a text: it does not depend on how long the batch's longest text is."""
+        return states * self.dropout(states.new_ones(len(states), 1, states.shape[-1])) if self.training else states
 
 
 def run(layer: nn.LSTM, given: Tensor, counts: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.task import Example, Noise, Task
 from glue_harness.models import sentence_batch
-from glue_harness.models.dropout import Dropout
+from glue_harness.models.dropout import Dropout, counted
 from glue_harness.models.heads import Facts, answers_of, check_choices, facts_of, shares_of, take_best
 from glue_harness.models.interface import Answer, Encoded, Export, Loss, Other, Parts
 from glue_harness.models.objectives import refuse_other_objectives
@@ -164,10 +164,13 @@ class SentenceModel:
         """What each head gives: a row for each of its examples."""
         with torch.autocast(batch.ids.device.type, enabled=False):  # sums over hundreds of words are exact in fp32 only
             present = batch.present
-            states, texts = self.module.body(self.module.words(batch.ids), present, batch.lengths)
+            with counted(batch.in_rows):
+                states, texts = self.module.body(self.module.words(batch.ids), present, batch.lengths)
             for group in batch.groups:
                 pair = self._phrases(batch, states, texts, group) or self._texts(group, states, texts, present)
-                yield group, self._scores(group, features(*pair))
+                with counted(group.in_rows):
+                    found = self._scores(group, features(*pair))
+                yield group, found
 
     def _phrases(self, batch: Batch, states: Tensor, texts: Tensor, group: Group) -> tuple[Tensor, Tensor] | None:
         """Of a question about two phrases, each one's mean state beside the vector of the text that it is in."""
@@ -186,7 +189,8 @@ class SentenceModel:
         paired = (group.seconds >= 0).nonzero()[:, 0]
         seen = None
         if len(paired):
-            seen = self.module.body.compare(states, present, torch.stack([group.firsts, group.seconds], 1)[paired])
+            with counted([2 * count for count in group.in_rows] if len(paired) == len(group.firsts) else None):
+                seen = self.module.body.compare(states, present, torch.stack([group.firsts, group.seconds], 1)[paired])
         if seen is None:
             return first, second
         return first.index_put((paired,), seen[0]), second.index_put((paired,), seen[1])

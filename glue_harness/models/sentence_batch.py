@@ -57,6 +57,7 @@ class Group:
     owners: Tensor  # of each pair, its example
     places: Tensor  # which choice of its example each pair is
     most: int  # choices of an example
+    in_rows: list[int] = field(metadata={"read": False})  # how many pairs are of each row
 
     def losses(self, found: Tensor) -> Tensor:
         if self.kind == "number":
@@ -71,6 +72,7 @@ class Batch:
     groups: list[Group]
     size: int  # examples
     lengths: list[int] = field(metadata={"read": False})  # of the texts
+    in_rows: list[int] = field(metadata={"read": False})  # how many texts are of each row
 
     @property
     def present(self) -> Tensor:
@@ -82,6 +84,8 @@ def lay(
 ) -> Batch:
     """`heads`: of each task, the head that answers it; `kinds`: of each head."""
     examples = [example for row in rows for example in row]
+    row_of = [number for number, row in enumerate(rows) for _ in row]
+    text_rows: list[int] = []
     texts: list[np.ndarray] = []
     phrases: list[list[int]] = []
     units: dict[str, list[tuple[int, int, int, int]]] = {}  # head -> example, first, second, place
@@ -95,6 +99,7 @@ def lay(
         starts = marks[: len(marks) - len(spans)]
         base = len(texts)
         texts += np.split(np.asarray(example.streams[0]), starts[1:])
+        text_rows += [row_of[number]] * len(starts)
         if kind == "marks":
             pairs = [(len(phrases), len(phrases) + 1)]
             phrases += [[base + spans[k], *spans[k + 1 : k + SPAN]] for k in range(0, len(spans), SPAN)]
@@ -109,17 +114,17 @@ def lay(
         return moved(torch.tensor(values), device)
 
     groups = []
-    for head, numbers in members.items():
+    for head, numbers in sorted(members.items()):  # whatever stands in a row, its masks are drawn in this order
         owners, firsts, seconds, places = (list(column) for column in zip(*units[head], strict=True))
         golds = at([examples[k].gold or 0.0 for k in numbers])
-        groups.append(
-            Group(
-                head, kinds[head], at(numbers), golds, at(firsts), at(seconds), at(owners), at(places), max(places) + 1
-            )
-        )
+        of_rows = np.bincount([row_of[numbers[owner]] for owner in owners], minlength=len(rows)).tolist()
+        choices = max(places) + 1
+        read = at(firsts), at(seconds), at(owners), at(places)
+        groups.append(Group(head, kinds[head], at(numbers), golds, *read, choices, of_rows))
     listed = moved(torch.tensor(phrases, dtype=torch.long).view(-1, SPAN), device)
     lengths = [len(text) for text in texts]
-    return Batch(moved(padded(texts, PAD), device), listed, groups, len(examples), lengths)
+    in_rows = np.bincount(text_rows, minlength=len(rows)).tolist()
+    return Batch(moved(padded(texts, PAD), device), listed, groups, len(examples), lengths, in_rows)
 
 
 def filler_marks(kind: str) -> list[int]:

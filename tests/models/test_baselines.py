@@ -12,6 +12,7 @@ from glue_harness import Plan, data, load_tasks, run
 from glue_harness.core.errors import DataError, UsageError
 from glue_harness.lab.predict import load
 from glue_harness.models import vectors
+from glue_harness.models.dropout import drawn_by_rows
 from glue_harness.models.families import load_model
 from glue_harness.models.packing import FINE
 from glue_harness.models.vectors import take_vectors
@@ -82,6 +83,25 @@ def test_rows_of_several_examples_equal_examples_alone(kind):
     torch.testing.assert_close(together.each, torch.cat([loss.each for loss in alone]), rtol=0, atol=1e-10)
     for name, parameter in model.module.named_parameters():
         torch.testing.assert_close(packed[name], parameter.grad, rtol=0, atol=1e-10, msg=name)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_dropout_is_the_same_for_a_row_in_whatever_part_of_a_pass_it_stands(kind):
+    model = model_of(kind)
+    model.module.train()
+    encoded = [one for name in TASKS for one in model.encode(*examples_of(name))]
+    Random(2).shuffle(encoded)
+    rows = [encoded[k : k + 3] for k in range(0, len(encoded), 3)]
+
+    def losses(first: int, last: int):
+        with drawn_by_rows([100 + row for row in range(first, last)]):
+            return model.loss(model.lay(rows[first:last], CPU.device, FINE)).each
+
+    whole = losses(0, len(rows))
+    parts = torch.cat([losses(0, 2), losses(2, 3), losses(3, len(rows))])
+    torch.testing.assert_close(parts, whole, rtol=0, atol=1e-5)
+    model.module.eval()
+    assert not torch.allclose(losses(0, len(rows)), whole, atol=1e-3)
 
 
 def test_a_cbow_is_the_mean_of_its_words_and_a_pair_is_compared_four_ways():

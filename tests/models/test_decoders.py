@@ -18,6 +18,7 @@ from glue_harness.models.batch import IGNORED
 from glue_harness.models.causal_vocabulary import CausalVocabulary, learn_causal_vocabulary
 from glue_harness.models.decoder_batch import question_of, seen_in_rows
 from glue_harness.models.decoder_bodies import states
+from glue_harness.models.dropout import drawn_by_rows
 from glue_harness.models.families import load_model
 from glue_harness.models.packing import FINE, pack
 from glue_harness.suite.registry import load_tasks
@@ -81,6 +82,27 @@ def test_packed_rows_equal_examples_alone(kind, grid, decoder):
     torch.testing.assert_close(each, torch.cat([loss.each for loss in alone]), rtol=0, atol=1e-10)
     for name, parameter in model.module.named_parameters():
         torch.testing.assert_close(packed[name], parameter.grad, rtol=0, atol=1e-10, msg=name)
+
+
+@pytest.mark.parametrize("kind", ["gpt2"])  # the others drop nothing, or OPT by torch's own function
+def test_dropout_is_the_same_for_a_row_in_whatever_part_of_a_pass_it_stands(kind, decoder):
+    model = decoder(kind, dropout=0.1)
+    for part in model.module.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.1
+    model.module.train()
+    encoded = everything(model)
+    rows = [encoded[k : k + 2] for k in range(0, len(encoded), 2)]
+    width = max(sum(one.length for one in row) for row in rows)
+
+    def losses(first: int, last: int):
+        with drawn_by_rows([100 + row for row in range(first, last)]):
+            return model.loss(model.lay(rows[first:last], CPU.device, FINE._replace(least=(width, 0)))).each
+
+    whole = losses(0, len(rows))
+    torch.testing.assert_close(torch.cat([losses(0, 3), losses(3, len(rows))]), whole, rtol=0, atol=1e-4)
+    model.module.eval()
+    assert not torch.allclose(losses(0, len(rows)), whole, atol=1e-2)
 
 
 @pytest.mark.parametrize("kind", SIZES)
