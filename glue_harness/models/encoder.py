@@ -203,7 +203,7 @@ class Encoder:
         """Cross-entropy of a choice, squared error of a number, each with its task's weight."""
         with lean_blocks(blocks_of(self.module.body, self.body) if lean else []):
             states = self._states(batch)
-        each = states.new_zeros(sum(batch.terms), dtype=torch.promote_types(states.dtype, torch.float32))
+        each = states.new_zeros(batch.size, dtype=torch.promote_types(states.dtype, torch.float32))
         for group in batch.groups:
             with counted(group.in_rows):
                 found = self._scores(group, states) if group.kind == "span" else self._logits(group, states)

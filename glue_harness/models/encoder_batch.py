@@ -80,8 +80,9 @@ class Batch:
     positions: Tensor  # places within the sequence
     types: Tensor  # 1 in the second text of a pair
     groups: list[Group]
-    terms: list[int] = field(metadata={"read": False})  # of the loss, of each example
+    size: int  # terms of the loss
     longest: int = field(metadata={"read": False})  # tokens of a sequence, with its prompt: for a check only
+    terms: list[int] = field(default_factory=list, metadata={"read": False})  # of each example
 
 
 @dataclass
@@ -156,7 +157,7 @@ def lay(
     ids, segments_, positions, types_ = (
         moved(torch.from_numpy(array), device) for array in (laid.ids, segments, laid.positions, types)
     )
-    return Batch(ids, segments_, positions, types_, groups, counts, max(map(len, found.ids)))
+    return Batch(ids, segments_, positions, types_, groups, sum(counts), max(map(len, found.ids)), counts)
 
 
 def second_texts(ids: np.ndarray, positions: np.ndarray, tokenizer: PairTokenizer) -> np.ndarray:

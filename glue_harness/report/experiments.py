@@ -25,6 +25,8 @@ SHORT = {  # how the tables of the field call a metric
     "f1": "F1",
     "mean_3class_f1": "F1",
     "matthews_corrcoef": "MCC",
+    "probability": "Prob",
+    "next_accuracy": "NSP",
     "pearson_corrcoef": "Pearson",
     "spearman_corrcoef": "Spearman",
     "exact_match": "EM",
