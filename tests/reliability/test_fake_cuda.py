@@ -126,8 +126,9 @@ ANSWERS = {  # waits of one batch: one for each level of the trie, and of what t
     "free": GENERATE,
     "doubted": {"tolist in t5.choose": 1, "tolist in t5.agrees": 1, **GENERATE},
     "shares": {"_to_copy in t5.shares": 1},
-    **{f"bert, {head}": {"tolist in encoder.shares": 1} for head in ("label", "choice", "marks")},
-    **{f"bert, {head}": {"tolist in encoder.answer": 1} for head in ("number", "span")},
+    **{f"bert, {head}": {"tolist in heads.shares_of": 1} for head in ("label", "choice", "marks")},
+    "bert, number": {"tolist in heads.answers_of": 1},
+    "bert, span": {"tolist in encoder.answer": 1},
 }
 
 
