@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy
 
 from glue_harness.core.task import Prediction, Tally
+from glue_harness.metrics.units import by_unit
 from glue_harness.suite.text_alone import Told
 
 
@@ -23,8 +24,8 @@ def tally(predictions: Sequence[Prediction]) -> Tally:
 
 def tally_pairs(predictions: Sequence[Prediction]) -> Tally:
     """The same, and the share of pairs of which was told rightly whether the second segment follows the first."""
-    told = [prediction.label or Told(0.0, 0, 0) for prediction in predictions]
-    columns = numpy.array(told, float)
+    units = by_unit(predictions)
+    columns = numpy.array([numpy.sum([told(p) for p in members], axis=0) for members in units.values()], float)
 
     def score(weights: numpy.ndarray) -> dict[str, numpy.ndarray]:
         loss, right, tokens, next_right, pairs = (weights @ columns).T
@@ -32,4 +33,9 @@ def tally_pairs(predictions: Sequence[Prediction]) -> Tally:
             values = {"probability": numpy.exp(-loss / tokens), "accuracy": right / tokens}
             return {name: 100 * value for name, value in (values | {"next_accuracy": next_right / pairs}).items()}
 
-    return Tally(list(range(len(told))), score)
+    return Tally(list(units), score)
+
+
+def told(prediction: Prediction) -> Told:
+    """Nothing, where the answer says nothing."""
+    return prediction.label if isinstance(prediction.label, Told) else Told(0.0, 0, 0)

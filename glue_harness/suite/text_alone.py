@@ -50,5 +50,6 @@ def text_alone(name: str, noise: Noise, metrics: Sequence[Metric] = (), **detail
         decode=read_told,
         splits={role: role for role in files},
         noise=noise,
+        demo_noise=0 if metrics else None,  # a text has no label that could be wrong
         **details,
     )

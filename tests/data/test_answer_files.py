@@ -102,9 +102,9 @@ def test_what_cannot_be_read_is_named_with_its_line(text, name, message):
 
 
 def test_an_unknown_format_names_those_there_are():
-    with pytest.raises(UsageError, match="unknown format 'lm-eval': known: csv, jsonl, text, tsv"):
-        read("a\n", kind="lm-eval")
-    assert sorted(FORMATS) == ["csv", "jsonl", "text", "tsv"]
+    with pytest.raises(UsageError, match="unknown format 'xml': known: csv, jsonl, lm-eval, text, tsv"):
+        read("a\n", kind="xml")
+    assert sorted(FORMATS) == ["csv", "jsonl", "lm-eval", "text", "tsv"]
 
 
 def test_bytes_that_are_no_text_are_named():

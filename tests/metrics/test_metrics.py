@@ -23,6 +23,7 @@ from glue_harness.metrics.correlation import spearman
 from glue_harness.metrics.generation import bleu_signature
 from glue_harness.suite.build import parse_number
 from glue_harness.suite.registry import Registry, load_tasks
+from glue_harness.suite.text_alone import Told
 
 T5 = [line for line in golden("metric") if "targets" in line["raw"]]
 POSTPROCESSED = [line for line in golden("metric") if "postprocessed" in line["expect"]]
@@ -219,7 +220,20 @@ def questions(random) -> tuple:
     return tuple(random.choice(SENTENCES, 2).tolist()), str(random.choice(SENTENCES))
 
 
-MAKERS = {"pearson": numbers, "spearman": numbers, "squad": questions, "rouge": texts, "bleu": texts}
+def tellings(random) -> tuple:
+    tokens = int(random.integers(1, 9))
+    return None, Told(float(random.random() * tokens), int(random.integers(0, tokens + 1)), tokens, 1, 1)
+
+
+MAKERS = {
+    "told": tellings,
+    "told_pairs": tellings,
+    "pearson": numbers,
+    "spearman": numbers,
+    "squad": questions,
+    "rouge": texts,
+    "bleu": texts,
+}
 
 
 @pytest.mark.parametrize("grouped", [False, True], ids=["examples", "groups"])
