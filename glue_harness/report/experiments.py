@@ -22,15 +22,13 @@ from glue_harness.suite.registry import Registry
 
 SHORT = {  # how the tables of the field call a metric
     "accuracy": "Acc",
-    "f1": "F1",
-    "mean_3class_f1": "F1",
+    **dict.fromkeys(("f1", "mean_3class_f1"), "F1"),
     "matthews_corrcoef": "MCC",
     "probability": "Prob",
     "next_accuracy": "NSP",
     "pearson_corrcoef": "Pearson",
     "spearman_corrcoef": "Spearman",
-    "exact_match": "EM",
-    "em": "EM",
+    **dict.fromkeys(("exact_match", "em"), "EM"),
     "rouge1": "R-1",
     "rouge2": "R-2",
     "rougeLsum": "R-L",
