@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from glue_harness.reproduce.table import ReproducedTable
     from glue_harness.runs.store import Store
 
-DEMO = {"tasks": ("rte", "cola", "sst2", "mnli"), "data": "demo", "model": "tiny", "steps": 60}
+DEMO = {"tasks": ("rte", "cola", "sst2", "mnli"), "data": "demo", "model": "tiny", "steps": 150, "dropout": 0.0}
 DEMO |= {"batch_size": 32, "answers": "closed"}  # what --demo stands for
-ENCODER_DEMO = {**DEMO, "model": "bert:tiny", "lr": 1e-3, "dropout": 0.0}
+ENCODER_DEMO = {**DEMO, "model": "bert:tiny", "lr": 1e-3}
 WIDTH = 7  # columns of values side by side
 
 

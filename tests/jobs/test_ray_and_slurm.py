@@ -148,9 +148,9 @@ def test_needs_are_numbers_and_names():
 @pytest.mark.slow
 def test_a_cluster_that_is_not_there_or_too_small_is_one_line(cluster, tmp_path, capsys):
     glue = runner(capsys)
-    code, _, err = glue("run", *OPTIONS, "--results", tmp_path, "--on", f"ray:{cluster.address}?gpus=64")
+    code, _, err = glue("run", *OPTIONS, "--results", tmp_path, "--on", f"ray:{cluster.address}?cpus=0&gpus=64")
     assert code == 2
-    assert err.strip().endswith("?gpus=64: a job wants 64 gpus, the cluster has 0")
+    assert err.strip().endswith("&gpus=64: a job wants 64 gpus, the cluster has 0")
     code, _, err = glue("run", *OPTIONS, "--results", tmp_path, "--on", "slurm")
     assert (code, err.strip()) == (
         2,

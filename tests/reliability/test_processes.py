@@ -140,6 +140,7 @@ def test_an_onlooker_writes_nothing():
     """Every method of the folder that takes part in writing has one there; what only reads has none."""
     ours = {name for name in vars(Onlooker) if not name.startswith("__")}
     reading = {"is_free", "read_predictions", "read_shared", "read_train", "log", "checkpoint", "snapshot"}
+    reading |= {"plan_file", "is_at_work"}
     reading |= {"has_checkpoint", "snapshots", "newest_snapshot", "_predictions_of", "_kept_predictions"}
     assert {name for name in vars(RunFolder) if not name.startswith("__")} == ours | reading
 
