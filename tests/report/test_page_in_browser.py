@@ -148,13 +148,13 @@ def test_words_find_rows_and_typing_keeps_the_caret(at):
 
 def test_a_long_board_is_drawn_in_full_on_request(tmp_path, browser):
     store = Store(tmp_path / "results")
-    for k in range(103):
+    for k in range(53):
         finished(store, shift=-k / 10, lr=1e-4 * (k + 1))
     main(["report", "--results", str(store.folder), "--out", str(tmp_path / "page.html")])
     browser.open(tmp_path / "page.html")
-    assert len(texts(browser, ROW_NAMES)) == 100
+    assert len(texts(browser, ROW_NAMES)) == 50
     click(browser, "#all-rows")
-    assert len(texts(browser, ROW_NAMES)) == 103
+    assert len(texts(browser, ROW_NAMES)) == 53
     assert not browser.run("document.querySelector('#all-rows')")
 
 
