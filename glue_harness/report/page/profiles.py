@@ -52,9 +52,14 @@ def profile_facts(board: Board, records: Mapping[str, Record]) -> dict[str, Any]
 
 
 def _on_same_data(rows: Sequence[BoardRow]) -> list[BoardRow]:
-    """Those that share all rows of their tasks with the first one, as far as both were scored on them."""
+    """The most that share all rows of their tasks with one of them, as far as both were scored on them."""
     ours = [row for row in rows if row.runs]
-    return [row for row in ours if all(ours[0].scored_on.get(task, of) == of for task, of in row.scored_on.items())]
+    kinds = {repr(sorted(row.scored_on.items())): row.scored_on for row in ours}  # few, however many rows there are
+    groups = [
+        [row for row in ours if all(kind.get(task, of) == of for task, of in row.scored_on.items())]
+        for kind in kinds.values()
+    ]
+    return max(groups, key=len, default=[])
 
 
 def _of_seeds(records: Sequence[Record], columns: Sequence[BoardColumn]) -> list[float]:
