@@ -152,7 +152,7 @@ def test_a_long_board_is_drawn_in_full_on_request(tmp_path, browser):
         finished(store, shift=-k / 10, lr=1e-4 * (k + 1))
     main(["report", "--results", str(store.folder), "--out", str(tmp_path / "page.html")])
     browser.open(tmp_path / "page.html")
-    assert len(texts(browser, ROW_NAMES)) == 50
+    assert len(texts(browser, ROW_NAMES)) == 40
     click(browser, "#all-rows")
     assert len(texts(browser, ROW_NAMES)) == 53
     assert not browser.run("document.querySelector('#all-rows')")
