@@ -14,11 +14,11 @@ from typing import Any
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.jobs.executors import FINISHED, LOST, STOPPED, TAKEN, Event, Workplace
 from glue_harness.jobs.graph import Job, Key
+from glue_harness.jobs.launch import RETRIES
 from glue_harness.jobs.needs import needs_of
 from glue_harness.jobs.post import Post, fetch, send
 from glue_harness.jobs.trials import CLAIMS
 
-RETRIES = 3  # of a task whose worker or node died
 NEEDS = {"cpus": 1.0, "gpus": 0.0, "memory": 0.0}  # of a job; memory in GiB
 
 

@@ -18,7 +18,7 @@ from glue_harness.runs.store import Store
 from glue_harness.sweep.search import Search, Trial
 from glue_harness.sweep.space import Setting
 
-FAILED = -1.0  # below any score: so a setting that cannot be trained is not tried again
+FAILED = -1000.0  # below any score, a correlation of -100 too: a setting that cannot be trained is not tried again
 
 
 @dataclass
@@ -78,10 +78,7 @@ class Study:
 
     def _jobs(self, trial: Trial) -> Iterator[Job]:
         plan = self.base.replace(**trial.setting)
-        before = self.tried.get(trial.number)
-        tried = self.tried[trial.number] = Tried(trial, plan)
-        if before:  # a rung higher: what it did until now is part of what it costs
-            tried.steps, tried.seconds = 0, 0.0
+        self.tried[trial.number] = Tried(trial, plan)  # a rung higher, its record still tells all that it cost
         for seed in range(self.base.seed, self.base.seed + self.seeds):
             of_seed = f", seed {seed}" if self.seeds > 1 else ""
             name = f"{trial.number + 1}: {named(trial.setting)}{of_seed}"

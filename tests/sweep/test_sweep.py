@@ -13,7 +13,7 @@ from glue_harness.runs.store import Store
 from glue_harness.sweep.report import curve, effects, labelled
 from glue_harness.sweep.search import Halving, Listed, Modelled, Trial, different, rungs_of, search_of
 from glue_harness.sweep.space import Choice, Space, space_of
-from glue_harness.sweep.study import Study, Tried
+from glue_harness.sweep.study import FAILED, Study, Tried
 
 LR, BATCH = Choice("lr", (1e-4, 2e-4)), Choice("batch_size", (8, 16, 32))
 RANK = Choice("lora_rank", (4, 8), when={"method": "lora"})
@@ -254,8 +254,10 @@ def test_a_setting_that_fails_is_told_and_the_rest_is_ranked(tmp_path):
     registry = load_tasks()
     study = Study(Plan(("rte",)), Listed([{"lr": 1.0}, {"lr": 2.0}]), [(registry.task("rte"),)], Store(tmp_path))
     study.begin(1)
-    study.tried[0].values[0], study.tried[1].values[0] = -1.0, 50.0
+    study.tried[0].values[0], study.tried[1].values[0] = FAILED, 50.0
     assert [tried.trial.number for tried in study.finished()] == [1]
+    study.tried[0].values[0] = -1.0  # CoLA's score can be below zero
+    assert [tried.trial.number for tried in study.finished()] == [1, 0]
 
 
 def test_tpe_by_the_command(glue, tmp_path):
