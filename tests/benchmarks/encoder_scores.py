@@ -15,8 +15,6 @@ from pathlib import Path
 from statistics import fmean, stdev
 from tempfile import TemporaryDirectory
 
-import torch
-
 from glue_harness import Plan, load_tasks, run
 from glue_harness.bench.contestants import slices
 from glue_harness.bench.rivals import OfEncoder
@@ -113,5 +111,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(2)
     main()
