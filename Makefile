@@ -7,7 +7,7 @@ demo: .venv/ready
 	$(BIN)/glue demo
 
 test: .venv/ready lint
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 lint: .venv/ready
 	$(BIN)/ruff check .
