@@ -9,6 +9,7 @@ from encoders import SIZES, write_encoder
 
 from glue_harness import Plan, data, load_tasks, run
 from glue_harness.core.errors import UsageError
+from glue_harness.core.record import Record
 from glue_harness.core.writing import json_text
 from glue_harness.lab.predict import load
 from glue_harness.lab.request import make_request
@@ -57,6 +58,11 @@ class Interrupt:
             raise KeyboardInterrupt
 
 
+def same_bits(one: Record, other: Record) -> None:
+    for part in ("history", "scores", "last"):
+        assert json_text(one.to_dict()[part]) == json_text(other.to_dict()[part])
+
+
 @pytest.fixture(scope="module")
 def finished(results, folder):
     return run(plan(folder("bert")), results=results)
@@ -70,11 +76,20 @@ def test_every_kind_of_head_is_trained_scored_and_recorded(finished):
 
 
 @pytest.mark.parametrize("kind", ARCHITECTURES)
-def test_every_architecture_is_trained_and_answers_again_from_its_checkpoint(kind, folder, tmp_path):
-    record = run(plan(folder(kind), "mrpc", "copa", steps=2, eval_every=2), results=tmp_path)
-    again = load(record, tmp_path / record.id, record.scores["copa"].step)
+def test_every_architecture_is_trained_stopped_and_resumed_and_answers_again(kind, folder, tmp_path):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    asked = plan(folder(kind), "mrpc", "copa", steps=4, eval_every=2)
+    record = run(asked, results=whole)
+    with pytest.raises(KeyboardInterrupt):
+        run(asked, results=parts, watcher=Interrupt(3))
+    (begun,) = Store(parts).load_all()[0]
+    resumed = run(None, results=parts, resume=begun.id)
+    assert resumed.resumed == [2]
+    same_bits(resumed, record)
+
+    again = load(record, whole / record.id, record.scores["copa"].step)
     task = REGISTRY.tasks["copa"]
-    kept = Store(tmp_path).read_predictions(record.id, task)
+    kept = Store(whole).read_predictions(record.id, task)
     rows = data.load(task, "validation", "demo:60")
     examples = [e for number, row in enumerate(rows) for e in task.examples(row, number)]
     assert [p.text for p in again.answers(task, examples)] == [p.text for p in kept]
@@ -102,8 +117,7 @@ def test_interrupted_and_resumed_it_ends_with_the_same_bits(folder, tmp_path, fi
     (begun,) = Store(tmp_path).load_all()[0]
     again = run(None, results=tmp_path, resume=begun.id)
     assert again.resumed == [4]
-    for part in ("history", "scores", "last"):
-        assert json_text(again.to_dict()[part]) == json_text(finished.to_dict()[part])
+    same_bits(again, finished)
 
 
 def test_it_stands_on_a_board(finished):
