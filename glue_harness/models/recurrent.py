@@ -53,7 +53,9 @@ class BiLSTM(Reader):
             states = run(layer, self._dropped(states), counts)
         return states, greatest(states, present)
 
-    def compare(self, states: Tensor, present: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor] | None:
+    def compare(
+        self, states: Tensor, present: Tensor, pairs: Tensor, lengths: Sequence[int]
+    ) -> tuple[Tensor, Tensor] | None:
         """Each word beside the mean of the other text's words, weighted by how alike their states are."""
         if self.above is None:
             return None
@@ -61,7 +63,7 @@ class BiLSTM(Reader):
         there, in_others = present[pairs.flatten()], present[pairs.flip(1).flatten()]
         alike = (both @ others.transpose(1, 2)).masked_fill(~in_others[:, None], torch.finfo(states.dtype).min)
         beside = torch.cat([both, alike.softmax(-1) @ others], dim=-1)
-        read = run(self.above, self._dropped(beside), there.sum(1).cpu())
+        read = run(self.above, self._dropped(beside), torch.tensor(lengths))
         first, second = greatest(read, there).view(len(pairs), 2, -1).unbind(1)
         return first, second
 

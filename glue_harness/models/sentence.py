@@ -52,8 +52,13 @@ class Reader(nn.Module):
     def forward(self, vectors: Tensor, present: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         raise NotImplementedError
 
-    def compare(self, states: Tensor, present: Tensor, pairs: Tensor) -> tuple[Tensor, Tensor] | None:
-        """Vectors of the texts of each pair that have looked at each other; None where they do not."""
+    def compare(
+        self, states: Tensor, present: Tensor, pairs: Tensor, lengths: Sequence[int]
+    ) -> tuple[Tensor, Tensor] | None:
+        """Vectors of the texts of each pair that have looked at each other; None where they do not.
+
+        `lengths` of these texts, first and second in turns.
+        """
         return None
 
 
@@ -186,11 +191,11 @@ class SentenceModel:
     def _texts(self, group: Group, states: Tensor, texts: Tensor, present: Tensor) -> tuple[Tensor, Tensor]:
         """A text alone is compared with nothing: a vector of zeros."""
         first, second = texts[group.firsts], texts[group.seconds] * (group.seconds >= 0)[:, None]
-        paired = (group.seconds >= 0).nonzero()[:, 0]
-        seen = None
+        paired, seen = group.paired, None
         if len(paired):
+            pairs = torch.stack([group.firsts, group.seconds], 1)[paired]
             with counted([2 * count for count in group.in_rows] if len(paired) == len(group.firsts) else None):
-                seen = self.module.body.compare(states, present, torch.stack([group.firsts, group.seconds], 1)[paired])
+                seen = self.module.body.compare(states, present, pairs, group.pair_lengths)
         if seen is None:
             return first, second
         return first.index_put((paired,), seen[0]), second.index_put((paired,), seen[1])

@@ -54,6 +54,8 @@ class Group:
     golds: Tensor
     firsts: Tensor  # what the head gets vectors of: the numbers of texts, or of a question's phrases
     seconds: Tensor  # of a text alone: -1
+    paired: Tensor  # which of these are two texts, and no text alone
+    pair_lengths: list[int] = field(metadata={"read": False})  # words of both texts of each of those
     owners: Tensor  # of each pair, its example
     places: Tensor  # which choice of its example each pair is
     most: int  # choices of an example
@@ -119,8 +121,10 @@ def lay(
         golds = at([examples[k].gold or 0.0 for k in numbers])
         of_rows = np.bincount([row_of[numbers[owner]] for owner in owners], minlength=len(rows)).tolist()
         choices = max(places) + 1
-        read = at(firsts), at(seconds), at(owners), at(places)
-        groups.append(Group(head, kinds[head], at(numbers), golds, *read, choices, of_rows))
+        paired = [k for k, second in enumerate(seconds) if second >= 0 and kinds[head] != "marks"]
+        both = [len(texts[text]) for k in paired for text in (firsts[k], seconds[k])]
+        read = at(firsts), at(seconds), moved(torch.tensor(paired, dtype=torch.long), device), both
+        groups.append(Group(head, kinds[head], at(numbers), golds, *read, at(owners), at(places), choices, of_rows))
     listed = moved(torch.tensor(phrases, dtype=torch.long).view(-1, SPAN), device)
     lengths = [len(text) for text in texts]
     in_rows = np.bincount(text_rows, minlength=len(rows)).tolist()

@@ -16,8 +16,9 @@ from unittest.mock import patch  # noqa: E402
 
 import torch  # noqa: E402
 from fake_cuda import Watch, fake_cuda  # noqa: E402
-from torch import Tensor  # noqa: E402
+from torch import Tensor, distributed  # noqa: E402
 from torch._inductor.runtime.cache_dir_utils import cache_dir  # noqa: E402
+from torch.testing._internal.distributed.fake_pg import FakeStore  # noqa: E402
 from toys import vocabulary  # noqa: E402
 
 from glue_harness.core.plan import Plan  # noqa: E402
@@ -34,10 +35,12 @@ from glue_harness.suite.registry import load_tasks  # noqa: E402
 from glue_harness.train.answers import answer  # noqa: E402
 from glue_harness.train.arrangement import Pass  # noqa: E402
 from glue_harness.train.loop import Hook, State, train  # noqa: E402
+from glue_harness.train.ranks import Several  # noqa: E402
 
 FOLDER = Path(sys.argv[2])
 REGISTRY = load_tasks()
 BERT = {"model": "bert:tiny", "tokenizer": None, "max_input": 128}
+GPT, CBOW = ({**BERT, "model": model} for model in ("gpt:tiny", "cbow"))  # of a BiLSTM torch makes no fake
 HEADS = {"label": "rte", "number": "stsb", "choice": "copa", "marks": "wic", "span": "squad"}
 STEPS = 2  # the first and the last wait for their loss; those between for nothing
 
@@ -97,6 +100,21 @@ def recorded_step(**changes: Any) -> Callable[[Watch], dict[str, Any]]:
     def scene(watch: Watch) -> dict[str, Any]:
         found = trained(watch, assembled(watch, steps=10, cuda_graphs="on", bf16_weights="on", **changes))
         return {**found, "recorded": watch.recorded}
+
+    return scene
+
+
+def step_of_two(**changes: Any) -> Callable[[Watch], dict[str, Any]]:
+    """Steps of the first of two processes; what the other one sends is not there either."""
+
+    def scene(watch: Watch) -> dict[str, Any]:
+        store = FakeStore()
+        distributed.init_process_group("fake", store=store, rank=0, world_size=2)
+        try:
+            setup = assembled(watch, **changes)
+            return trained(watch, replace(setup, machine=replace(setup.machine, ranks=Several(0, 2, store))))
+        finally:
+            distributed.destroy_process_group()
 
     return scene
 
@@ -255,10 +273,17 @@ def scenes() -> dict[str, Callable[[Watch], dict[str, Any]]]:
         "copies of several passes": step(bf16_weights="on", micro_batch=4),
         "graphs of passes": recorded_step(),
         "bert, every head": step(**BERT, tasks=tuple(HEADS.values()), mixing="equal", batch_size=16),
+        "two processes": step_of_two(steps=3),
+        "bert, two processes": step_of_two(**BERT, tasks=tuple(HEADS.values()), mixing="equal", batch_size=16, steps=3),
+        "gpt": step(**GPT),
+        "cbow": step(**CBOW),
         "bert, frozen": step(**BERT, method="frozen", optimizer="adafactor"),
         "bert, copies": step(**BERT, bf16_weights="on"),
         "graphs of bert's passes": recorded_step(**BERT),
         **{f"bert, {head}": answered("closed", task=task, **BERT) for head, task in HEADS.items()},
+        "gpt, closed": answered("closed", **GPT),
+        "gpt, strict": answered("strict", **GPT),
+        "cbow, label": answered("closed", **CBOW),
         "out of memory": step_out_of_memory,
         "probe": probed,
         "closed": answered("closed"),

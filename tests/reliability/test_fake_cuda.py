@@ -41,7 +41,12 @@ LAUNCHES = {  # of a step of `tiny` at 8 examples: figures that may only fall
     "bert, every head": 438,
     "bert, frozen": 206,
     "bert, copies": 179,
+    "two processes": 417,
+    "bert, two processes": 300,
+    "gpt": 215,
+    "cbow": 87,
 }
+EXACT = ("cbow", "cbow, label")  # means over hundreds of words, and small heads: all in fp32
 RECORDED = {  # the same of a step whose pass is a CUDA graph, and of that graph
     "graphs of passes": (27, 360),
     "graphs of bert's passes": (33, 150),
@@ -83,7 +88,7 @@ def test_a_step_waits_for_nothing_and_computes_in_bf16_on_the_device(told, scene
     assert first == FIRST
     assert not any(between)
     assert last == {key: count * min(2, len(between) + 1) for key, count in LAST.items()}
-    assert found["wrong_types"] == {}
+    assert found["wrong_types"] == {} or scene in EXACT
     assert found["devices"] == ["cuda"]
 
 
@@ -129,6 +134,13 @@ ANSWERS = {  # waits of one batch: one for each level of the trie, and of what t
     **{f"bert, {head}": {"tolist in heads.shares_of": 1} for head in ("label", "choice", "marks")},
     "bert, number": {"tolist in heads.answers_of": 1},
     "bert, span": {"tolist in encoder.answer": 1},
+    "gpt, closed": {"tolist in decoder.shares": 1},
+    "gpt, strict": {
+        "_to_copy in decoder_bodies.write": 6,
+        "bool in decoder_bodies.write": 1,
+        "tolist in decoder_bodies.write": 1,
+    },
+    "cbow, label": {"tolist in heads.shares_of": 1},
 }
 
 
@@ -138,7 +150,7 @@ def test_answers_wait_only_for_what_they_must_know(told, scene):
     assert found["answers"] == 40
     found["waits"].pop(TABLE, None)
     assert found["waits"] == ANSWERS[scene]
-    assert found["wrong_types"] == {}
+    assert found["wrong_types"] == {} or scene in EXACT
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "adafactor"])
