@@ -57,7 +57,7 @@ class T5:
     """A sequence-to-sequence model that answers in T5's way."""
 
     def __init__(self, module: nn.Module, tokenizer: Tokenizer, origin: dict[str, Any], plan: Plan) -> None:
-        self.module = module
+        self.module, self.config = module, module.config
         self.tokenizer = tokenizer
         self.origin = origin
         self.name = plan.model
