@@ -151,7 +151,7 @@ class OfDecoder:
 
         model, machine, module = self.model, self.machine, self.module().eval()
         encoded = model.encode(task, examples)
-        longest = max(len(ids) for example in examples for ids in model._answers(example.choices))
+        longest = max(len(ids) for example in examples for ids in model.option_tokens(example.choices))
         rule = GenerationConfig(max_new_tokens=longest, do_sample=False, eos_token_id=model.end, pad_token_id=model.end)
         texts: dict[int, str] = {}
         for rows in batching(encoded):

@@ -29,7 +29,7 @@ from glue_harness.cli.options import (
 from glue_harness.cli.processes import follow_silently, processes_option, share_out
 from glue_harness.core.errors import Interrupted, UsageError
 from glue_harness.core.names import LATEST
-from glue_harness.core.plan import LEARN, MIX, MODEL, SCORES, SEVERAL, TRAINING
+from glue_harness.core.plan import LEARN, MIX, MODEL, SCORES, SEVERAL, SMALLER, TRAINING
 
 if TYPE_CHECKING:
     from glue_harness.core.plan import Plan
@@ -48,6 +48,7 @@ class Run(Sectioned):
     before: ClassVar[dict[str, tuple[str, ...]]] = {
         LEARN: ("names", "demo"),
         MODEL: (),
+        SMALLER: (),
         MIX: (),
         TRAINING: (),
         SCORES: (),

@@ -40,19 +40,19 @@ def key_of(facts: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:32]
 
 
-def kept(key: str, make: Make, notes: list[str]) -> Any:
-    """The content of that name, made unless it is there already. Whatever was in the way is noted."""
+def kept(key: str, make: Make, notes: list[str], what: str = "tokens") -> Any:
+    """The content of that name, made unless it is there already. What was in the way is noted, of `what`."""
     home = folder()
     for file in sorted(home.glob(f"{key}-*{SUFFIX}")):
         try:
             return opened(file)
         except (OSError, ValueError) as error:
-            notes.append(f"{file} {set_aside(file)}: {error}: its tokens are made again")
+            notes.append(f"{file} {set_aside(file)}: {error}: its {what} are made again")
     try:
         return made(home, key, make)
     except OSError as error:
         reason = error.strerror or error
-        notes.append(f"cache {home} cannot be written: {reason}: tokens last for this run only; see GLUE_CACHE")
+        notes.append(f"cache {home} cannot be written: {reason}: {what} last for this run only; see GLUE_CACHE")
         return unnamed(make)
 
 

@@ -21,7 +21,7 @@ SCORED = "scored"  # in the place of a method: another system gave the answers, 
 OF_SCORED = ("tasks", "data", "revision", "model", "method", "seed")  # all that such a plan says; model is the system
 
 # Headings of `glue run --help`; a setting without one has no option of its own and is reached by --set.
-LEARN, MODEL, MIX = "What to learn", "Model", "How often each task is drawn"
+LEARN, MODEL, SMALLER, MIX = "What to learn", "Model", "Smaller models", "How often each task is drawn"
 TRAINING, SCORES, SEVERAL = "Training", "Scores", "Several runs"
 
 
@@ -61,7 +61,7 @@ class Plan:
     )
     tokenizer: str | None = setting(None, "Folder with the vocabulary of a model from scratch.", MODEL, fixed=True)
     method: str = setting(
-        "full", "Which parameters learn: full, adapter, unfreeze, frozen, lora or prompt.", MODEL, fixed=True
+        "full", "How it learns: full, adapter, unfreeze, frozen, lora, prompt or distil.", MODEL, fixed=True
     )
     mixing: str = setting("proportional", "proportional, temperature, equal or custom.", MIX)
     limit: float | None = setting(2.0**19, "K: examples of one task that count at most.", MIX, above=0)
@@ -203,7 +203,7 @@ class Plan:
             raise UsageError(f"warmup {self.warmup} leaves nothing of {self.steps} steps: it must be below steps")
         for name, value in self.own.items():
             kind, owner = own_settings()[name].owner if name in own_settings() else ("", "")
-            if kind in ("method", "optimizer") and getattr(self, kind) != owner:
+            if kind in ("method", "optimizer") and not own_settings()[name].is_of(kind, getattr(self, kind)):
                 chosen = getattr(self, kind)
                 raise UsageError(f"{name} is {value} but {kind} is {chosen!r}: use --{kind} {owner}")
         if self.heldout != GENERAL["heldout"].default and self.select != "heldout":
@@ -224,7 +224,7 @@ class Plan:
         left = {
             name
             for name, declared in own_settings().items()
-            if declared.owner[0] in changes and changes[declared.owner[0]] != declared.owner[1]
+            if (kind := declared.owner[0]) in changes and not declared.is_of(kind, changes[kind])
         }
         own = {name: value for name, value in self.own.items() if name not in left}
         general = {name: getattr(self, name) for name in GENERAL if name != "steps" or self.steps or self.never_learns}
@@ -285,7 +285,8 @@ class Plan:
             return {name: getattr(self, name) for name in OF_SCORED} | {"tasks": list(self.tasks)}
         general = {name: getattr(self, name) for name in GENERAL if self.says(name)}
         kinds = {"method": self.method, "optimizer": self.optimizer}
-        own = {s.name: getattr(self, s.name) for s in own_settings().values() if kinds.get(s.owner[0]) == s.owner[1]}
+        applying = (s.name for s in own_settings().values() if s.is_of(s.owner[0], kinds.get(s.owner[0], "")))
+        own = {name: getattr(self, name) for name in applying}
         return {**general, **own, **self.own, "tasks": list(self.tasks), "rates": dict(self.rates)}
 
     def to_toml(self, chosen: Mapping[str, Any] | None = None) -> str:

@@ -62,6 +62,7 @@ class Environment(TypedDict, total=False):
     processes: int  # that carried the run out together; earlier versions had one
     waiting: float  # of several: the share of training in which they exchanged gradients and waited, on average
     model: dict[str, Any]  # what it was loaded from, and the earlier run if that was one
+    teacher: dict[str, Any]  # the same of the model whose answers it learned, with a fingerprint of its weights
 
 
 @dataclass

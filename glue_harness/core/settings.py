@@ -41,11 +41,18 @@ class Setting:
     above: float | None = None  # bounds: above < value, least <= value, value < below
     least: float | None = None
     below: float | None = None
+    most: float | None = None  # beside `above` or `least`: value <= most
     optional: bool = False  # may be None
+    needed: bool = False  # a plan of its owner must give it: there is no default that suits
     identity: bool = True  # part of the digest: it changes the experiment, not only how fast or where it is done
     fixed: bool = False  # the weights are made that way: no resumed run can change it
     short: str = ""  # letter of its option
     owner: tuple[str, str] = ("", "")  # kind and name of the method, optimiser or family whose it is
+    others: tuple[str, ...] = ()  # of the same kind, whose it is too
+
+    def is_of(self, kind: str, name: str) -> bool:
+        """Whether it means anything to that method, optimiser or family."""
+        return kind == self.owner[0] and name in (self.owner[1], *self.others)
 
     def checked(self, value: Any, where: str) -> Any:
         """The value in the setting's type, or an error that names the place."""
@@ -86,6 +93,9 @@ class Setting:
         if self.choices and value not in self.choices:
             raise unknown(self.name, str(value), self.choices)
         above, least, below = self.above, self.least, math.inf if self.below is None else self.below
+        if self.most is not None and not (value <= self.most and (value > above if least is None else value >= least)):
+            lowest = f"above {above:g} and at most" if least is None else f"from {least:g} to"
+            raise UsageError(f"{self.name} must be {lowest} {self.most:g}, not {value}")
         if above is not None and self.below is not None and not above < value < below:
             raise UsageError(f"{self.name} must be between {above:g} and {below:g}, not {value}")
         if above is not None and not above < value < math.inf:
@@ -122,6 +132,9 @@ class Setting:
         found = kinds[self.kind]
         if self.choices:
             found = f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
+        elif self.most is not None:
+            lowest = f" above {self.above:g} up to" if self.least is None else f" from {self.least:g} to"
+            found += f"{lowest} {self.most:g}"
         elif self.least is not None:
             found += f", {self.least:g} or more" + ("" if self.below is None else f", below {self.below:g}")
         elif self.above is not None:

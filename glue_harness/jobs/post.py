@@ -58,16 +58,17 @@ class Post:
         return record.id if record else None
 
     def needed(self, job: Job) -> list[str]:
-        """The runs whose weights a job begins with, and those that these are parts of."""
-        if not job.plan.model.startswith(EARLIER):
-            return []
-        kind, _, name = job.plan.model.partition("@")[0].partition(":")
-        record: Record | None = self.store.find(name) if kind == "run" else self.store.finished(name, job.plan.seed)
+        """The runs whose weights a job begins with or learns from, and those that these are parts of."""
         runs: list[str] = []
-        while record and record.id not in runs:
-            runs.append(record.id)
-            earlier = record.environment.get("model", {}).get("run")
-            record = self.store.find(earlier) if isinstance(earlier, str) else None
+        for named in filter(None, (job.plan.model, job.plan.teacher)):
+            if not named.startswith(EARLIER):
+                continue
+            kind, _, name = named.partition("@")[0].partition(":")
+            record: Record | None = self.store.find(name) if kind == "run" else self.store.finished(name, job.plan.seed)
+            while record and record.id not in runs:
+                runs.append(record.id)
+                earlier = record.environment.get("model", {}).get("run")
+                record = self.store.find(earlier) if isinstance(earlier, str) else None
         return runs
 
     def sums(self, run: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import torch
@@ -15,9 +16,10 @@ from glue_harness.data.sampler import Sampler
 from glue_harness.lab import room
 from glue_harness.lab.request import Request
 from glue_harness.lab.rundata import RunData, cut_off, encode_rows, read_rows
+from glue_harness.lab.school import School
 from glue_harness.lab.shots import draw_shots
 from glue_harness.lab.trial import try_out
-from glue_harness.methods import load_method
+from glue_harness.methods import Method, load_method
 from glue_harness.models.families import millions_of
 from glue_harness.models.interface import Model, Prompted, count_parameters
 from glue_harness.train import device
@@ -29,7 +31,7 @@ from glue_harness.train.feed import Feed, PackedFeed
 from glue_harness.train.learner import Learner
 from glue_harness.train.memory import Fit, find_fit
 from glue_harness.train.optimizers import make_optimizer
-from glue_harness.train.passes import Run, one_pass, probe
+from glue_harness.train.passes import Run, one_pass, passing, probe
 from glue_harness.train.replays import Replays
 
 WORTH_SAYING = 0.01  # of a split's examples: if more are cut, it is said
@@ -45,6 +47,7 @@ class Setup:
     machine: Machine
     feed: Feed
     fit: Fit
+    teacher: dict[str, Any] | None = None  # who it is, for the record
 
     @property
     def mix(self) -> dict[str, dict[str, Any]]:
@@ -89,6 +92,8 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     model.check(rows.trained)
     room.check_method(plan, total, added, tokens, model.token_bytes, bool(model.parts().attention))
     data = encode_rows(rows, request, model)
+    school = School(request, request.teacher) if request.teacher else None
+    data = school.teach(data, model) if school else data
     feed = make_feed(request, data, model, machine)
     if plan.epochs:
         plan = plan.lasting(mixing.steps_of(plan.epochs, data.sizes, data.rates, feed.examples_an_update()))
@@ -99,6 +104,7 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
         try_out(request.registry.task(name), asked.examples)
     set_dropout(model.module, plan.dropout)
     parameters = method.prepare(model, plan)
+    data.rows.notes.extend(school.size_note(model) if school else ())
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
     model.module.to(machine.device)
     room.refuse_what_cannot_fit(
@@ -108,16 +114,17 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
         torch.cuda.mem_get_info(machine.device)[0] if machine.on_gpu else None,
     )
     optimizer = make_optimizer(plan, parameters, model.parts())
-    way = way_of_passes(plan, model, parameters)
+    way = way_of_passes(plan, model, method, parameters)
     learner = Learner(plan, model, method, parameters, learn_at_first, optimizer, way)
     fit = find_fit(model, machine, learn_at_first)
     if machine.on_gpu and not fit.tried:  # elsewhere nothing fails for want of memory, or all does
         probe(model, machine, fit, feed, model.lengths[0])
-    return Setup(request, data, learner, machine, feed, fit)
+    return Setup(request, data, learner, machine, feed, fit, school.evidence if school else None)
 
 
-def way_of_passes(plan: Plan, model: Model, parameters: Sequence[nn.Parameter]) -> Run:
-    run = Copies(model.module).run if plan.bf16_weights == "on" else one_pass
+def way_of_passes(plan: Plan, model: Model, method: Method, parameters: Sequence[nn.Parameter]) -> Run:
+    run = passing(partial(method.loss, plan)) if hasattr(method, "loss") else one_pass
+    run = Copies(model.module, run).run if plan.bf16_weights == "on" else run
     return Replays(run, parameters).run if plan.cuda_graphs == "on" else run
 
 

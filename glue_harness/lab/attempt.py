@@ -143,6 +143,8 @@ class Attempt:
             raise UsageError(f"run {self.record.id} has done {step:,} steps: it cannot have {self.plan.steps:,} in all")
         if self.record.environment.get("model", self._model()) != self._model():
             raise UsageError(f"model {self.plan.model!r} is not the one that run {self.record.id} began with")
+        if self.record.environment.get("teacher", self.setup.teacher) != self.setup.teacher:
+            raise UsageError(f"teacher {self.plan.teacher!r} is not the one that run {self.record.id} began with")
         changed = changed_data(self.record.data or self._data(), self._data())
         if changed and not self.force:
             listed = "; ".join(changed)
@@ -176,6 +178,8 @@ class Attempt:
         before = record.environment
         facts = environment() | setup.machine.describe()
         facts |= {"model": self._model(), "metrics": signatures(self.request.scored), "processes": self.ranks.size}
+        if self.setup.teacher:
+            facts["teacher"] = self.setup.teacher
         if self.ranks.size > 1:
             facts["job"] = place().job
             self._note(self._of_cut_passes())

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from glue_harness.core.errors import UsageError, unknown
 from glue_harness.core.plan import Plan, default_of
-from glue_harness.core.settings import plugin_files
+from glue_harness.core.settings import own_settings, plugin_files
 from glue_harness.core.task import Task
 from glue_harness.data import check_where, mixing, own
+from glue_harness.lab.teacher import Teacher, find_teacher
 from glue_harness.models.families import check_model
 from glue_harness.runs.origin import Origin, find_origin
 from glue_harness.runs.store import Store
@@ -28,6 +29,7 @@ class Request:
     trained: tuple[Task, ...]  # in T5's sampling order: by name
     groups: dict[str, tuple[Task, ...]]  # task -> the tasks that score it, and choose its checkpoint together
     notes: tuple[str, ...]
+    teacher: Teacher | None = None  # whose answers its model learns
 
     @property
     def scored(self) -> list[Task]:
@@ -49,6 +51,7 @@ def make_request(plan: Plan, registry: Registry, store: Store | None = None) -> 
     check_text(plan, selected)
     rates(plan, registry, dict.fromkeys((task.name for task in trained), 1))  # unknown names in custom rates
     origin = find_origin(plan, store, registry) if store else Origin(plan.model, plan.model)
+    teacher = find_teacher(plan, trained, store, registry) if store else None
     scorers_of = {task.name: registry.scorers(task) for task in selected}
     groups: dict[str, tuple[Task, ...]] = {}
     notes = []
@@ -68,12 +71,13 @@ def make_request(plan: Plan, registry: Registry, store: Store | None = None) -> 
         raise UsageError(f"patience is {plan.patience} but no task of {', '.join(plan.tasks)} is scored: leave it out")
     notes += left_out(plan, registry, selected)
     return Request(
-        plan=plan.replace(model=origin.model),
+        plan=plan.replace(model=origin.model, **({"teacher": teacher.name} if teacher else {})),
         registry=registry,
         origin=origin,
         trained=tuple(sorted(trained, key=lambda task: task.name)),
         groups=groups,
         notes=tuple(notes),
+        teacher=teacher,
     )
 
 
@@ -88,6 +92,10 @@ def check_names(plan: Plan) -> None:
     ):
         if name not in known:
             raise unknown(kind, name, known)
+    for declared in own_settings().values():
+        if declared.needed and declared.owner == ("method", plan.method) and getattr(plan, declared.name) is None:
+            option = f"--{declared.name.replace('_', '-')}"
+            raise UsageError(f"method {plan.method} needs {declared.name} ({option}): {declared.help}")
     check_model(plan.model, plan.tokenizer)
     check_where(plan.data)
     if plan.never_learns and plan.method != "full":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -20,6 +20,7 @@ from glue_harness.data.texts import Overlap, found_among, overlap, row_texts
 from glue_harness.lab.request import Request, rates
 from glue_harness.models.interface import Model
 from glue_harness.runs.evidence import score
+from glue_harness.train.lessons import Taught
 from glue_harness.train.tokens import Lengths, Subset, Tokens, tokens_of
 
 
@@ -84,7 +85,7 @@ class RunData:
     """The examples of a run in tokens."""
 
     rows: RunRows
-    training: dict[str, Tokens | Subset]
+    training: Mapping[str, Tokens | Subset | Taught]
     scoring: dict[str, Questions]  # task -> its validation split
     choosing: dict[str, tuple[Task, ...]]  # group of tasks -> the tasks whose scores choose its best step
     asked: dict[str, Questions]  # one of those -> what it is asked while training

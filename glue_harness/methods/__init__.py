@@ -15,11 +15,12 @@ from glue_harness.core.settings import load_plugin
 if TYPE_CHECKING:
     from torch import nn
 
-    from glue_harness.models.interface import Export, Model, Parts
+    from glue_harness.models.interface import Export, Loss, Model, Parts
 
 
 class Method(Protocol):
-    """What a file here defines. Optional are `on_step`, `added` where nothing is, `as_peft` where peft has no such."""
+    """What a file here defines. All but `prepare` is optional: `added` where nothing is, `as_peft` where peft has no
+    such, the others where a method does something at that place."""
 
     def added(self, model: Model, plan: Plan) -> tuple[int, int]:
         """How many numbers `prepare` would add, and tokens before each input: what cannot fit is refused first."""
@@ -30,6 +31,9 @@ class Method(Protocol):
 
     def on_step(self, model: Model, plan: Plan, step: int) -> None:
         """Called before each step, for methods that change what learns over time."""
+
+    def loss(self, plan: Plan, model: Model, batch: Any, lean: bool) -> Loss:
+        """What a pass makes less, where that is not the model's own loss."""
 
     def as_peft(self, export: Export, plan: Plan, kind: str | None) -> Any:
         """The exported model with what `prepare` added, as peft has it. `kind`: peft's name for what it answers."""

@@ -19,11 +19,11 @@ from glue_harness.models import decoder_bodies, decoder_weights
 from glue_harness.models.batch import IGNORED
 from glue_harness.models.blocks import compile_blocks, lean_blocks
 from glue_harness.models.causal_vocabulary import CausalVocabulary
-from glue_harness.models.decoder_batch import Batch, branches, lay, seen_in_rows
+from glue_harness.models.decoder_batch import Batch, Branches, branches, lay, seen_in_rows
 from glue_harness.models.decoder_bodies import BODIES, blocks_of, states
-from glue_harness.models.dropout import replace_dropout
+from glue_harness.models.dropout import counted, replace_dropout
 from glue_harness.models.families import Family
-from glue_harness.models.interface import Answer, Encoded, Export, Loss, Other, Parts
+from glue_harness.models.interface import Answer, Choices, Encoded, Export, Loss, Other, Parts
 from glue_harness.models.objectives import part_of, refuse_other_objectives, told
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.shots import BETWEEN, Shots, load_shots, solved
@@ -134,10 +134,10 @@ class Decoder:
     def _longest(self, example: Example) -> int:
         """Tokens of the longest answer that may be: never a function of the right one."""
         if example.choices:
-            return max(map(len, self._answers(example.choices)))
+            return max(map(len, self.option_tokens(example.choices)))
         return self.lengths[0] // FREE
 
-    def _answers(self, choices: Sequence[str]) -> list[list[int]]:
+    def option_tokens(self, choices: Sequence[str]) -> list[list[int]]:
         """Each choice with the end of an answer."""
         key = tuple(choices)
         if key not in self._choices:
@@ -170,10 +170,22 @@ class Decoder:
 
     def loss(self, batch: Batch, lean: bool = False) -> Loss:
         """Cross-entropy of the answers' tokens; the head runs on these alone."""
+        return self.graded(batch, lean)[0]
+
+    def graded(self, batch: Batch, lean: bool = False) -> tuple[Loss, list[Choices]]:
+        """Every token of an answer carries what is to be learned of the whole answer's choices."""
+        options = batch.options
         with lean_blocks(blocks_of(self.module, self.body) if lean else []):
             logits = self._logits(batch)
+            if options:
+                with counted(options.in_rows):
+                    scores = self._scores(options.branches)
         each = functional.cross_entropy(logits, batch.labels, ignore_index=IGNORED, reduction="none")
-        return Loss(each.sum(), each.detach())
+        loss = Loss(each.sum(), each.detach())
+        if options is None:
+            return loss, []
+        terms = torch.arange(len(options.owners), device=each.device)
+        return loss, [Choices(scores, options.soft, terms, options.owners)]
 
     def _logits(self, batch: Batch) -> Tensor:
         """Of each token of the answers."""
@@ -200,19 +212,22 @@ class Decoder:
     @torch.no_grad()
     def shares(self, batch: Batch, task: Task, examples: Sequence[Example]) -> list[dict[str, float]]:
         """softmax over an example's choices of the log-probability of each: its tokens' and its end's."""
-        choices = [self._answers(example.choices) for example in examples]
-        laid = branches(batch.questions, choices, batch.ids.device)
+        choices = [self.option_tokens(example.choices) for example in examples]
+        rows = self._scores(branches(batch.questions, choices, batch.ids.device)).softmax(-1).tolist()
+        return [
+            dict(zip(example.choices, row[: len(example.choices)], strict=True))
+            for example, row in zip(examples, rows, strict=True)
+        ]
+
+    def _scores(self, laid: Branches) -> Tensor:
+        """[examples, most]: the log-probability of each choice, or its mean over tokens, as the plan's `candidates`."""
         found = states(self.module, laid.ids, laid.seen, laid.positions)
         logits = self.module.get_output_embeddings()(found[laid.places]).float()
         logs = -functional.cross_entropy(logits, laid.labels, reduction="none").double()
         sums = logs.new_zeros(laid.counts.numel()).index_add(0, laid.owners, logs).view_as(laid.counts)
         if self.plan.candidates == "mean":
             sums = sums / laid.counts.clamp(min=1)
-        rows = sums.masked_fill(laid.counts == 0, float("-inf")).softmax(-1).tolist()
-        return [
-            dict(zip(example.choices, row[: len(example.choices)], strict=True))
-            for example, row in zip(examples, rows, strict=True)
-        ]
+        return sums.masked_fill(laid.counts == 0, float("-inf"))
 
     def write(self, batch: Batch, length: int) -> list[str]:
         questions = [question.tolist() for question in batch.questions]

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from glue_harness.models.batch import IGNORED, moved
+from glue_harness.models.batch import IGNORED, moved, soft_of
 from glue_harness.models.interface import Encoded
-from glue_harness.models.packing import Grid, multiple
+from glue_harness.models.packing import Grid, Stream, multiple
 
 PADDING = 0  # an id that nothing sees; positions and marks say that it is none
+
+
+@dataclass(frozen=True)
+class Options:
+    """The choices of each example behind its question, a row each, beside what their teacher gave them."""
+
+    branches: Branches
+    soft: Tensor  # [examples, most]
+    owners: Tensor  # of each term of the loss, its example
+    in_rows: list[int] = field(metadata={"read": False})  # examples of each packed row
 
 
 @dataclass(frozen=True)
@@ -26,6 +35,7 @@ class Batch:
     labels: Tensor  # these next ones
     questions: list[np.ndarray] = field(metadata={"read": False})  # each example without its answer
     terms: list[int] = field(metadata={"read": False})  # tokens of each one's answer
+    options: Options | None = None  # where a teacher has said what it makes of the choices
 
 
 def question_of(encoded: Encoded) -> np.ndarray:
@@ -62,7 +72,17 @@ def lay(rows: Sequence[Sequence[Encoded]], prompt: int, device: torch.device, gr
     def at(array: np.ndarray) -> Tensor:
         return moved(torch.from_numpy(array), device)
 
-    return Batch(at(ids), at(segments), at(positions), at(wanted), at(told), questions, list(map(len, labels)))
+    options = lay_options(rows, questions, device) if rows[0][0].options else None
+    terms = list(map(len, labels))
+    return Batch(at(ids), at(segments), at(positions), at(wanted), at(told), questions, terms, options)
+
+
+def lay_options(rows: Sequence[Sequence[Encoded]], questions: Sequence[np.ndarray], device: torch.device) -> Options:
+    examples = [e for row in rows for e in row]
+    owners = np.repeat(np.arange(len(examples)), [e.terms for e in examples])
+    laid = branches(questions, [e.options for e in examples], device)
+    soft, owned = (moved(torch.from_numpy(array), device) for array in (soft_of([e.soft for e in examples]), owners))
+    return Options(laid, soft, owned, list(map(len, rows)))
 
 
 def seen_in_rows(segments: Tensor) -> Tensor:
@@ -72,7 +92,8 @@ def seen_in_rows(segments: Tensor) -> Tensor:
     return (segments[:, :, None] == segments[:, None, :]) & before
 
 
-class Branches(NamedTuple):
+@dataclass(frozen=True)
+class Branches:
     """A question a row, and behind it each of its choices, none of which sees another."""
 
     ids: Tensor
@@ -84,9 +105,7 @@ class Branches(NamedTuple):
     counts: Tensor  # tokens of each choice, [rows, most]; 0 where an example has fewer
 
 
-def branches(
-    questions: Sequence[np.ndarray], choices: Sequence[Sequence[Sequence[int]]], device: torch.device
-) -> Branches:
+def branches(questions: Sequence[np.ndarray], choices: Sequence[Sequence[Stream]], device: torch.device) -> Branches:
     """The first token of a choice follows the question's last one; a choice's own last token need not be read."""
     most = max(map(len, choices))
     width = max(len(q) + sum(len(c) - 1 for c in own) for q, own in zip(questions, choices, strict=True))

@@ -24,7 +24,7 @@ from glue_harness.models.encoder_batch import Batch, Group, lay
 from glue_harness.models.encoder_inputs import encoded
 from glue_harness.models.families import Family
 from glue_harness.models.heads import TOLD, Facts, answers_of, check_choices, facts_of, make_head, scores, shares_of
-from glue_harness.models.interface import Answer, Encoded, Export, Loss, Other, Parts
+from glue_harness.models.interface import Answer, Choices, Encoded, Export, Loss, Other, Parts
 from glue_harness.models.masking import masked
 from glue_harness.models.objectives import refuse_other_objectives, told
 from glue_harness.models.packing import FINE, Grid
@@ -201,15 +201,22 @@ class Encoder:
 
     def loss(self, batch: Batch, lean: bool = False) -> Loss:
         """Cross-entropy of a choice, squared error of a number, each with its task's weight."""
+        return self.graded(batch, lean)[0]
+
+    def graded(self, batch: Batch, lean: bool = False) -> tuple[Loss, list[Choices]]:
         with lean_blocks(blocks_of(self.module.body, self.body) if lean else []):
             states = self._states(batch)
         each = states.new_zeros(batch.size, dtype=torch.promote_types(states.dtype, torch.float32))
+        choices = []
         for group in batch.groups:
             with counted(group.in_rows):
                 found = self._scores(group, states) if group.kind == "span" else self._logits(group, states)
-            losses = group.losses(found) * self.plan.loss_weights.get(group.head, 1.0)
-            each = each.index_put((group.members,), losses)
-        return Loss(each.sum(), each.detach())
+            weight = self.plan.loss_weights.get(group.head, 1.0)
+            each = each.index_put((group.members,), group.losses(found) * weight)
+            if group.soft is not None:
+                number = group.kind == "number"
+                choices.append(Choices(found, group.soft, group.members, is_number=number, weight=weight))
+        return Loss(each.sum(), each.detach()), choices
 
     @torch.no_grad()
     def answer(self, batch: Batch, task: Task, examples: Sequence[Example], strict: bool, length: int) -> list[Answer]:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from glue_harness.models.batch import moved
+from glue_harness.models.batch import moved, soft_of
 from glue_harness.models.heads import NEXT, TOLD
 from glue_harness.models.interface import Encoded
 from glue_harness.models.packing import FINE, Grid, lay_out, multiple, pack
@@ -40,6 +40,7 @@ class Group:
     in_rows: list[int] | None = field(
         default=None, metadata={"read": False}
     )  # members of each row; None: some stand in several
+    soft: Tensor | None = None  # what a teacher gave the choices of each member, or its number
 
     def read(self, states: Tensor) -> Tensor:
         """The states [n, tokens, size] that the head turns into scores."""
@@ -222,6 +223,7 @@ def group_of(
         means=means and kind in ("label", "number", "choice"),
         windows=[part.tolist() for part in np.split(sizes, np.cumsum(counts)[:-1])] if kind == "span" else [],
         in_rows=in_rows(row_of, members, [encoded[k].told if kind == TOLD else 1 for k in members]),
+        soft=at(soft_of(shown)) if len((shown := [encoded[k].soft for k in members])[0]) else None,
     )
 
 

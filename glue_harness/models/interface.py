@@ -26,6 +26,17 @@ class Loss(NamedTuple):
     each: Tensor  # every term, in the order of the examples, without gradient
 
 
+class Choices(NamedTuple):
+    """What a model gives the choices of some examples of a batch, beside what their teacher gave them."""
+
+    scores: Tensor  # [examples, most]: log-probabilities but for a constant, minus infinity where there are fewer
+    soft: Tensor  # [examples, most]: the teacher's shares. Of a number both have one column: the number
+    terms: Tensor  # these examples' terms of the loss, by number in the batch
+    owners: Tensor | None = None  # of each of them the example; None: each has one
+    is_number: bool = False
+    weight: float = 1.0  # of the task in the loss
+
+
 class Answer(NamedTuple):
     text: str
     scores: dict[str, float]  # choice -> its share of probability, as far as it was computed
@@ -45,6 +56,8 @@ class Encoded:
     lost: int = 0  # tokens that were cut off, as the streams would have been longer than the plan allows
     marks: Stream = ()  # places in the first stream that a head reads: what they mean is its family's matter
     told: int = 0  # hidden tokens that a head tells, each a term of the loss
+    soft: Sequence[float] = ()  # what a teacher gives the example's choices: shares of 1; or the number that it answers
+    options: Sequence[Stream] = ()  # where a model writes its answer, the tokens of these choices, ends included
     prompt: int = 0  # vectors that a method puts in front of the first stream: they take room too
 
     @property
@@ -141,6 +154,12 @@ class Model(Protocol):
 
     def loss(self, batch: Any, lean: bool = False) -> Loss:
         """Summed over the terms of the batch; `lean` saves memory and costs time."""
+
+    def graded(self, batch: Any, lean: bool = False) -> tuple[Loss, list[Choices]]:
+        """The loss, and in the same pass what a teacher's shares are held against: of the examples that have `soft`."""
+
+    def option_tokens(self, choices: Sequence[str]) -> list[list[int]]:
+        """These choices as the model writes them, their ends included; only where it writes its answers."""
 
     def compile(self) -> None:
         """Has torch make graphs of what training computes; asked again, it does nothing more."""

@@ -20,7 +20,7 @@ from glue_harness.core.task import Example, Noise, Task
 from glue_harness.models import sentence_batch
 from glue_harness.models.dropout import Dropout, counted
 from glue_harness.models.heads import Facts, answers_of, check_choices, facts_of, shares_of, take_best
-from glue_harness.models.interface import Answer, Encoded, Export, Loss, Other, Parts
+from glue_harness.models.interface import Answer, Choices, Encoded, Export, Loss, Other, Parts
 from glue_harness.models.objectives import refuse_other_objectives
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.sentence_batch import Batch, Group
@@ -149,10 +149,16 @@ class SentenceModel:
 
     def loss(self, batch: Batch, lean: bool = False) -> Loss:
         """Cross-entropy of a choice, squared error of a number."""
+        return self.graded(batch, lean)[0]
+
+    def graded(self, batch: Batch, lean: bool = False) -> tuple[Loss, list[Choices]]:
         each = torch.zeros(batch.size, dtype=self.module.words.weight.dtype, device=batch.ids.device)
+        choices = []
         for group, found in self._found(batch):
             each = each.index_put((group.members,), group.losses(found))
-        return Loss(each.sum(), each.detach())
+            if group.soft is not None:
+                choices.append(Choices(found, group.soft, group.members, is_number=group.kind == "number"))
+        return Loss(each.sum(), each.detach()), choices
 
     @torch.no_grad()
     def answer(self, batch: Batch, task: Task, examples: Sequence[Example], strict: bool, length: int) -> list[Answer]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from glue_harness.core.task import Example, Task
-from glue_harness.models.batch import moved, padded
+from glue_harness.models.batch import moved, padded, soft_of
 from glue_harness.models.encoder_inputs import gold_of
 from glue_harness.models.interface import Encoded
 from glue_harness.models.pairs import kept, pairs_of
@@ -60,6 +60,7 @@ class Group:
     places: Tensor  # which choice of its example each pair is
     most: int  # choices of an example
     in_rows: list[int] = field(metadata={"read": False})  # how many pairs are of each row
+    soft: Tensor | None = None  # what a teacher gave the choices of each member, or its number
 
     def losses(self, found: Tensor) -> Tensor:
         if self.kind == "number":
@@ -124,7 +125,10 @@ def lay(
         paired = [k for k, second in enumerate(seconds) if second >= 0 and kinds[head] != "marks"]
         both = [len(texts[text]) for k in paired for text in (firsts[k], seconds[k])]
         read = at(firsts), at(seconds), moved(torch.tensor(paired, dtype=torch.long), device), both
-        groups.append(Group(head, kinds[head], at(numbers), golds, *read, at(owners), at(places), choices, of_rows))
+        shown = [examples[k].soft for k in numbers]
+        soft = moved(torch.from_numpy(soft_of(shown)), device) if len(shown[0]) else None
+        within = at(owners), at(places), choices, of_rows, soft
+        groups.append(Group(head, kinds[head], at(numbers), golds, *read, *within))
     listed = moved(torch.tensor(phrases, dtype=torch.long).view(-1, SPAN), device)
     lengths = [len(text) for text in texts]
     in_rows = np.bincount(text_rows, minlength=len(rows)).tolist()

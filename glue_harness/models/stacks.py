@@ -46,10 +46,16 @@ def decode(
     memory_segments: Tensor,
     lean: bool = False,
     called: Block | None = None,
+    own_segments: Tensor | None = None,
 ) -> Tensor:
-    """The decoder's last states, not yet scaled for the head. `called`: `decoder_block` or a graph of it."""
+    """The decoder's last states, not yet scaled for the head. `called`: `decoder_block` or a graph of it.
+
+    A token reads the memory's tokens of its segment, and of the decoder's those of its own segment, where that is
+    another: several answers to one question.
+    """
     stack, length = module.decoder, ids.shape[1]
-    seen = segments[:, None, :, None] == segments[:, None, None, :]
+    own = segments if own_segments is None else own_segments
+    seen = own[:, None, :, None] == own[:, None, None, :]
     seen = seen & torch.ones(length, length, dtype=torch.bool, device=ids.device).tril()
     states, bias = stack.dropout(stack.embed_tokens(ids)), None
     across = _mask(segments[:, None, :, None] == memory_segments[:, None, None, :], states.new_zeros(()))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,7 +24,7 @@ from glue_harness.models.dropout import replace_dropout
 from glue_harness.models.families import Family
 from glue_harness.models.feed_forward import replace_feed_forward
 from glue_harness.models.graphs import compiled
-from glue_harness.models.interface import Answer, Encoded, Export, Loss, Other, Parts
+from glue_harness.models.interface import Answer, Choices, Encoded, Export, Loss, Other, Parts
 from glue_harness.models.norm import replace_norms
 from glue_harness.models.objectives import refuse_other_objectives
 from glue_harness.models.packing import FINE, Grid
@@ -120,30 +121,47 @@ class T5:
 
     def lay(self, rows: Sequence[Sequence[Encoded]], device: torch.device, grid: Grid = FINE) -> Batch:
         if prompt := range(-1, -1 - self.prompt_length, -1):
-            rows = [[Encoded(([*prompt, *e.streams[0]], e.streams[1])) for e in row] for row in rows]
+            rows = [[replace(e, streams=([*prompt, *e.streams[0]], e.streams[1])) for e in row] for row in rows]
         return lay(rows, device, self.start, grid)
 
     def loss(self, batch: Batch, lean: bool = False) -> Loss:
-        return Loss(*self._losses(batch, lean))
+        return self.graded(batch, lean)[0]
+
+    def graded(self, batch: Batch, lean: bool = False) -> tuple[Loss, list[Choices]]:
+        """Every token of an answer carries what is to be learned of the whole answer's choices."""
+        plain = lean or not self.module.training  # looks at single examples come in ever other shapes
+        encoder, decoder = (None, None) if plain else self._graphs
+        memory = stacks.encode(self.module, batch.inputs, batch.segments, lean, encoder)
+        loss = self._loss(batch, memory, lean, decoder)
+        options = batch.options
+        if options is None:
+            return loss, []
+        given = (self.module, options.given, options.segments, memory, batch.segments, lean, decoder)
+        logits = self._logits(stacks.decode(*given, own_segments=options.own_segments), options.places)
+        return loss, [options.scored(logits)]
 
     def compile(self, backend: str | Callable = "inductor") -> None:
         """The blocks of each stack become a graph, made when training first meets them, and kept in the cache."""
         if self._graphs == (None, None):
             self._graphs = compiled(stacks.encoder_block, backend), compiled(stacks.decoder_block, backend)
 
-    def _losses(self, batch: Batch, lean: bool) -> tuple[Tensor, Tensor]:
-        plain = lean or not self.module.training  # looks at single examples come in ever other shapes
-        encoder, decoder = (None, None) if plain else self._graphs
-        memory = stacks.encode(self.module, batch.inputs, batch.segments, lean, encoder)
-        states = stacks.decode(self.module, batch.given, batch.given_segments, memory, batch.segments, lean, decoder)
-        wanted = states.flatten(0, 1)[batch.places] * self.scale  # the head runs on label positions only
+    def _logits(self, states: Tensor, places: Tensor) -> Tensor:
+        """The head runs on the places of labels only."""
+        wanted = states.flatten(0, 1)[places] * self.scale
         logits = functional.linear(wanted, self.module.lm_head.weight)
-        exact = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        return logits.to(torch.promote_types(logits.dtype, torch.float32))
+
+    def _loss(self, batch: Batch, memory: Tensor, lean: bool, decoder: stacks.Block | None) -> Loss:
+        states = stacks.decode(self.module, batch.given, batch.given_segments, memory, batch.segments, lean, decoder)
+        exact = self._logits(states, batch.places)
         each = functional.cross_entropy(exact, batch.labels, ignore_index=IGNORED, reduction="none")
         total = each.sum()
         if self.z_loss:
             total = total + self.z_loss * (exact.logsumexp(-1).square() * (batch.labels != IGNORED)).sum()
-        return total, each.detach()
+        return Loss(total, each.detach())
+
+    def option_tokens(self, choices: Sequence[str]) -> list[list[int]]:
+        return [[*ids, EOS] for ids in self.tokenizer.encode(choices)]
 
     def as_read(self, task: Task) -> Task:
         return task
@@ -278,7 +296,7 @@ class T5:
 
     def _forced(self, batch: Batch, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """The head's output at every token of given answers, and these tokens; -100 where an answer has ended."""
-        sequences = [[*ids, EOS] for ids in self.tokenizer.encode(texts)]
+        sequences = self.option_tokens(texts)
         wanted = moved(padded(sequences, IGNORED), batch.inputs.device)
         given = moved(padded([[self.start, *s[:-1]] for s in sequences], PAD), wanted.device)
         hidden = self._decoder(given, self._memory(batch), batch.segments)
@@ -290,7 +308,7 @@ class T5:
 
     def _trie(self, choices: tuple[str, ...]) -> Node:
         if choices not in self._tries:
-            self._tries[choices] = build_trie(choices, [[*ids, EOS] for ids in self.tokenizer.encode(choices)])
+            self._tries[choices] = build_trie(choices, self.option_tokens(choices))
         return self._tries[choices]
 
 

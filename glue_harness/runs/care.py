@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import default_of
@@ -103,11 +103,16 @@ def mean_score(record: Record) -> float | None:
 
 
 def parents(record: Record) -> list[str]:
-    """The runs whose models it started from."""
-    start = record.environment.get("model", {}).get("run")
-    named = str(record.plan.get("model", default_of("model")))
+    """The runs whose models it started from, or learned from."""
+    return list(dict.fromkeys(run for role in ("model", "teacher") for run in parents_as(record, role)))
+
+
+def parents_as(record: Record, role: Literal["model", "teacher"]) -> list[str]:
+    """The runs whose models were its `model`, which it started from, or its `teacher`."""
+    found = record.environment.get(role, {}).get("run")
+    named = str(record.plan.get(role, default_of(role)))
     asked = named.removeprefix("run:").partition("@")[0] if named.startswith("run:") else None
-    return [name for name in dict.fromkeys((start, asked)) if isinstance(name, str) and name]
+    return [name for name in dict.fromkeys((found, asked)) if isinstance(name, str) and name]
 
 
 def children(records: Iterable[Record]) -> dict[str, list[str]]:
@@ -129,7 +134,7 @@ def reason_to_stay(
         return "is marked to be kept (glue runs keep --undo)"
     if left := [child for child in of.get(record.id, ()) if child not in going]:
         others = "" if len(left) == 1 else f" and {len(left) - 1} more"
-        return f"is what run {left[0]}{others} started from"
+        return f"is what run {left[0]}{others} started or learned from"
     return None
 
 

@@ -47,21 +47,29 @@ class Origin(NamedTuple):
 def find_origin(plan: Plan, store: Store, registry: Registry) -> Origin:
     """What the plan's model is loaded from, found before anything heavy is imported."""
     if not plan.model.startswith(EARLIER):
-        if (Path(plan.model) / PART).exists():
-            run_id = Path(plan.model).resolve().parent.parent.name
-            raise UsageError(
-                f"model {plan.model!r} holds only what was trained of another model: name its run, --model run:{run_id}"
-            )
+        whole_weights(plan.model, "model")
         return Origin(plan.model, plan.model)
-    name, at, task = plan.model.partition("@")
-    record = _run_of(plan, name, store)
-    refuse_scored(record, f"model {plan.model!r} cannot start from it")
+    return origin_of(plan.model, "model", plan.seed, store, registry)
+
+
+def whole_weights(folder: str, role: str) -> None:
+    if (Path(folder) / PART).exists():
+        run_id = Path(folder).resolve().parent.parent.name
+        fix = f"name its run, --{role} run:{run_id}"
+        raise UsageError(f"{role} {folder!r} holds only what was trained of another model: {fix}")
+
+
+def origin_of(named: str, role: str, seed: int, store: Store, registry: Registry) -> Origin:
+    """Where the weights of an earlier run lie that a plan names; `role` is what it is to the plan, for messages."""
+    name, at, task = named.partition("@")
+    record = run_of(named, role, seed, store)
+    refuse_scored(record, f"{role} {named!r} cannot {'start from' if role == 'model' else 'be'} it")
     step = _step_of(record, task if at else None, registry)
     kept = name if name.startswith("plan:") else f"run:{record.id}"  # a part of an id, and latest, change their meaning
     try:
         return weights_at(record, step, store)._replace(model=f"{kept}{at}{task}")
     except GlueError as error:
-        raise type(error)(f"model {plan.model!r}: {error}") from None
+        raise type(error)(f"{role} {named!r}: {error}") from None
 
 
 def weights_at(record: Record, step: int, store: Store) -> Origin:
@@ -98,14 +106,15 @@ def _earlier(record: Record, named: dict[str, object], before: list[Path], store
     return store.find(run_id), step
 
 
-def _run_of(plan: Plan, name: str, store: Store) -> Record:
-    kind, _, wanted = name.partition(":")
+def run_of(named: str, role: str, seed: int, store: Store) -> Record:
+    """The run that `run:RUN` or `plan:DIGEST` means, whatever step of it."""
+    kind, _, wanted = named.partition("@")[0].partition(":")
     if kind == "run":
         return store.find(wanted)
-    record = store.finished(wanted, plan.seed)
+    record = store.finished(wanted, seed)
     if record is None:
         raise UsageError(
-            f"model {plan.model!r}: no finished run of plan {wanted} with seed {plan.seed} in {str(store.folder)!r}: "
+            f"{role} {named!r}: no finished run of plan {wanted} with seed {seed} in {str(store.folder)!r}: "
             "make it first, or name a folder with --results"
         )
     return record

@@ -17,13 +17,14 @@ from torch import Tensor, nn
 from glue_harness.models.interface import Model
 from glue_harness.train.device import Machine
 from glue_harness.train.memory import Fit
-from glue_harness.train.passes import one_pass
+from glue_harness.train.passes import Run, one_pass
 
 
 class Copies:
     """Of all weights that linear layers alone read: what an embedding reads too is needed exactly."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: nn.Module, inner: Run = one_pass) -> None:
+        self.inner = inner
         parts = list(module.modules())
         others = {id(w) for part in parts if not isinstance(part, nn.Linear) for w in part.parameters(recurse=False)}
         places = [
@@ -39,9 +40,9 @@ class Copies:
         self.places = [(held, name, weight, made[id(weight)]) for held, name, weight in places]
 
     def run(self, model: Model, batch: Any, terms: int | Tensor, machine: Machine, fit: Fit, alone: bool) -> Tensor:
-        """A pass, as `one_pass` does it."""
+        """A pass, as the one that was given does it."""
         with self.in_place():
-            each = one_pass(model, batch, terms, machine, fit, alone)
+            each = self.inner(model, batch, terms, machine, fit, alone)
             self.collect()
         return each
 

@@ -18,6 +18,7 @@ from glue_harness.data.sampler import Sampler
 from glue_harness.models.interface import Encoded, Model, Other
 from glue_harness.models.packing import FINE, Grid, PackedRow, t5_rows
 from glue_harness.train.arrangement import Arrangement, Pass, as_passes
+from glue_harness.train.lessons import Taught
 from glue_harness.train.tokens import Subset, Tokens
 
 AHEAD = 2  # updates that wait for the device
@@ -62,7 +63,7 @@ class Feed:
     def __init__(
         self,
         model: Model,
-        tokens: Mapping[str, Tokens | Subset],
+        tokens: Mapping[str, Tokens | Subset | Taught],
         sampler: Sampler,
         batch: int,
         arrange: Arrangement,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from glue_harness.models.batch import moved
 from glue_harness.models.dropout import drawn_by_rows
-from glue_harness.models.interface import Model
+from glue_harness.models.interface import Loss, Model
 from glue_harness.train.arrangement import Pass
 from glue_harness.train.device import Machine
 from glue_harness.train.feed import Feed, Update
@@ -22,11 +22,22 @@ from glue_harness.train.memory import Fit, is_out_of_memory
 Run = Callable[[Model, Any, Any, Machine, Fit, bool], Tensor]
 
 
-def one_pass(model: Model, batch: Any, terms: int | Tensor, machine: Machine, fit: Fit, alone: bool) -> Tensor:
-    with machine.autocast():
-        loss = model.loss(batch, fit.lean)
-    (loss.total / terms).backward()
-    return loss.each
+Learned = Callable[[Model, Any, bool], Loss]  # what is made less: of a model, a batch, and whether memory is short
+
+
+def passing(learned: Learned) -> Run:
+    """A pass that computes this loss and its gradients."""
+
+    def run(model: Model, batch: Any, terms: int | Tensor, machine: Machine, fit: Fit, alone: bool) -> Tensor:
+        with machine.autocast():
+            loss = learned(model, batch, fit.lean)
+        (loss.total / terms).backward()
+        return loss.each
+
+    return run
+
+
+one_pass = passing(lambda model, batch, lean: model.loss(batch, lean))
 
 
 def fitting(model: Model, update: Update, machine: Machine, fit: Fit, seed: int, run: Run = one_pass) -> Tensor:

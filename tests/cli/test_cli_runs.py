@@ -154,7 +154,7 @@ def test_what_is_needed_is_not_removed(store, glue):
     code, _, err = glue("runs", "rm", first.id, "--yes")
     assert (code, err) == (
         2,
-        f"glue: run {first.id} is what run {child.id} started from: nothing was removed; --force removes it all the same\n",
+        f"glue: run {first.id} is what run {child.id} started or learned from: nothing was removed; --force removes it all the same\n",
     )
     glue("runs", "keep", child.id)
     code, _, err = glue("runs", "rm", "--status", "finished", "--yes")

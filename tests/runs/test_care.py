@@ -82,7 +82,7 @@ def test_what_must_not_lose_anything(store):
     child = finished(store, model=f"run:{first.id}", seed=2)
     of = care.children([first, second, child])
     assert care.reason_to_stay(store, second, of) is None
-    assert care.reason_to_stay(store, first, of) == f"is what run {child.id} started from"
+    assert care.reason_to_stay(store, first, of) == f"is what run {child.id} started or learned from"
     assert care.reason_to_stay(store, first, of, going={child.id}) is None
     second.kept = True
     assert care.reason_to_stay(store, second, of) == "is marked to be kept (glue runs keep --undo)"

@@ -1,0 +1,86 @@
+"""Which model a plan's teacher is: a run's, at one of its steps, or a folder's. Found without torch."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from glue_harness.core.errors import UsageError
+from glue_harness.core.plan import EARLIER, Plan, plan_from
+from glue_harness.core.record import Record
+from glue_harness.core.sealed import MARKER
+from glue_harness.core.task import Task
+from glue_harness.metrics.selection import answering_step
+from glue_harness.models.families import is_from_scratch, model_folder
+from glue_harness.runs.origin import Origin, origin_of, run_of, whole_weights
+from glue_harness.runs.store import Store
+from glue_harness.suite.registry import Registry
+
+READ = (".safetensors", ".json", ".model", ".txt")  # files that decide what a model answers
+
+
+class Teacher(NamedTuple):
+    """A model that has learned already, under the name that the plan keeps of it."""
+
+    origin: Origin
+    plan: Plan | None = None  # of its run: how it read and answered there
+    precision: str = ""  # in which it was scored there
+    tasks: tuple[str, ...] = ()  # that it has learned or answered there
+
+    @property
+    def name(self) -> str:
+        return self.origin.model
+
+    @property
+    def fingerprint(self) -> str:
+        """Of its weights and its vocabulary, wherever they lie."""
+        origin, found = self.origin, hashlib.sha256()
+        folders = [part.folder for part in origin.parts]
+        if is_from_scratch(origin.source):  # drawn by its run's seed
+            found.update(f"{origin.source} {origin.parts[0].plan.seed}\n".encode())
+        else:
+            folders.insert(0, model_folder(origin.source))
+        for folder in folders:
+            for file in sorted(folder.iterdir()):
+                if file.suffix in READ and file.name != MARKER:
+                    with open(file, "rb") as opened:
+                        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+                    found.update(f"{file.name} {digest}\n".encode())
+        return found.hexdigest()[:16]
+
+    def to_record(self) -> dict[str, Any]:
+        return {**self.origin.to_record(), "name": self.name, "fingerprint": self.fingerprint}
+
+
+def find_teacher(plan: Plan, trained: Sequence[Task], store: Store, registry: Registry) -> Teacher | None:
+    """The plan's, if it has one. A run that is named alone answers as it does elsewhere: at the step that was best for
+    the one task that is trained; of several tasks, at its last.
+    """
+    named = plan.teacher
+    if named is None:
+        return None
+    if not named.startswith(EARLIER):
+        if (Path(named) / "config.json").exists() or ("/" in named and not Path(named).is_dir()):
+            whole_weights(named, "teacher")
+            return Teacher(Origin(named, named))
+        named = f"run:{named}"
+    try:
+        record = run_of(named, "teacher", plan.seed, store)
+    except UsageError as error:
+        raise UsageError(f"teacher {plan.teacher!r}: {error}") from None
+    tasks = tuple({**record.mix, **record.scores})
+    for task in trained:
+        check_learned(record, task, registry, plan.teacher)
+    if "@" not in named and len(trained) == 1 and answering_step(registry, record.scores, trained[0]) is not None:
+        named = f"{named}@{trained[0].name}"
+    origin = origin_of(named, "teacher", plan.seed, store, registry)
+    return Teacher(origin, plan_from(record.plan), record.environment.get("precision", "auto"), tasks)  # type: ignore[arg-type]
+
+
+def check_learned(record: Record, task: Task, registry: Registry, named: str) -> None:
+    """A run that never saw a task answers it by chance."""
+    if task.name not in record.mix and answering_step(registry, record.scores, task) is None:
+        has = ", ".join(record.mix) or "nothing"
+        raise UsageError(f"teacher {named!r} has learned {has}, not {task.name}: name a run of {task.name}")

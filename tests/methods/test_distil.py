@@ -1,0 +1,252 @@
+"""Distillation: the soft loss by hand, any pair of families, shares that are computed once, and what is refused."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from random import Random
+
+import pytest
+import torch
+from decoders import write_decoder
+from encoders import write_encoder
+from safetensors.torch import load_file
+from toys import CPU, toy_model
+
+from glue_harness import Plan, data, load_tasks, run
+from glue_harness.core.errors import UsageError
+from glue_harness.core.writing import json_text
+from glue_harness.lab import school
+from glue_harness.lab.predict import load
+from glue_harness.models.families import load_model
+from glue_harness.models.interface import Choices
+from glue_harness.models.teaching import soft_losses, taught, two_neighbours
+from glue_harness.runs.store import Store
+
+REGISTRY = load_tasks()
+SMALL = {"data": "demo:40", "steps": 4, "eval_every": 2, "batch_size": 8, "max_input": 48, "lr": 3e-3}
+DISTIL = {"method": "distil", "alpha": 0.7}
+
+
+def plan_of(model, *tasks, **changes) -> Plan:
+    values = {**SMALL, "device": "cpu", "precision": "fp32", "mixing": "equal", **changes}
+    return Plan(tasks or ("rte",), model=str(model), **values)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A folder of 30,000 weights of each family; the T5 knows few words."""
+    home = tmp_path_factory.mktemp("models")
+    for name in ("bert", "small", "gpt2", "t5"):
+        (home / name).mkdir()
+    write_encoder(home / "bert", "bert")
+    write_encoder(home / "small", "modernbert")
+    write_decoder(home / "gpt2", "gpt2")
+    toy_model().save(home / "t5")
+    return {"bilstm": "bilstm", **{name: home / name for name in ("bert", "small", "gpt2", "t5")}}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return tmp_path_factory.mktemp("results")
+
+
+@pytest.fixture(scope="module")
+def teachers(results, models):
+    """Runs of two tasks: an encoder's, which numbers its labels and answers a number, and a T5's, which writes both."""
+    return {name: run(plan_of(models[name], "rte", "stsb"), results=results) for name in ("bert", "t5")}
+
+
+def student(teacher, model, results, *tasks, **changes):
+    return run(plan_of(model, *tasks, **{**DISTIL, "teacher": teacher.id, **changes}), results=results)
+
+
+def test_the_soft_loss_is_what_a_hand_computes():
+    """T = 2: shares .64 and .36 soften to .8 : .6, of seven parts four and three; what is not there counts nothing."""
+    shares = torch.tensor([[0.64, 0.36, 0.0]])
+    scores = torch.tensor([[math.log(9.0), math.log(1.0), -math.inf]], requires_grad=True)  # softened: 3 : 1
+    (found,) = soft_losses(Choices(scores, shares, torch.tensor([0])), 2.0)
+    wanted = 4 * (4 / 7 * math.log((4 / 7) / (3 / 4)) + 3 / 7 * math.log((3 / 7) / (1 / 4)))
+    assert found.item() == pytest.approx(wanted, rel=1e-5)
+    found.backward()  # T^2 / T (student - teacher)
+    assert scores.grad.tolist()[0] == pytest.approx([2 * (3 / 4 - 4 / 7), 2 * (1 / 4 - 3 / 7), 0.0], rel=1e-5)
+
+
+def test_of_a_number_it_is_the_squared_difference():
+    numbers = Choices(torch.tensor([[3.0]]), torch.tensor([[2.5]]), torch.tensor([0]), is_number=True)
+    assert soft_losses(numbers, 7.0).tolist() == [0.25]
+
+
+@pytest.mark.parametrize(
+    ("number", "shares"), [(0.5, [0.5, 0.5, 0]), (1, [0, 1, 0]), (1.75, [0, 0.25, 0.75]), (9, [0, 0, 1]), (-1, [1, 0, 0])]
+)
+def test_a_number_becomes_shares_of_its_neighbours(number, shares):
+    assert two_neighbours(number, [0.0, 1.0, 2.0]) == pytest.approx(shares)
+
+
+@pytest.mark.parametrize("name", ["rte", "copa"])
+@pytest.mark.parametrize("family", ["bert", "small", "gpt2", "t5", "bilstm"])
+def test_what_a_student_is_held_to_are_its_own_shares(family, name, models):
+    """In packed rows, beside others, as when it is asked alone; and each token of an answer carries it."""
+    task = REGISTRY.tasks[name]
+    examples = [e for number, row in enumerate(task.demo(Random(3), 5)) for e in task.examples(row, number)]
+    plan = plan_of(models[family], name, **DISTIL)
+    model = load_model(plan, [task], [e.inputs for e in examples])
+    model.module.eval()
+    shown = [0.25, 0.75]
+    writes = getattr(model, "option_tokens", None)
+    encoded = [
+        replace(found, soft=shown, options=writes(example.choices) if writes else ())
+        for found, example in zip(model.encode(task, examples), examples, strict=True)
+    ]
+    packed = model.lay([encoded[:3], encoded[3:]], CPU.device)
+    hard, (choices,) = model.graded(packed)
+    asked = model.shares(model.lay([[e] for e in encoded], CPU.device), task, examples)
+    alone = torch.tensor([[own[choice] for choice in e.choices] for own, e in zip(asked, examples, strict=True)])
+    assert torch.allclose(choices.scores.softmax(-1).float(), alone, atol=1e-5)
+    assert torch.allclose(choices.soft, torch.tensor([shown] * 5))
+    assert torch.equal(hard.each, model.loss(packed).each)
+    each = soft_losses(choices, 2.0)
+    terms = torch.cat([value.repeat(e.terms) for value, e in zip(each, encoded, strict=True)])
+    found = taught(plan, model, packed, False)
+    assert torch.allclose(found.each, 0.3 * hard.each + 0.7 * terms.detach().float(), atol=1e-5)
+    assert found.total.item() == pytest.approx(found.each.sum().item(), rel=1e-5)
+
+
+def weights(results, record):
+    (file,) = (results / record.id / "checkpoints").glob(f"*{record.last_step}/model.safetensors")
+    return load_file(file)
+
+
+def test_without_the_teachers_share_it_is_a_plain_run(results, models, teachers):
+    plain = run(plan_of(models["bert"], "rte"), results=results)
+    record = student(teachers["bert"], models["bert"], results, alpha=0.0)
+    found, wanted = weights(results, record), weights(results, plain)
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    other = weights(results, student(teachers["bert"], models["bert"], results))
+    assert not all(torch.equal(other[name], wanted[name]) for name in wanted)
+
+
+@pytest.mark.parametrize("tasks", [("rte",), ("rte", "stsb")])
+@pytest.mark.parametrize(("teacher", "family"), [
+    ("bert", "bert"), ("bert", "small"), ("bert", "bilstm"), ("bert", "t5"), ("bert", "gpt2"), ("t5", "bert"),
+    ("t5", "t5"),
+])  # fmt: skip
+def test_any_family_teaches_any_other(teacher, family, tasks, results, models, teachers):
+    small = {"lstm_size": 8, "word_size": 12} if family == "bilstm" else {}
+    record = student(teachers[teacher], models[family], results, *tasks, steps=2, **small)
+    assert record.status == "finished"
+    assert set(record.scores) == set(tasks)
+    said = record.environment["teacher"]
+    assert (said["run"], len(said["fingerprint"])) == (teachers[teacher].id, 16)
+    best = teachers[teacher].scores["rte"].step if len(tasks) == 1 else teachers[teacher].last_step
+    assert said["step"] == best
+
+
+def test_a_student_learns_what_its_teacher_says_and_not_the_labels(results, models, teachers, monkeypatch):
+    """Of a teacher that says the contrary of every label, with all the loss its own."""
+    monkeypatch.setenv("GLUE_CACHE", str(results / "contrary"))
+    said = []
+
+    def contrary(self, task, examples):
+        said.extend(examples)
+        return [[float(choice != e.target) for choice in e.choices] for e in examples]
+
+    monkeypatch.setattr(school.School, "answers", contrary)
+    changes = {"steps": 150, "eval_every": 150, "alpha": 1.0, "data": "demo:200", "batch_size": 32, "lr": 1e-2}
+    plan = plan_of("cbow", "sst2", word_size=24, method="distil", teacher=str(models["bert"]), **changes)
+    record = run(plan, results=results)
+    assert len(said) == 200
+    assert record.scores["sst2"].metrics["accuracy"] < 30
+
+
+def test_every_other_layer_is_an_ordinary_smaller_model(results, models, teachers, tmp_path):
+    start = f"run:{teachers['t5'].id}"
+    record = student(teachers["t5"], start, results, "rte", student="every-other-layer", steps=2)
+    assert record.parameters["total"] < teachers["t5"].parameters["total"]
+    again = load(record, results / record.id, record.last_step)
+    assert [len(stack) for stack in again.model.parts().stacks] == [1, 1]
+    task = REGISTRY.tasks["rte"]
+    rows = data.load(task, "validation", "demo:40")
+    examples = [e for number, row in enumerate(rows) for e in task.examples(row, number)]
+    at = load(record, results / record.id, record.scores["rte"].step)
+    kept = Store(results).read_predictions(record.id, task)
+    assert [p.text for p in at.answers(task, examples)] == [p.text for p in kept]
+    start = f"run:{record.id}"
+    assert run(plan_of(start, steps=1, eval_every=1), results=results).status == "finished"
+
+
+def test_the_teacher_is_asked_once(results, models, teachers, monkeypatch):
+    monkeypatch.setenv("GLUE_CACHE", str(results / "own cache"))
+    student(teachers["bert"], models["bert"], results, "rte", steps=2)
+
+    def loaded(self):
+        raise AssertionError("what is kept needs no teacher")
+
+    monkeypatch.setattr(school.School, "_load", loaded)
+    student(teachers["bert"], "bilstm", results, "rte", steps=2, lstm_size=8, word_size=12)  # another family, other seed
+    with pytest.raises(AssertionError, match="needs no teacher"):
+        student(teachers["bert"], models["bert"], results, "rte", steps=2, data="demo:44")
+
+
+class Interrupt:
+    def __init__(self, at: int) -> None:
+        self.at = at
+
+    def assembled(self, *_): ...
+
+    def scored(self, *_): ...
+
+    def stepped(self, setup, state) -> None:
+        if state.step == self.at:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("changes", [{}, {"student": "every-other-layer", "micro_batch": 3}])
+def test_interrupted_and_resumed_it_ends_with_the_same_bits(changes, results, models, teachers, tmp_path):
+    plan = plan_of(models["bert"], "rte", "stsb", **DISTIL, **changes, teacher=teachers["bert"].id, steps=5)
+    whole = run(plan, results=results)
+    with pytest.raises(KeyboardInterrupt):
+        run(plan.replace(seed=0), results=results, watcher=Interrupt(3))
+    (begun,) = [record for record in Store(results).load_all()[0] if record.status == "interrupted"]
+    again = run(None, results=results, resume=begun.id)
+    assert again.resumed == [2]
+    for part in ("history", "scores", "last"):
+        assert json_text(again.to_dict()[part]) == json_text(whole.to_dict()[part])
+    found, wanted = weights(results, again), weights(results, whole)
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+
+
+def refused(results, model, *tasks, **changes) -> str:
+    with pytest.raises(UsageError) as caught:
+        run(plan_of(model, *tasks, **{**DISTIL, **changes}), results=results)
+    return str(caught.value)
+
+
+def test_what_cannot_teach_is_refused_by_name(results, models, teachers):
+    bert, own = str(models["bert"]), teachers["bert"].id
+    assert "method distil needs teacher (--teacher)" in refused(results, bert)
+    assert refused(results, bert, teacher="nosuch").startswith("teacher 'nosuch': unknown run 'nosuch'")
+    assert refused(results, bert, "cola", teacher=own) == (
+        f"teacher '{own}' has learned rte, stsb, not cola: name a run of cola"
+    )
+    assert "it has no head that has learned rte: fine-tune it first" in refused(results, bert, teacher=bert)
+    assert "alpha must be from 0 to 1, not 1.5" in refused_plan(alpha=1.5)
+    assert "temperature_of_teacher must be above 0, not 0.0" in refused_plan(temperature_of_teacher=0)
+    with pytest.raises(UsageError, match=r"teacher is \S+ but method is 'full': use --method distil"):
+        plan_of("tiny", teacher=own)
+    task = "task squad has no fixed choices: a teacher has no shares to tell of it; use --method full"
+    assert refused(results, bert, "squad", teacher=bert) == task
+
+
+def refused_plan(**changes) -> str:
+    with pytest.raises(UsageError) as caught:
+        plan_of("tiny", **{**DISTIL, **changes})
+    return str(caught.value)
+
+
+def test_a_student_that_is_larger_than_its_teacher_is_worth_a_word(results, teachers):
+    record = student(teachers["bert"], "bert:tiny", results, "rte", steps=1, eval_every=1)
+    (said,) = [note for note in record.notes if "larger" in note]
+    assert said.startswith("the student is larger than its teacher: ")
