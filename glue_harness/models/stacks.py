@@ -17,11 +17,30 @@ from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
 from glue_harness.models.dropout import drawn_again, dropped
+from glue_harness.models.interface import Parts
 from glue_harness.models.packing import multiple
 
 Block = Callable[..., Tensor]
 
 TABLE = 128  # tables of distances are made in multiples of it, not for each length
+
+
+def parts_of(module: nn.Module) -> Parts:
+    encoder, decoder, output = module.encoder, module.decoder, module.lm_head
+    own_output = () if output.weight is encoder.embed_tokens.weight else (output,)
+    return Parts(
+        stacks=(encoder.block, decoder.block),
+        feed_forwards=[block.layer[-1] for block in (*encoder.block, *decoder.block)],
+        attention=("q", "v"),
+        norms=[part.weight for name, part in module.named_modules() if name.endswith("layer_norm")],
+        embeddings=encoder.embed_tokens,
+        reader=encoder,
+        above=(encoder.final_layer_norm, decoder.final_layer_norm, *own_output),
+        attentions=[
+            *(block.layer[0].SelfAttention.o for block in (*encoder.block, *decoder.block)),
+            *(block.layer[1].EncDecAttention.o for block in decoder.block),
+        ],
+    )
 
 
 def encode(module: nn.Module, ids: Tensor, segments: Tensor, lean: bool = False, called: Block | None = None) -> Tensor:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.core.task import Denoising, Example, Noise, Prefix, SpanNoise, Task
-from glue_harness.models import stacks
+from glue_harness.models import stacks, t5_weights
 from glue_harness.models.batch import IGNORED, Batch, lay, moved, numbers, padded
 from glue_harness.models.denoising import drawn
 from glue_harness.models.dropout import replace_dropout
@@ -28,7 +28,7 @@ from glue_harness.models.interface import Answer, Choices, Encoded, Export, Loss
 from glue_harness.models.norm import replace_norms
 from glue_harness.models.objectives import refuse_other_objectives
 from glue_harness.models.packing import FINE, Grid
-from glue_harness.models.t5_weights import distinct, greedy, head_scale, read_module
+from glue_harness.models.t5_weights import greedy, head_scale, read_module
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Tokenizer, cut, excess, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
 
@@ -48,7 +48,6 @@ FAMILY = Family(
 SETTINGS = (
     Setting("z_loss", float, 0.0, "Weight of log(Z)^2, Z what a token's probabilities are divided by.", least=0),
 )
-WEIGHTS = "model.safetensors"
 TINY_VOCABULARY = 4096
 KEPT = 16  # bytes of each value that a block makes: in fp32 and bf16, with masks and what the backward pass adds
 PUBLISHED_VOCABULARY = 32_128  # 32,000 pieces, 100 sentinels, padding to a multiple of 128
@@ -121,7 +120,9 @@ class T5:
 
     def lay(self, rows: Sequence[Sequence[Encoded]], device: torch.device, grid: Grid = FINE) -> Batch:
         if prompt := range(-1, -1 - self.prompt_length, -1):
-            rows = [[replace(e, streams=([*prompt, *e.streams[0]], e.streams[1])) for e in row] for row in rows]
+            rows = [
+                [replace(e, streams=([*prompt, *e.streams[0]], e.streams[1]), prompt=0) for e in row] for row in rows
+            ]
         return lay(rows, device, self.start, grid)
 
     def loss(self, batch: Batch, lean: bool = False) -> Loss:
@@ -241,27 +242,11 @@ class T5:
         return [Answer(self.tokenizer.decode(row[1:]), {}) for row in ids.tolist()]
 
     def parts(self) -> Parts:
-        encoder, decoder, output = self.module.encoder, self.module.decoder, self.module.lm_head
-        own_output = () if output.weight is encoder.embed_tokens.weight else (output,)
-        return Parts(
-            stacks=(encoder.block, decoder.block),
-            feed_forwards=[block.layer[-1] for block in (*encoder.block, *decoder.block)],
-            attention=("q", "v"),
-            norms=[part.weight for name, part in self.module.named_modules() if name.endswith("layer_norm")],
-            embeddings=encoder.embed_tokens,
-            reader=encoder,
-            above=(encoder.final_layer_norm, decoder.final_layer_norm, *own_output),
-            attentions=[
-                *(block.layer[0].SelfAttention.o for block in (*encoder.block, *decoder.block)),
-                *(block.layer[1].EncDecAttention.o for block in decoder.block),
-            ],
-        )
+        return stacks.parts_of(self.module)
 
     def save(self, folder: Path) -> None:
-        from safetensors.torch import save_file
-
-        save_file(distinct(self.module.state_dict()), str(folder / WEIGHTS), metadata={"format": "pt"})
-        self.module.config.save_pretrained(folder)
+        t5_weights.save(self.module, folder)
+        self.config.save_pretrained(folder)
         self.save_vocabulary(folder)
 
     def save_vocabulary(self, folder: Path) -> None:
@@ -271,12 +256,7 @@ class T5:
         """A T5 has no heads: whatever its tasks' labels are, it writes texts."""
 
     def load_weights(self, folder: Path) -> None:
-        from safetensors.torch import load_file
-
-        own = self.module.state_dict()
-        missing, unexpected = self.module.load_state_dict(load_file(str(folder / WEIGHTS)), strict=False)
-        if unexpected or not own.keys() - distinct(own).keys() >= set(missing):
-            raise GlueError(f"weights in {str(folder)!r} are those of another model: {[*missing, *unexpected][:3]}")
+        t5_weights.load(self.module, folder)
 
     def export(self, task: Task) -> Export:
         from transformers import AutoModelForSeq2SeqLM

@@ -15,6 +15,7 @@ from glue_harness.models.tokenizer import EOS, PAD
 if TYPE_CHECKING:
     from transformers import GenerationConfig
 
+WEIGHTS = "model.safetensors"
 LARGEST_SIZE = 2**24  # of a T5 in config.json: the largest published one has a vocabulary of 250,112
 SIZES = {  # in config.json -> a weight that has it, and at which place of its shape
     "vocab_size": ("shared.weight", 0),
@@ -114,3 +115,19 @@ def check_embeddings(module: nn.Module, folder: Path) -> None:
     for stack in (module.encoder, module.decoder):
         if stack.embed_tokens.weight.data_ptr() != shared.data_ptr():
             raise GlueError(f"model in {str(folder)!r}: its stacks do not share one embedding matrix")
+
+
+def save(module: nn.Module, folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    save_file(distinct(module.state_dict()), str(folder / WEIGHTS), metadata={"format": "pt"})
+
+
+def load(module: nn.Module, folder: Path) -> None:
+    """Weights that `save` wrote, into the same model."""
+    from safetensors.torch import load_file
+
+    own = module.state_dict()
+    missing, unexpected = module.load_state_dict(load_file(str(folder / WEIGHTS)), strict=False)
+    if unexpected or not own.keys() - distinct(own).keys() >= set(missing):
+        raise GlueError(f"weights in {str(folder)!r} are those of another model: {[*missing, *unexpected][:3]}")

@@ -78,7 +78,8 @@ def test_of_a_number_it_is_the_squared_difference():
 
 
 @pytest.mark.parametrize(
-    ("number", "shares"), [(0.5, [0.5, 0.5, 0]), (1, [0, 1, 0]), (1.75, [0, 0.25, 0.75]), (9, [0, 0, 1]), (-1, [1, 0, 0])]
+    ("number", "shares"),
+    [(0.5, [0.5, 0.5, 0]), (1, [0, 1, 0]), (1.75, [0, 0.25, 0.75]), (9, [0, 0, 1]), (-1, [1, 0, 0])],
 )
 def test_a_number_becomes_shares_of_its_neighbours(number, shares):
     assert two_neighbours(number, [0.0, 1.0, 2.0]) == pytest.approx(shares)
@@ -185,7 +186,9 @@ def test_the_teacher_is_asked_once(results, models, teachers, monkeypatch):
         raise AssertionError("what is kept needs no teacher")
 
     monkeypatch.setattr(school.School, "_load", loaded)
-    student(teachers["bert"], "bilstm", results, "rte", steps=2, lstm_size=8, word_size=12)  # another family, other seed
+    student(
+        teachers["bert"], "bilstm", results, "rte", steps=2, lstm_size=8, word_size=12
+    )  # another family, other seed
     with pytest.raises(AssertionError, match="needs no teacher"):
         student(teachers["bert"], models["bert"], results, "rte", steps=2, data="demo:44")
 

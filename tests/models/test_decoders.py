@@ -128,7 +128,7 @@ def test_a_choice_is_weighed_by_the_log_probability_that_transformers_gives_it(k
         for example, one, answer in zip(examples, encoded, model.answer(batch, task, examples, False, 8), strict=True):
             question = question_of(one).tolist()
             weights = []
-            for choice in model._answers(example.choices):
+            for choice in model.option_tokens(example.choices):
                 logs = whole(torch.tensor([question + choice])).logits[0].log_softmax(-1)
                 own = [logs[len(question) - 1 + k, token].item() for k, token in enumerate(choice)]
                 weights.append(sum(own) / (len(own) if how == "mean" else 1))
@@ -175,7 +175,7 @@ def test_a_question_ends_with_the_separator_and_loses_its_end(decoder):
     task, examples = examples_of("mnli")
     for example, encoded in zip(examples, model.encode(task, examples), strict=True):
         question, answer = question_of(encoded).tolist(), list(encoded.streams[1])
-        room = 25 - max(map(len, model._answers(example.choices))) - len(model.separator)
+        room = 25 - max(map(len, model.option_tokens(example.choices))) - len(model.separator)
         text = model.words.ids([example.inputs])[0]
         assert question == text[:room] + model.separator
         assert encoded.lost == max(0, len(text) - room)
