@@ -94,8 +94,7 @@ class Setting:
             raise unknown(self.name, str(value), self.choices)
         above, least, below = self.above, self.least, math.inf if self.below is None else self.below
         if self.most is not None and not (value <= self.most and (value > above if least is None else value >= least)):
-            lowest = f"above {above:g} and at most" if least is None else f"from {least:g} to"
-            raise UsageError(f"{self.name} must be {lowest} {self.most:g}, not {value}")
+            raise UsageError(f"{self.name} must be {self._up_to_most}, not {value}")
         if above is not None and self.below is not None and not above < value < below:
             raise UsageError(f"{self.name} must be between {above:g} and {below:g}, not {value}")
         if above is not None and not above < value < math.inf:
@@ -104,6 +103,14 @@ class Setting:
             raise UsageError(f"{self.name} must be {least:g} or more, not {value}")
         if self.below is not None and not value < below:
             raise UsageError(f"{self.name} must be below {below:g}, not {value}")
+
+    @property
+    def _up_to_most(self) -> str:
+        return (
+            f"above {self.above:g} and at most {self.most:g}"
+            if self.least is None
+            else f"from {self.least:g} to {self.most:g}"
+        )
 
     def parsed(self, text: str, where: str) -> Any:
         """A value written on the command line as `--set name=text`."""
@@ -133,8 +140,7 @@ class Setting:
         if self.choices:
             found = f"{', '.join(self.choices[:-1])} or {self.choices[-1]}"
         elif self.most is not None:
-            lowest = f" above {self.above:g} up to" if self.least is None else f" from {self.least:g} to"
-            found += f"{lowest} {self.most:g}"
+            found += f" {self._up_to_most}"
         elif self.least is not None:
             found += f", {self.least:g} or more" + ("" if self.below is None else f", below {self.below:g}")
         elif self.above is not None:

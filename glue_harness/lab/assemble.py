@@ -103,6 +103,8 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     for name, asked in data.scoring.items():
         try_out(request.registry.task(name), asked.examples)
     set_dropout(model.module, plan.dropout)
+    if school:
+        school.sit_beside(model)
     parameters = method.prepare(model, plan)
     data.rows.notes.extend(school.size_note(model) if school else ())
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)

@@ -163,6 +163,7 @@ class Attempt:
             self.saver.saved.add(step)
         if 0 < step < self.plan.steps:
             snapshots.load_optimizer(self.folder, step, self.setup.learner)
+            snapshots.load_method_state(self.folder, step, self.setup.learner)
 
     def _describe(self) -> None:
         """What the record says beside the scores: parameters, data, mix, software and machine."""

@@ -43,6 +43,11 @@ class School:
         self._trained: Trained | None = None
 
     @property
+    def labelled(self) -> list[Task]:
+        """What is trained on that a teacher answers."""
+        return [task for task in self.request.trained if not task.noise]
+
+    @property
     def trained(self) -> Trained:
         if self._trained is None:
             self._trained = self._load()
@@ -53,8 +58,8 @@ class School:
         try:
             tasks = [known[name] for name in self.teacher.tasks if name in known] if origin.parts else []
             model = checkpoints.build(origin, self.plan, tasks)
-            if not hasattr(model, "option_tokens") and not model.parts().heads:  # a folder that is not of ours
-                model = checkpoints.build(origin, self.plan, self.request.trained)
+            if self.labelled and not hasattr(model, "option_tokens") and not model.parts().heads:  # none of our folders
+                model = checkpoints.build(origin, self.plan, self.labelled)
                 self._refuse_fresh_heads(model)
         except UsageError as error:
             raise UsageError(f"teacher {self.teacher.name!r}: {error}") from None
@@ -64,16 +69,23 @@ class School:
 
     def _refuse_fresh_heads(self, model: Model) -> None:
         taken = model.origin.get("heads", {})
-        for task in self.request.trained:
+        for task in self.labelled:
             said = taken.get(task.name, "")
             if not said or "anew" in said:
                 reason = f" ({said})" if said else ""
                 raise UsageError(f"it has no head that has learned {task.name}{reason}: fine-tune it first, glue run")
 
+    def sit_beside(self, model: Model) -> None:
+        """Where inner states are matched, the student's method finds the teacher there."""
+        if self.request.plan.match != "none":
+            model.teacher = self.trained.model  # type: ignore[attr-defined]
+
     def teach(self, data: RunData, model: Model) -> RunData:
         """The data with what the teacher makes of each training example beside its tokens."""
-        training = {task.name: self._taught(model.as_read(task) or task, data, model) for task in data.rows.trained}
-        return replace(data, training=training)
+        if self.request.plan.match == "none" and len(self.labelled) < len(self.request.trained):
+            raise UsageError("text alone has no answers to learn from a teacher: hold its states, --match minilm")
+        read = [model.as_read(task) or task for task in data.rows.trained if not task.noise]
+        return replace(data, training={**data.training, **{t.name: self._taught(t, data, model) for t in read}})
 
     def _taught(self, task: Task, data: RunData, model: Model) -> Taught:
         def examples() -> Iterator[Example]:

@@ -72,7 +72,8 @@ def find_teacher(plan: Plan, trained: Sequence[Task], store: Store, registry: Re
         raise UsageError(f"teacher {plan.teacher!r}: {error}") from None
     tasks = tuple({**record.mix, **record.scores})
     for task in trained:
-        check_learned(record, task, registry, plan.teacher)
+        if not task.noise:  # of text alone nothing is answered
+            check_learned(record, task, registry, plan.teacher)
     if "@" not in named and len(trained) == 1 and answering_step(registry, record.scores, trained[0]) is not None:
         named = f"{named}@{trained[0].name}"
     origin = origin_of(named, "teacher", plan.seed, store, registry)

@@ -13,7 +13,7 @@ from glue_harness.core.plan import Plan, settings
 from glue_harness.core.settings import load_plugin
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from glue_harness.models.interface import Export, Loss, Model, Parts
 
@@ -31,6 +31,9 @@ class Method(Protocol):
 
     def on_step(self, model: Model, plan: Plan, step: int) -> None:
         """Called before each step, for methods that change what learns over time."""
+
+    def state(self, model: Model) -> dict[str, Tensor]:
+        """What the method knows beside the weights, the tensors themselves: a snapshot keeps it for a resumed run."""
 
     def loss(self, plan: Plan, model: Model, batch: Any, lean: bool) -> Loss:
         """What a pass makes less, where that is not the model's own loss."""

@@ -4,13 +4,14 @@ All parameters learn. The soft loss is that of Hinton et al. (2015), see models/
 are those with which DistilBERT is fine-tuned under a teacher (Sanh et al., 2019; `run_squad_w_distillation.py`).
 """
 
-from torch import nn
+from torch import Tensor, nn
 
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.methods import learn_only
-from glue_harness.models.interface import Model
+from glue_harness.models.interface import BESIDE, Model
 from glue_harness.models.layers import every_other, keep_layers
+from glue_harness.models.matching import match
 from glue_harness.models.teaching import taught
 
 SETTINGS = (
@@ -20,6 +21,8 @@ SETTINGS = (
             least=0, most=1, others=("prune",)),
     Setting("temperature_of_teacher", float, 2.0, "T: flattens what teacher and student say when above 1.",
             "Smaller models", above=0, others=("prune",)),
+    Setting("match", str, "none", "Inner states too, of two encoders of one vocabulary: none, tinybert or minilm.",
+            "Smaller models", choices=("none", "tinybert", "minilm"), fixed=True),
     Setting("student", str, "as-is", "as-is, or every-other-layer: --model loses every second layer first.",
             "Smaller models", choices=("as-is", "every-other-layer"), fixed=True),
 )  # fmt: skip
@@ -30,4 +33,12 @@ loss = taught
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
     if plan.student == "every-other-layer":
         keep_layers(model, every_other(model))
+    if plan.match != "none":
+        match(model, plan.match)
     return learn_only(model, model.module.parameters())
+
+
+def state(model: Model) -> dict[str, Tensor]:
+    """What turns a student's states into such of the teacher's size. It learns, but is no part of the model."""
+    beside = getattr(model.module, BESIDE, None)
+    return {name: weight.detach() for name, weight in beside.named_parameters()} if beside else {}

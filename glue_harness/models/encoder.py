@@ -26,6 +26,7 @@ from glue_harness.models.families import Family
 from glue_harness.models.heads import TOLD, Facts, answers_of, check_choices, facts_of, make_head, scores, shares_of
 from glue_harness.models.interface import Answer, Choices, Encoded, Export, Loss, Other, Parts
 from glue_harness.models.masking import masked
+from glue_harness.models.matching import Matching
 from glue_harness.models.objectives import refuse_other_objectives, told
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.pairs import NoSeparator, PairTokenizer
@@ -78,6 +79,7 @@ SETTINGS = (
     ),
     Setting("stride", int, 128, "Tokens that two windows of a long SQuAD paragraph share.", least=0, fixed=True),
 )
+WHOLE = ("full", "distil")  # methods that train all of a model
 LEAST = 8  # tokens of an input: two texts of one or two, and what stands between them
 KEPT = 16  # bytes of each value that a block makes: in fp32 and bf16, with masks and what the backward pass adds
 
@@ -104,6 +106,7 @@ class Encoder:
         self.vocabulary = tokenizer.size
         self.fingerprint = ["encoder", tokenizer.fingerprint, str(plan.stride)]
         self.prompt_length = 0
+        self.matching: Matching | None = None  # with a teacher's states: a method asks for it
         self.means = getattr(self.config, "classifier_pooling", "cls") == "mean"
         self.module.eval()  # all of it: loaded parts are in that mode, new ones in the other
         replace_dropout(self.module)
@@ -120,7 +123,7 @@ class Encoder:
 
     def check(self, tasks: Sequence[Task]) -> None:
         refuse_other_objectives(self.name, tasks, Masking, FAMILY.objective)
-        if self.plan.method != "full" and any(task.noise for task in tasks):
+        if self.plan.method not in WHOLE and any(task.noise for task in tasks):
             raise UsageError(f"method is {self.plan.method!r} but text alone is learned by whole models: use full")
         if unread := [task.name for task in tasks if task.view is None and not task.noise]:
             raise UsageError(f"model {self.name!r} cannot write texts, which {', '.join(unread)} needs: use a T5")
@@ -188,7 +191,8 @@ class Encoder:
     def lay(self, rows: Sequence[Sequence[Encoded]], device: torch.device, grid: Grid = FINE) -> Batch:
         heads = {e.head: self.head_of(e.head) for row in rows for e in row}
         kinds = {head: self.facts[head].kind for head in heads.values()}
-        batch = lay(rows, heads, kinds, self.tokenizer, self.prompt_length, self.means, device, grid)
+        prompt, is_matched = self.prompt_length, self.matching is not None
+        batch = lay(rows, heads, kinds, self.tokenizer, prompt, self.means, device, grid, is_matched)
         if self.positions is not None and batch.longest > self.positions:
             raise UsageError(
                 f"model {self.name!r} has {self.positions} positions, an input with its prompt {batch.longest}: "

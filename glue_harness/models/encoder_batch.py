@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -84,6 +84,8 @@ class Batch:
     size: int  # terms of the loss
     longest: int = field(metadata={"read": False})  # tokens of a sequence, with its prompt: for a check only
     terms: list[int] = field(default_factory=list, metadata={"read": False})  # of each example
+    examples: Tensor | None = None  # rows x width, where it is asked for: which example a token is of, -1: padding
+    owners: Tensor | None = None  # likewise: of each term of the loss, its example
 
 
 @dataclass
@@ -122,6 +124,7 @@ def lay(
     means: bool,
     device: torch.device,
     grid: Grid = FINE,
+    whose: bool = False,
 ) -> Batch:
     """The tensors of packed rows. Sequences of one example need not see each other: they are packed anew."""
     encoded = [example for row in rows for example in row]
@@ -158,7 +161,16 @@ def lay(
     ids, segments_, positions, types_ = (
         moved(torch.from_numpy(array), device) for array in (laid.ids, segments, laid.positions, types)
     )
-    return Batch(ids, segments_, positions, types_, groups, sum(counts), max(map(len, found.ids)), counts)
+    made = Batch(ids, segments_, positions, types_, groups, sum(counts), max(map(len, found.ids)), counts)
+    if not whose:
+        return made
+    examples = np.full((height, width), -1, np.int64)
+    for number, row in enumerate(packed):
+        owned = np.repeat([found.owners[k] for k in row], [len(found.ids[k]) for k in row])
+        examples[number, : len(owned)] = owned
+    owners = np.repeat(np.arange(len(encoded)), counts)
+    examples_, owners_ = (moved(torch.from_numpy(array), device) for array in (examples, owners))
+    return replace(made, examples=examples_, owners=owners_)
 
 
 def second_texts(ids: np.ndarray, positions: np.ndarray, tokenizer: PairTokenizer) -> np.ndarray:

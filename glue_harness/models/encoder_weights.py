@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.models.heads import CLASSES, Facts, class_of, output_layer, take_best, take_over
-from glue_harness.models.interface import Export
+from glue_harness.models.interface import BESIDE, Export
 from glue_harness.models.pairs import PairTokenizer, learn_pair_tokenizer, load_pair_tokenizer
 from glue_harness.models.t5_weights import distinct
 
@@ -175,7 +175,8 @@ def load(module: nn.Module, folder: Path) -> None:
         for name, weight in read_weights(folder).items()
     }
     missing, unexpected = module.load_state_dict(found, strict=False)
-    if unexpected or set(missing) & distinct(module.state_dict()).keys():
+    own = {name: weight for name, weight in module.state_dict().items() if not name.startswith(f"{BESIDE}.")}
+    if unexpected or set(missing) & distinct(own).keys():
         raise GlueError(f"weights in {str(folder)!r} are those of another model: {[*missing, *unexpected][:3]}")
 
 

@@ -18,6 +18,8 @@ from glue_harness.core.errors import UsageError
 from glue_harness.core.task import Example, Noise, Task
 from glue_harness.models.packing import Grid, Stream
 
+BESIDE = "beside"  # the child of a model's module that holds what learns with it and is no part of it
+
 
 class Loss(NamedTuple):
     """A sum over terms, not a mean: the loop divides by the terms of the whole update."""
@@ -200,6 +202,11 @@ class Prompted(Protocol):
 
     def recall(self, folder: Path) -> None:
         """Takes those that `save_vocabulary` wrote."""
+
+
+def own_parameters(model: Model) -> dict[str, nn.Parameter]:
+    """By name, without what only stands beside the model while it learns; tied ones once."""
+    return {name: weight for name, weight in model.module.named_parameters() if not name.startswith(f"{BESIDE}.")}
 
 
 def count_parameters(parameters: Iterable[nn.Parameter]) -> int:

@@ -3,13 +3,15 @@
     loss = (1 - alpha) hard + alpha T^2 KL(teacher_T || student_T)
 
 with both softened by the temperature T: p_T is proportional to p^(1/T) (Hinton et al., 2015, section 2; T^2 keeps the
-size of the gradient when T changes). Of a number the soft part is the squared difference to the teacher's number.
+size of the gradient when T changes). Of a number the soft part is the squared difference to the teacher's number. What
+holds inner states together (models/matching.py) is added to the soft part.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import torch
@@ -21,12 +23,16 @@ from glue_harness.models.interface import Choices, Loss, Model
 
 def taught(plan: Plan, model: Model, batch: Any, lean: bool) -> Loss:
     """A model's loss on a batch under its plan's teacher."""
-    hard, found = model.graded(batch, lean)
+    matching = getattr(model, "matching", None)
+    with matching.own.heard(lean) if matching else nullcontext():
+        hard, found = model.graded(batch, lean)
     each = torch.zeros_like(hard.each)
     for choices in found:
         soft = soft_losses(choices, plan.temperature_of_teacher) * choices.weight
         own = soft if choices.owners is None else soft[choices.owners]
         each = each.index_put((choices.terms,), own.to(each.dtype))
+    if matching:
+        each = each + matching.losses(batch)[batch.owners].to(each.dtype)
     alpha = plan.alpha
     return Loss((1 - alpha) * hard.total + alpha * each.sum(), (1 - alpha) * hard.each + alpha * each.detach())
 

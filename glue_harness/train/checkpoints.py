@@ -22,7 +22,7 @@ from glue_harness.core.sealed import MARKER
 from glue_harness.core.task import Task
 from glue_harness.methods import load_method
 from glue_harness.models.families import is_from_scratch, load_model
-from glue_harness.models.interface import Model, Prompted
+from glue_harness.models.interface import Model, Prompted, own_parameters
 from glue_harness.runs.folder import RunFolder, prove
 from glue_harness.runs.origin import PART, Origin
 
@@ -66,7 +66,7 @@ def build(origin: Origin, plan: Plan, tasks: Sequence[Task] = (), texts: Iterabl
 
 
 def _write(folder: Path, model: Model, learning: Sequence[nn.Parameter]) -> None:
-    weights = dict(model.module.named_parameters())  # tied ones once
+    weights = own_parameters(model)
     chosen = {id(parameter) for parameter in learning}
     trained = {name: weight.detach() for name, weight in weights.items() if id(weight) in chosen}
     if trained.keys() == weights.keys() == model.plain:

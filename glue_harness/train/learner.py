@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan
 from glue_harness.methods import Method
-from glue_harness.models.interface import Model, count_parameters, not_finite
+from glue_harness.models.interface import Model, count_parameters, not_finite, own_parameters
 from glue_harness.train.passes import Run, one_pass
 
 
@@ -27,8 +27,8 @@ class Learner:
     @property
     def counts(self) -> dict[str, int]:
         """The model's parameters, and how many of them the run changes."""
-        total, trainable = count_parameters(self.model.module.parameters()), count_parameters(self.parameters)
-        return {"total": total, "trainable": trainable}
+        own, learning = own_parameters(self.model).values(), {id(parameter) for parameter in self.parameters}
+        return {"total": count_parameters(own), "trainable": count_parameters(p for p in own if id(p) in learning)}
 
     def check_weights(self, when: str) -> None:
         """Weights that are not finite make every later number worthless: none may be scored or kept."""

@@ -25,6 +25,7 @@ from glue_harness.train.loop import State
 from glue_harness.train.memory import Fit
 
 OPTIMIZER = "optimizer.safetensors"
+METHOD = "method.safetensors"  # what the method knows beside the weights, where it knows anything
 
 
 @dataclass
@@ -52,6 +53,8 @@ def save(run: RunFolder, progress: Progress, record: Record, learner: Learner | 
     def write(draft: Path) -> None:
         if learner:
             write_optimizer(draft / OPTIMIZER, learner)
+            if hasattr(learner.method, "state"):
+                save_file(learner.method.state(learner.model), draft / METHOD)
 
     run.save_snapshot(progress.state.step, {**vars(progress), **nested}, write)
 
@@ -78,15 +81,26 @@ def write_optimizer(file: Path, learner: Learner) -> None:
 
 def load_optimizer(run: RunFolder, step: int, learner: Learner) -> None:
     """The state of a snapshot's optimiser into one of the same parameters."""
-    file = run.snapshot(step) / OPTIMIZER
     parameters = dict(learner.model.module.named_parameters())
-    try:
-        with safe_open(file, "pt") as opened:
-            found: dict[str, Any] = json.loads(opened.metadata()["numbers"])
-            found |= {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise GlueError(f"{str(file)!r} cannot be read: {error}") from None
+    metadata, tensors = read_tensors(run.snapshot(step) / OPTIMIZER)
+    found: dict[str, Any] = {**json.loads(metadata["numbers"]), **tensors}
     for place, value in found.items():
         name, _, key = place.rpartition("/")
         parameter = parameters[name]
         learner.optimizer.state[parameter][key] = value.to(parameter.device) if isinstance(value, Tensor) else value
+
+
+def load_method_state(run: RunFolder, step: int, learner: Learner) -> None:
+    """What the method of a snapshot knew, where it knows anything."""
+    if hasattr(learner.method, "state"):
+        _, kept = read_tensors(run.snapshot(step) / METHOD)
+        for name, value in learner.method.state(learner.model).items():
+            value.copy_(kept[name])
+
+
+def read_tensors(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    try:
+        with safe_open(file, "pt") as opened:
+            return opened.metadata() or {}, {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise GlueError(f"{str(file)!r} cannot be read: {error}") from None

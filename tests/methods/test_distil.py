@@ -9,7 +9,7 @@ from random import Random
 import pytest
 import torch
 from decoders import write_decoder
-from encoders import write_encoder
+from encoders import config_of, vocabulary, write_encoder
 from safetensors.torch import load_file
 from toys import CPU, toy_model
 
@@ -20,6 +20,7 @@ from glue_harness.lab import school
 from glue_harness.lab.predict import load
 from glue_harness.models.families import load_model
 from glue_harness.models.interface import Choices
+from glue_harness.models.matching import match
 from glue_harness.models.teaching import soft_losses, taught, two_neighbours
 from glue_harness.runs.store import Store
 
@@ -253,3 +254,119 @@ def test_a_student_that_is_larger_than_its_teacher_is_worth_a_word(results, teac
     record = student(teachers["bert"], "bert:tiny", results, "rte", steps=1, eval_every=1)
     (said,) = [note for note in record.notes if "larger" in note]
     assert said.startswith("the student is larger than its teacher: ")
+
+
+@pytest.fixture(scope="module")
+def large(tmp_path_factory, results):
+    """A teacher of another size: four layers of 64 with four heads, beside students of two of 32 with two."""
+    from transformers import AutoModel, AutoTokenizer
+
+    home = tmp_path_factory.mktemp("large")
+    config = config_of("bert")
+    config.hidden_size, config.num_hidden_layers, config.num_attention_heads = 64, 4, 4
+    torch.manual_seed(1)
+    AutoModel.from_config(config).save_pretrained(home)
+    vocabulary().save(home)
+    assert AutoTokenizer.from_pretrained(home).vocab_size
+    return run(plan_of(home, "rte", "copa"), results=results)
+
+
+def matched(kind, student, teacher, name="rte"):
+    """A student beside its teacher, and a batch of five examples that it has just read."""
+    task = REGISTRY.tasks[name]
+    plan = plan_of(student, name, **DISTIL, match=kind)
+    model = load_model(plan, [task], ())
+    model.teacher = load_model(plan_of(teacher, name), [task], ())
+    model.module.eval(), model.teacher.module.eval()
+    match(model, kind)
+    examples = [e for number, row in enumerate(task.demo(Random(3), 5)) for e in task.examples(row, number)]
+    encoded = model.encode(task, examples)
+    return model, encoded
+
+
+def match_losses(model, rows) -> torch.Tensor:
+    batch = model.lay(rows, CPU.device)
+    with model.matching.own.heard():
+        model.graded(batch)
+    return model.matching.losses(batch)
+
+
+@pytest.mark.parametrize("kind", ["tinybert", "minilm"])
+def test_what_is_held_together_is_zero_for_a_model_and_itself(kind, models):
+    model, encoded = matched(kind, models["bert"], models["bert"])
+    assert match_losses(model, [encoded]).abs().max() < 1e-6
+
+
+@pytest.mark.parametrize("name", ["rte", "copa"])
+@pytest.mark.parametrize("kind", ["tinybert", "minilm"])
+def test_an_example_is_held_together_alike_in_whatever_row_it_stands(kind, name, models, large, results):
+    source = results / large.id / "checkpoints"
+    (folder,) = source.glob(f"*{large.last_step}")
+    model, encoded = matched(kind, models["bert"], folder, name)
+    together = match_losses(model, [encoded[:2], encoded[2:]])
+    alone = torch.cat([match_losses(model, [[e]]) for e in encoded])
+    assert together.shape == (5,)
+    assert alone.min() > 0
+    assert torch.allclose(together, alone, rtol=1e-4, atol=1e-6)
+
+
+def test_minilm_is_the_divergence_of_attention_and_of_values(models):
+    """By a plain computation of one example, over transformers' own modules."""
+    model, encoded = matched("minilm", models["bert"], models["bert"])
+    with torch.no_grad():
+        for weight in model.teacher.module.parameters():
+            weight += 0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1))
+    found = match_losses(model, [[encoded[0]]])
+    ids = torch.tensor([[int(k) for k in encoded[0].streams[0]]])
+    batch = model.lay([[encoded[0]]], CPU.device)
+
+    def relations(one):
+        with torch.no_grad():
+            body = one.module.body
+            states = body(ids, token_type_ids=batch.types, output_hidden_states=True).hidden_states[-2]
+            own = body.encoder.layer[-1].attention.self
+            parts = [
+                getattr(own, name)(states).view(1, -1, 2, 16).transpose(1, 2) for name in ("query", "key", "value")
+            ]
+        query, key, value = parts
+        return [(a @ b.transpose(2, 3) / 4).softmax(-1) for a, b in ((query, key), (value, value))]
+
+    wanted = 0.0
+    for theirs, mine in zip(relations(model.teacher), relations(model), strict=True):
+        wanted += (theirs * (theirs.log() - mine.log())).sum(-1).mean().item()
+    assert found.item() == pytest.approx(wanted, rel=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["tinybert", "minilm"])
+def test_matching_learns_resumes_to_the_same_bits_and_leaves_no_trace_in_the_model(kind, results, models, large):
+    changes = {"match": kind, "steps": 5, "tasks": ("rte", "copa")}
+    plan = plan_of(models["bert"], **DISTIL, teacher=large.id).replace(**changes)
+    whole = run(plan, results=results)
+    with pytest.raises(KeyboardInterrupt):
+        run(plan, results=results, watcher=Interrupt(3))
+    (begun,) = [record for record in Store(results).load_all()[0] if record.status == "interrupted"]
+    again = run(None, results=results, resume=begun.id)
+    found, wanted = weights(results, again), weights(results, whole)
+    assert all(torch.equal(found[name], wanted[name]) for name in wanted)
+    assert not any("beside" in name for name in wanted)
+    plain = student(large, models["bert"], results, "rte", "copa", steps=5)
+    assert whole.parameters == plain.parameters
+    other = weights(results, plain)
+    assert other.keys() == wanted.keys()
+    assert not all(torch.equal(other[name], wanted[name]) for name in wanted)
+
+
+def test_a_general_student_matches_a_teacher_on_text_alone(results, models, large):
+    plan = plan_of("bert:tiny", "mlm", **DISTIL, teacher=large.id, match="minilm", steps=2)
+    assert "match needs one vocabulary" in refused(results, "bert:tiny", "mlm", teacher=large.id, match="minilm")
+    record = run(plan.replace(tokenizer=str(models["bert"])), results=results)
+    assert record.status == "finished"
+    text = refused(results, "bert:tiny", "mlm", teacher=large.id, tokenizer=str(models["bert"]))
+    assert text == "text alone has no answers to learn from a teacher: hold its states, --match minilm"
+
+
+def test_models_that_cannot_be_held_together_are_refused(results, models, teachers):
+    own = teachers["bert"].id
+    text = "match holds the states of two encoders together, and the student is none: leave it out"
+    assert refused(results, models["t5"], teacher=own, match="minilm") == text
+    assert "and the student's are one matrix" in refused(results, models["small"], teacher=own, match="tinybert")
