@@ -37,6 +37,10 @@ from glue_harness.suite.registry import Registry
 @plan_option("eval_every")
 @plan_option("device")
 @plan_option("seed")
+@plan_option("method", "full, or distil: a student's inner states are held to those of a --teacher.")
+@plan_option("teacher", "Encoder that has learned already: a folder or a run; for --method distil.")
+@plan_option("match", "How: tinybert or minilm; for --method distil.")
+@plan_option("alpha", "Share of the loss that is the teacher's; the rest is the objective's.")
 @settings_option
 @click.option(
     "--resume",
@@ -72,6 +76,7 @@ def command(
     glue pretrain --objective mlm+nsp --text DIR
     glue pretrain --model bert:mini --text DIR --set whole_words=on
     glue pretrain --model t5:small --tokenizer DIR --text DIR
+    glue pretrain --text T -m DIR --method distil --teacher DIR --match minilm
     glue run --task sst2 --data DIR --model run:latest
     """
     from glue_harness.cli.dry_run import show_dry_run

@@ -141,6 +141,7 @@ def command(
     glue run --task glue --strategy leave-one-out   several runs
     glue run --task rte --model run:latest          from a run's last model
     glue run --task rte --model run:RUN@mnli        from its best at mnli
+    glue run --task rte -m bert:mini --method distil --teacher RUN
     glue run --plan results/RUN/plan.toml --seed 1  again, with another seed
     glue run --task mnli --processes 4              one run on 4 GPUs
     glue run --resume                               the newest unfinished run
@@ -251,6 +252,7 @@ def plan_of(
     from glue_harness.core.plan_file import read_plan
     from glue_harness.core.settings import over, refuse_two_lengths
     from glue_harness.lab.recipes import Applied, refuse_other_family, values_of
+    from glue_harness.lab.teacher import as_start
     from glue_harness.models.families import known_of
     from glue_harness.runs.origin import find_origin
 
@@ -273,6 +275,8 @@ def plan_of(
     values = over(over(over(begun, demo), read_plan(file) if file else {}), options)
     if "tasks" not in values:
         raise UsageError("no task: name one with --task, for example --task mnli (glue tasks lists them)")
+    if "model" not in values and values.get("teacher") and values.get("student", "as-is") != "as-is":
+        values["model"] = as_start(values["teacher"], values["tasks"], registry)
     if recipe is None:
         return plan_from(values), None
     values_of(recipe, values["tasks"], registry)  # names first: a model may be asked for over the network

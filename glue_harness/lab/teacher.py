@@ -58,14 +58,12 @@ def find_teacher(plan: Plan, trained: Sequence[Task], store: Store, registry: Re
     """The plan's, if it has one. A run that is named alone answers as it does elsewhere: at the step that was best for
     the one task that is trained; of several tasks, at its last.
     """
-    named = plan.teacher
-    if named is None:
+    if plan.teacher is None:
         return None
+    named = model_name(plan.teacher)
     if not named.startswith(EARLIER):
-        if (Path(named) / "config.json").exists() or ("/" in named and not Path(named).is_dir()):
-            whole_weights(named, "teacher")
-            return Teacher(Origin(named, named))
-        named = f"run:{named}"
+        whole_weights(named, "teacher")
+        return Teacher(Origin(named, named))
     try:
         record = run_of(named, "teacher", plan.seed, store)
     except UsageError as error:
@@ -78,6 +76,20 @@ def find_teacher(plan: Plan, trained: Sequence[Task], store: Store, registry: Re
         named = f"{named}@{trained[0].name}"
     origin = origin_of(named, "teacher", plan.seed, store, registry)
     return Teacher(origin, plan_from(record.plan), record.environment.get("precision", "auto"), tasks)  # type: ignore[arg-type]
+
+
+def model_name(teacher: str) -> str:
+    """As `--model` would name it: a folder and what can only be the Hub's as they are, all else a run."""
+    is_model = (Path(teacher) / "config.json").exists() or ("/" in teacher and not Path(teacher).is_dir())
+    return teacher if is_model or teacher.startswith(EARLIER) else f"run:{teacher}"
+
+
+def as_start(teacher: str, tasks: Sequence[str], registry: Registry) -> str:
+    """The same weights as `--model` would name them, for a student that begins as its teacher."""
+    named = model_name(teacher)
+    is_one = len(tasks) == 1 and registry.aliases.get(tasks[0], tasks[0]) in registry.tasks
+    at = f"@{tasks[0]}" if is_one and named.startswith(EARLIER) and "@" not in named else ""
+    return f"{named}{at}"
 
 
 def check_learned(record: Record, task: Task, registry: Registry, named: str) -> None:

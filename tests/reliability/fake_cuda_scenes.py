@@ -27,6 +27,7 @@ from glue_harness.lab.assemble import Setup, assemble  # noqa: E402
 from glue_harness.lab.predict import Trained  # noqa: E402
 from glue_harness.lab.request import make_request  # noqa: E402
 from glue_harness.lab.run import run  # noqa: E402
+from glue_harness.lab.school import School  # noqa: E402
 from glue_harness.models import batch as batches  # noqa: E402
 from glue_harness.models import stacks  # noqa: E402
 from glue_harness.models.t5 import T5  # noqa: E402
@@ -86,6 +87,21 @@ def devices(setup: Setup) -> list[str]:
 
 def step(**changes: Any) -> Callable[[Watch], dict[str, Any]]:
     return lambda watch: trained(watch, assembled(watch, **changes))
+
+
+def taught_step(**changes: Any) -> Callable[[Watch], dict[str, Any]]:
+    """Steps of a student. What its teacher makes of the rows is known: nothing could be read from this device."""
+
+    def scene(watch: Watch) -> dict[str, Any]:
+        teacher = FOLDER / "teacher"
+        teacher.mkdir(exist_ok=True)
+        (teacher / "config.json").write_text("{}")
+        with patch.object(
+            School, "answers", lambda self, task, asked: [[1 / len(e.choices) for _ in e.choices] for e in asked]
+        ):
+            return trained(watch, assembled(watch, method="distil", teacher=str(teacher), **changes))
+
+    return scene
 
 
 def lean_step(watch: Watch) -> dict[str, Any]:
@@ -265,6 +281,9 @@ def scenes() -> dict[str, Callable[[Watch], dict[str, Any]]]:
     kinds = [(method, optimizer) for method in plugin_files("method") for optimizer in plugin_files("optimizer")]
     return {
         **{f"{method} {optimizer}": step(method=method, optimizer=optimizer) for method, optimizer in kinds},
+        **{f"distil {optimizer}": taught_step(optimizer=optimizer) for optimizer in plugin_files("optimizer")},
+        "bert, distil": taught_step(**BERT),
+        "gpt, distil": taught_step(**GPT),
         "full adamw": step(steps=3),
         "accumulation": step(micro_batch=4),
         "z_loss": step(z_loss=1e-4),

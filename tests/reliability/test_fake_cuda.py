@@ -22,6 +22,10 @@ FIRST = LAST = {"synchronize in loop.settle": 1}
 LAUNCHES = {  # of a step of `tiny` at 8 examples: figures that may only fall
     "adapter adafactor": 502,
     "adapter adamw": 458,
+    "bert, distil": 269,
+    "gpt, distil": 457,
+    "distil adafactor": 879,
+    "distil adamw": 738,
     "frozen adafactor": 366,
     "frozen adamw": 272,
     "full adafactor": 586,
