@@ -10,6 +10,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.data import mixing
 from glue_harness.data.sampler import Sampler
@@ -92,6 +93,8 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     model.check(rows.trained)
     room.check_method(plan, total, added, tokens, model.token_bytes, bool(model.parts().attention))
     data = encode_rows(rows, request, model)
+    if request.teacher and not hasattr(method, "loss"):
+        raise UsageError(f"method {plan.method} learns nothing of a teacher: leave out --teacher")
     school = School(request, request.teacher) if request.teacher else None
     data = school.teach(data, model) if school else data
     feed = make_feed(request, data, model, machine)
@@ -124,8 +127,12 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     return Setup(request, data, learner, machine, feed, fit, school.evidence if school else None)
 
 
+def plain_pass(plan: Plan, method: Method) -> Run:
+    return passing(partial(method.loss, plan)) if hasattr(method, "loss") else one_pass
+
+
 def way_of_passes(plan: Plan, model: Model, method: Method, parameters: Sequence[nn.Parameter]) -> Run:
-    run = passing(partial(method.loss, plan)) if hasattr(method, "loss") else one_pass
+    run = plain_pass(plan, method)
     run = Copies(model.module, run).run if plan.bf16_weights == "on" else run
     return Replays(run, parameters).run if plan.cuda_graphs == "on" else run
 

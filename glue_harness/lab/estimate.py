@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from glue_harness.core.plan import Plan
 from glue_harness.lab import room
-from glue_harness.lab.assemble import Setup
+from glue_harness.lab.assemble import Setup, plain_pass
 from glue_harness.train.answers import answer
 from glue_harness.train.passes import accumulate
 
@@ -78,11 +78,11 @@ def seconds_per_update(setup: Setup) -> float:
     module = learner.model.module.train()
     if hasattr(learner.method, "on_step"):
         learner.method.on_step(learner.model, learner.plan, steps // 2)  # half way, as an average
-    taken = []
+    taken, run = [], plain_pass(learner.plan, learner.method)
     for step in range(TIMED):
         for _ in range(2):
             began = time.perf_counter()
-            sums = accumulate(learner.model, setup.feed.update(step % steps), setup.machine, setup.fit)
+            sums = accumulate(learner.model, setup.feed.update(step % steps), setup.machine, setup.fit, run)
             sums.tolist()  # waits for a GPU
             module.zero_grad(set_to_none=True)
         taken.append(time.perf_counter() - began)

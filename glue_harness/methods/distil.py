@@ -23,7 +23,7 @@ SETTINGS = (
             "Smaller models", above=0, others=("prune",)),
     Setting("match", str, "none", "Inner states too, of two encoders of one vocabulary: none, tinybert or minilm.",
             "Smaller models", choices=("none", "tinybert", "minilm"), fixed=True),
-    Setting("student", str, "as-is", "as-is, or every-other-layer: --model, else the teacher, without each second layer.",
+    Setting("student", str, "as-is", "as-is, or every-other-layer: --model or the teacher without each second layer.",
             "Smaller models", choices=("as-is", "every-other-layer"), fixed=True),
 )  # fmt: skip
 

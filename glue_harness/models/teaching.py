@@ -22,7 +22,9 @@ from glue_harness.models.interface import Choices, Loss, Model
 
 
 def taught(plan: Plan, model: Model, batch: Any, lean: bool) -> Loss:
-    """A model's loss on a batch under its plan's teacher."""
+    """A model's loss on a batch under its plan's teacher, if it has one."""
+    if plan.teacher is None:
+        return model.loss(batch, lean)
     matching = getattr(model, "matching", None)
     with matching.own.heard(lean) if matching else nullcontext():
         hard, found = model.graded(batch, lean)
