@@ -69,6 +69,10 @@ class ProgressDisplay:
         if console(stderr=True).is_terminal:
             self._draw(setup, *record.resumed[-1:])
 
+    def asked_teacher(self, task: str, examples: int) -> None:
+        if not self.quiet:
+            note(f"the teacher reads {examples:,} examples of {task}: once, what it says is kept in the cache")
+
     def stepped(self, setup: Setup, state: State) -> None:
         self.state = state
         now = time.perf_counter()

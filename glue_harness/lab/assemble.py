@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
@@ -70,10 +70,11 @@ def settle(request: Request) -> Request:
     return replace(request, plan=plan)
 
 
-def assemble(request: Request, vocabulary: str | None = None) -> Setup:
+def assemble(request: Request, vocabulary: str | None = None, told: Callable[[str, int], None] | None = None) -> Setup:
     """Loads and builds in the order in which mistakes are cheapest.
 
-    `vocabulary`: where the one lies that the model's weights know, if it was learned from the tasks.
+    `vocabulary`: where the one lies that the model's weights know, if it was learned from the tasks. `told` hears when
+    a teacher begins to read so many examples of a task.
     """
     request = settle(request)
     plan = request.plan
@@ -95,7 +96,7 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     data = encode_rows(rows, request, model)
     if request.teacher and not hasattr(method, "loss"):
         raise UsageError(f"method {plan.method} learns nothing of a teacher: leave out --teacher")
-    school = School(request, request.teacher) if request.teacher else None
+    school = School(request, request.teacher, told) if request.teacher else None
     data = school.teach(data, model) if school else data
     feed = make_feed(request, data, model, machine)
     if plan.epochs:

@@ -36,7 +36,8 @@ PHASES = ("setup", "train", "evaluate", "save")  # what a run's seconds go to
 class Watcher(Protocol):
     """Whoever wants to see a run go by. The command line's draws it. What stands below `scored` is optional.
 
-    So are `logged(facts)`, a line of the training log, and `ended(record)`.
+    So are `logged(facts)`, a line of the training log, `asked_teacher(task, examples)`, before a teacher reads so many,
+    and `ended(record)`.
     """
 
     def assembled(self, setup: Setup, record: Record, folder: Path) -> None: ...
@@ -83,7 +84,7 @@ class Attempt:
         vocabulary = None
         if found and learns_vocabulary(self.plan):  # the one that the weights know
             vocabulary = str(self.folder.checkpoint(found.progress.state.step))
-        self.setup = setup = assemble(self.request, vocabulary)
+        self.setup = setup = assemble(self.request, vocabulary, getattr(self.watcher, "asked_teacher", None))
         self.request, self.plan = setup.request, setup.request.plan  # whose epochs are steps now
         self.every = evaluated_every(self.plan)
         setup.learner.check_weights(f"of model {self.plan.model!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -31,8 +31,9 @@ VERSION = 1  # of the shares that are kept: raised when the same teacher would g
 class School:
     """The teacher of a run. Its model is loaded when it is asked for the first time: what is kept needs none."""
 
-    def __init__(self, request: Request, teacher: Teacher) -> None:
-        self.request, self.teacher = request, teacher
+    def __init__(self, request: Request, teacher: Teacher, told: Callable[[str, int], None] | None = None) -> None:
+        """`told` hears of which task so many examples are about to be read: that may take a while."""
+        self.request, self.teacher, self.told = request, teacher, told
         plan, own = request.plan, teacher.plan
         if own is None:  # a folder says nothing of how it was asked
             own = Plan(plan.tasks, model=teacher.origin.source, max_input=plan.max_input, precision=plan.precision)
@@ -101,11 +102,12 @@ class School:
             choices += [] if task.choices else [example.choices]
 
         def make(file: IO[bytes]) -> None:
+            if self.told:
+                self.told(task.name, len(tokens))
             write(file, (self.answers(task, chunk) for chunk in chunks(examples())))
 
-        notes: list[str] = data.rows.notes
-        kept = cache.kept(self._key(task, digest.hexdigest()), make, notes, what="teacher's shares")
         tokens = data.training[task.name]
+        kept = cache.kept(self._key(task, digest.hexdigest()), make, data.rows.notes, what="teacher's shares")
         assert not isinstance(tokens, Taught), "taught once"
         return Taught(tokens, Shares(kept), task, model, choices)
 

@@ -44,6 +44,10 @@ class Tracking:
         if told := getattr(self.watcher, "answered", None):
             told(done, asked)
 
+    def asked_teacher(self, task: str, examples: int) -> None:
+        if told := getattr(self.watcher, "asked_teacher", None):
+            told(task, examples)
+
     def stopping(self, text: str) -> None:
         if told := getattr(self.watcher, "stopping", None):
             told(text)
