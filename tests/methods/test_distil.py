@@ -92,7 +92,7 @@ def test_what_a_student_is_held_to_are_its_own_shares(family, name, models):
     """In packed rows, beside others, as when it is asked alone; and each token of an answer carries it."""
     task = REGISTRY.tasks[name]
     examples = [e for number, row in enumerate(task.demo(Random(3), 5)) for e in task.examples(row, number)]
-    plan = plan_of(models[family], name, **DISTIL)
+    plan = plan_of(models[family], name, **DISTIL, teacher="known")
     model = load_model(plan, [task], [e.inputs for e in examples])
     model.module.eval()
     shown = [0.25, 0.75]
