@@ -63,6 +63,10 @@ def opening(chosen: Chosen, plan: Plan, made: Exported) -> list[str]:
         said += [f"The run began with the weights of run {plain(str(start['run']))} at step {start.get('step')}."]
     if others := [name for name in record.mix if name != task.name]:
         said += [f"The same model was trained on {', '.join(others)} too."]
+    if teacher := record.environment.get("teacher"):
+        run, name = teacher.get("run"), str(teacher.get("name"))
+        who = f"run {plain(str(run))} at step {teacher.get('step')}" if run else plain(Path(name).name)
+        said += [f"Beside the labels it learned what {who} makes of the training rows."]
     return ["\n\n".join(said)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -20,7 +21,7 @@ from glue_harness.lab.request import Request
 from glue_harness.lab.rundata import RunData, row_number
 from glue_harness.lab.teacher import Teacher
 from glue_harness.models.families import millions_of
-from glue_harness.models.interface import Model, count_parameters
+from glue_harness.models.interface import Model, count_parameters, own_parameters
 from glue_harness.train import checkpoints, device
 from glue_harness.train.lessons import Shares, Taught, write
 from glue_harness.train.tokens import CHUNK
@@ -40,7 +41,8 @@ class School:
         else:
             own = own.replace(precision=teacher.precision)
         self.plan = own.replace(device=plan.device)
-        self.evidence = teacher.to_record()
+        with self._by_name():
+            self.evidence = teacher.to_record()
         self._trained: Trained | None = None
 
     @property
@@ -56,17 +58,23 @@ class School:
 
     def _load(self) -> Trained:
         origin, known = self.teacher.origin, self.request.registry.tasks
-        try:
+        with self._by_name():
             tasks = [known[name] for name in self.teacher.tasks if name in known] if origin.parts else []
             model = checkpoints.build(origin, self.plan, tasks)
             if self.labelled and not hasattr(model, "option_tokens") and not model.parts().heads:  # none of our folders
                 model = checkpoints.build(origin, self.plan, self.labelled)
                 self._refuse_fresh_heads(model)
-        except UsageError as error:
-            raise UsageError(f"teacher {self.teacher.name!r}: {error}") from None
         machine = device.set_up(self.plan)
         model.module.to(machine.device)
         return Trained(self.plan, model, machine)
+
+    @contextmanager
+    def _by_name(self) -> Iterator[None]:
+        """What is wrong with the teacher is said of it, not of the student."""
+        try:
+            yield
+        except UsageError as error:
+            raise UsageError(f"teacher {self.teacher.name!r}: {error}") from None
 
     def _refuse_fresh_heads(self, model: Model) -> None:
         taken = model.origin.get("heads", {})
@@ -121,18 +129,16 @@ class School:
     def answers(self, task: Task, examples: Sequence[Example]) -> Sequence[Sequence[float]]:
         """The shares of each example's choices; the number, where a head answers one."""
         trained = self.trained
-        try:
+        with self._by_name():
             if task.kind == "regress" and not hasattr(trained.model, "option_tokens"):
                 return [[float(found.text)] for found in trained.answers(task, examples)]
             shares = trained.shares(task, examples)
-        except UsageError as error:
-            raise UsageError(f"teacher {self.teacher.name!r}: {error}") from None
         return [[own[choice] for choice in e.choices] for e, own in zip(examples, shares, strict=True)]
 
     def size_note(self, model: Model) -> list[str]:
         """A student that is no smaller is worth a word: it is not what distilling is for."""
         millions = millions_of(self.teacher.origin.source)
-        own = count_parameters(model.module.parameters()) / 1e6
+        own = count_parameters(own_parameters(model).values()) / 1e6
         if millions is None or own <= millions:
             return []
         return [f"the student is larger than its teacher: {own:,.1f} million parameters, {millions:,.1f} million"]

@@ -13,7 +13,7 @@ from glue_harness.core.record import Record
 from glue_harness.core.sealed import MARKER
 from glue_harness.core.task import Task
 from glue_harness.metrics.selection import answering_step
-from glue_harness.models.families import is_from_scratch, model_folder
+from glue_harness.models.families import is_from_scratch, looks_like_hub_id, model_folder
 from glue_harness.runs.origin import Origin, origin_of, run_of, whole_weights
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
@@ -62,6 +62,8 @@ def find_teacher(plan: Plan, trained: Sequence[Task], store: Store, registry: Re
         return None
     named = model_name(plan.teacher)
     if not named.startswith(EARLIER):
+        if not Path(named).is_dir() and not looks_like_hub_id(named):
+            raise UsageError(f"teacher {named!r} is neither a run, nor a folder here, nor a model of the Hub")
         whole_weights(named, "teacher")
         return Teacher(Origin(named, named))
     try:

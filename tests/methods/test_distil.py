@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import shutil
 from dataclasses import replace
 from random import Random
 
@@ -10,10 +12,12 @@ import pytest
 import torch
 from decoders import write_decoder
 from encoders import config_of, vocabulary, write_encoder
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from toys import CPU, toy_model
+from transformers import AutoModelForSequenceClassification
 
 from glue_harness import Plan, data, load_tasks, run
+from glue_harness.cli import main
 from glue_harness.core.errors import UsageError
 from glue_harness.core.writing import json_text
 from glue_harness.lab import school
@@ -22,6 +26,7 @@ from glue_harness.models.families import load_model
 from glue_harness.models.interface import Choices
 from glue_harness.models.matching import match
 from glue_harness.models.teaching import soft_losses, taught, two_neighbours
+from glue_harness.runs import care
 from glue_harness.runs.store import Store
 
 REGISTRY = load_tasks()
@@ -370,3 +375,64 @@ def test_models_that_cannot_be_held_together_are_refused(results, models, teache
     text = "match holds the states of two encoders together, and the student is none: leave it out"
     assert refused(results, models["t5"], teacher=own, match="minilm") == text
     assert "and the student's are one matrix" in refused(results, models["small"], teacher=own, match="tinybert")
+
+
+@pytest.fixture
+def folder(results, teachers, tmp_path):
+    """A teacher's weights as somebody else may have got them."""
+    (found,) = (results / teachers["bert"].id / "checkpoints").glob(f"*{teachers['bert'].last_step}")
+    shutil.copytree(found, tmp_path / "teacher")
+    (tmp_path / "teacher" / "complete").unlink()
+    return tmp_path / "teacher"
+
+
+def test_a_folder_teaches_what_its_heads_have_learned(folder, results, models):
+    record = run(plan_of(models["bert"], "rte", **DISTIL, teacher=str(folder)), results=results)
+    assert record.environment["teacher"].keys() == {"name", "fingerprint"}
+    assert "has no head for cola: it has rte, stsb" in refused(results, models["bert"], "cola", teacher=str(folder))
+    config = json.loads((folder / "config.json").read_text())
+    config["glue_heads"]["rte"]["choices"] = ["yes", "no"]
+    (folder / "config.json").write_text(json.dumps(config))
+    text = refused(results, models["bert"], "rte", teacher=str(folder))
+    assert text.startswith(f"teacher '{folder}': task 'rte' has the labels entailment, not_entailment, but model")
+    assert "learned yes, no" in text
+    missing = refused(results, models["bert"], "rte", teacher="./not/there")
+    assert missing == "teacher './not/there' is neither a run, nor a folder here, nor a model of the Hub"
+
+
+def test_a_run_does_not_go_on_under_another_teacher(folder, results, models):
+    plan = plan_of(models["bert"], "rte", **DISTIL, teacher=str(folder))
+    paused = run(plan, results=results, until=2)
+    kept = load_file(folder / "model.safetensors")
+    save_file({name: weight * 1.01 for name, weight in kept.items()}, folder / "model.safetensors")
+    with pytest.raises(UsageError, match=r"is not the one that run \S+ began with"):
+        run(None, results=results, resume=paused.id)
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    assert run(None, results=results, resume=paused.id).status == "finished"
+
+
+def test_what_was_trained_in_part_teaches_too(results, models):
+    teacher = run(plan_of(models["bert"], method="adapter", adapter_width=4), results=results)
+    record = student(teacher, "bilstm", results, "rte", lstm_size=8, word_size=12, steps=1, eval_every=1)
+    assert record.environment["teacher"]["run"] == teacher.id
+    assert care.parents(record) == [teacher.id]
+    assert care.parents_as(record, "model") == []
+
+
+def test_an_export_says_who_taught_it(results, teachers, tmp_path, capsys):
+    start = f"run:{teachers['bert'].id}"
+    record = student(teachers["bert"], start, results, "rte", student="every-other-layer", steps=1, eval_every=1)
+    out = tmp_path / "out"
+    main(["export", record.id, "--task", "rte", "--results", str(results), "--out", str(out)])
+    taught = f"Beside the labels it learned what run {teachers['bert'].id} at step"
+    assert taught in (out / "README.md").read_text()
+    made = AutoModelForSequenceClassification.from_pretrained(out)
+    assert made.config.num_hidden_layers == 1
+
+
+def test_begun_as_the_teacher_where_no_model_is_named(results, teachers, capsys):
+    how = ["--set", "max_input=48", "--device", "cpu", "--results", str(results), "--data", "demo:40"]
+    named = ["--method", "distil", "--teacher", teachers["bert"].id, "--student", "every-other-layer"]
+    main(["run", "--task", "rte", *named, *how, "--steps", "1", "--batch-size", "8", "--quiet"])
+    (record,) = Store(results).load_all()[0][-1:]
+    assert record.plan["model"] == record.plan["teacher"] == f"run:{teachers['bert'].id}@rte"
