@@ -74,9 +74,11 @@ def find_teacher(plan: Plan, trained: Sequence[Task], store: Store, registry: Re
     for task in trained:
         if not task.noise:  # of text alone nothing is answered
             check_learned(record, task, registry, plan.teacher)
+    at = ""
     if "@" not in named and len(trained) == 1 and answering_step(registry, record.scores, trained[0]) is not None:
-        named = f"{named}@{trained[0].name}"
-    origin = origin_of(named, "teacher", plan.seed, store, registry)
+        at = f"@{trained[0].name}"
+    origin = origin_of(f"{named}{at}", "teacher", plan.seed, store, registry)
+    origin = origin._replace(model=origin.model.removesuffix(at))  # a plan that names it so keeps its digest
     return Teacher(origin, plan_from(record.plan), record.environment.get("precision", "auto"), tasks)  # type: ignore[arg-type]
 
 

@@ -19,6 +19,7 @@ from transformers import AutoModelForSequenceClassification
 from glue_harness import Plan, data, load_tasks, run
 from glue_harness.cli import main
 from glue_harness.core.errors import UsageError
+from glue_harness.core.plan import plan_from
 from glue_harness.core.writing import json_text
 from glue_harness.lab import school
 from glue_harness.lab.predict import load
@@ -149,6 +150,8 @@ def test_any_family_teaches_any_other(teacher, family, tasks, results, models, t
     assert (said["run"], len(said["fingerprint"])) == (teachers[teacher].id, 16)
     best = teachers[teacher].scores["rte"].step if len(tasks) == 1 else teachers[teacher].last_step
     assert said["step"] == best
+    asked = plan_of(models[family], *tasks, **DISTIL, teacher=f"run:{teachers[teacher].id}", steps=2, **small)
+    assert asked.digest == record.digest  # a plan that is asked for again is found
 
 
 def test_a_student_learns_what_its_teacher_says_and_not_the_labels(results, models, teachers, monkeypatch):
@@ -435,4 +438,9 @@ def test_begun_as_the_teacher_where_no_model_is_named(results, teachers, capsys)
     named = ["--method", "distil", "--teacher", teachers["bert"].id, "--student", "every-other-layer"]
     main(["run", "--task", "rte", *named, *how, "--steps", "1", "--batch-size", "8", "--quiet"])
     (record,) = Store(results).load_all()[0][-1:]
-    assert record.plan["model"] == record.plan["teacher"] == f"run:{teachers['bert'].id}@rte"
+    assert record.plan["teacher"] == f"run:{teachers['bert'].id}"
+    assert record.plan["model"] == f"run:{teachers['bert'].id}@rte"
+    assert (plan_from(record.plan).digest, record.environment["teacher"]["step"]) == (
+        record.digest,
+        teachers["bert"].scores["rte"].step,
+    )
