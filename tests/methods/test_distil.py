@@ -136,10 +136,11 @@ def test_without_the_teachers_share_it_is_a_plain_run(results, models, teachers)
     assert not all(torch.equal(other[name], wanted[name]) for name in wanted)
 
 
-@pytest.mark.parametrize("tasks", [("rte",), ("rte", "stsb")])
-@pytest.mark.parametrize(("teacher", "family"), [
-    ("bert", "bert"), ("bert", "small"), ("bert", "bilstm"), ("bert", "t5"), ("bert", "gpt2"), ("t5", "bert"),
-    ("t5", "t5"),
+@pytest.mark.parametrize(("teacher", "family", "tasks"), [
+    ("bert", "bert", ["rte"]), ("t5", "bilstm", ["rte"]),
+    *((teacher, family, ["rte", "stsb"]) for teacher, family in (
+        ("bert", "small"), ("bert", "bilstm"), ("bert", "t5"), ("bert", "gpt2"), ("t5", "bert"), ("t5", "t5"),
+    )),
 ])  # fmt: skip
 def test_any_family_teaches_any_other(teacher, family, tasks, results, models, teachers):
     small = {"lstm_size": 8, "word_size": 12} if family == "bilstm" else {}
@@ -215,12 +216,12 @@ class Interrupt:
             raise KeyboardInterrupt
 
 
-@pytest.mark.parametrize("changes", [{}, {"student": "every-other-layer", "micro_batch": 3}])
-def test_interrupted_and_resumed_it_ends_with_the_same_bits(changes, results, models, teachers, tmp_path):
-    plan = plan_of(models["bert"], "rte", "stsb", **DISTIL, **changes, teacher=teachers["bert"].id, steps=5)
+def test_interrupted_and_resumed_it_ends_with_the_same_bits(results, models, teachers):
+    changes = {"student": "every-other-layer", "micro_batch": 3, "steps": 5}
+    plan = plan_of(models["bert"], "rte", "stsb", **DISTIL, **changes, teacher=teachers["bert"].id)
     whole = run(plan, results=results)
     with pytest.raises(KeyboardInterrupt):
-        run(plan.replace(seed=0), results=results, watcher=Interrupt(3))
+        run(plan, results=results, watcher=Interrupt(3))
     (begun,) = [record for record in Store(results).load_all()[0] if record.status == "interrupted"]
     again = run(None, results=results, resume=begun.id)
     assert again.resumed == [2]

@@ -26,7 +26,6 @@ from glue_harness.lab.assemble import assemble
 from glue_harness.lab.request import make_request
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import load_tasks
-from glue_harness.train import passes
 from glue_harness.train.loop import Hook, State, train
 from glue_harness.train.ranks import join
 
@@ -40,6 +39,13 @@ SCENES: dict[str, dict] = {
     "adapters, adafactor": {"model": T5, "method": "adapter", "optimizer": "adafactor", "adapter_width": 4},
     "unfreezing": {"model": T5, "method": "unfreeze", "weight_decay": 0.1, "micro_batch": 2},
     "heads without examples": {"model": BERT, "tasks": ("rte", "cola", "stsb"), "batch_size": 4, "micro_batch": 1},
+    "a student whose teacher writes": {
+        "model": BERT,
+        "tasks": ("rte", "stsb"),
+        "method": "distil",
+        "teacher": T5,
+        "alpha": 0.7,
+    },
     "an encoder that is cut": {"model": BERT, "tasks": ("rte", "wsc", "stsb"), "optimizer": "adafactor"},
     "not finite in one process": {"model": T5, "on_nonfinite": "skip"},
     "out of memory in one process": {"model": T5, "batch_size": 16},
@@ -55,6 +61,8 @@ def carry_out(name: str, folder: Path) -> None:
     if "batch_tokens" not in changes:
         common["batch_size"] = 8
     model = str(folder / changes.pop("model"))
+    if "teacher" in changes:
+        changes["teacher"] = str(folder / changes["teacher"])
     plan = Plan(**{**common, "mixing": "equal", **changes, "model": model})
     setup = assemble(make_request(plan, load_tasks(), Store(folder)))
     setup.learner.model.module.double()
@@ -78,13 +86,13 @@ def carry_out(name: str, folder: Path) -> None:
 
 def hurt(name: str, setup, ranks) -> None:
     """What goes wrong goes wrong in one process alone."""
-    calls = [0]
+    calls, inner = [0], setup.learner.run
 
     def run(*given):
         calls[0] += 1
         if calls[0] == 5 and name.startswith("out of memory") and ranks.rank == ranks.size - 1:
             raise torch.OutOfMemoryError("planted")
-        found = passes.one_pass(*given)
+        found = inner(*given)
         if calls[0] == 5 and name.startswith("not finite") and ranks.leads:
             setup.learner.parameters[0].grad.fill_(float("nan"))
         return found
