@@ -319,31 +319,49 @@ def test_an_example_is_held_together_alike_in_whatever_row_it_stands(kind, name,
     assert torch.allclose(together, alone, rtol=1e-4, atol=1e-6)
 
 
+def looked_into(one, encoded):
+    """States of every layer, and queries, keys and values of each by heads, by transformers' own modules."""
+    ids = torch.tensor([[int(k) for k in encoded.streams[0]]])
+    body, heads = one.module.body, one.config.num_attention_heads
+    with torch.no_grad():
+        types = one.lay([[encoded]], CPU.device).types
+        states = body(ids, token_type_ids=types, output_hidden_states=True).hidden_states
+        read = [
+            [getattr(layer.attention.self, name)(entered).unflatten(-1, (heads, -1)).transpose(1, 2)
+             for name in ("query", "key", "value")]
+            for layer, entered in zip(body.encoder.layer, states[:-1], strict=True)
+        ]  # fmt: skip
+    return states, read
+
+
+def products(left, right):
+    return left @ right.transpose(2, 3) / math.sqrt(left.shape[-1])
+
+
 def test_minilm_is_the_divergence_of_attention_and_of_values(models):
-    """By a plain computation of one example, over transformers' own modules."""
-    model, encoded = matched("minilm", models["bert"], models["bert"])
+    model, (encoded, *_) = matched("minilm", models["bert"], models["bert"])
     with torch.no_grad():
         for weight in model.teacher.module.parameters():
             weight += 0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(1))
-    found = match_losses(model, [[encoded[0]]])
-    ids = torch.tensor([[int(k) for k in encoded[0].streams[0]]])
-    batch = model.lay([[encoded[0]]], CPU.device)
-
-    def relations(one):
-        with torch.no_grad():
-            body = one.module.body
-            states = body(ids, token_type_ids=batch.types, output_hidden_states=True).hidden_states[-2]
-            own = body.encoder.layer[-1].attention.self
-            parts = [
-                getattr(own, name)(states).view(1, -1, 2, 16).transpose(1, 2) for name in ("query", "key", "value")
-            ]
-        query, key, value = parts
-        return [(a @ b.transpose(2, 3) / 4).softmax(-1) for a, b in ((query, key), (value, value))]
-
+    (*_, theirs), (*_, mine) = (looked_into(one, encoded)[1] for one in (model.teacher, model))
     wanted = 0.0
-    for theirs, mine in zip(relations(model.teacher), relations(model), strict=True):
-        wanted += (theirs * (theirs.log() - mine.log())).sum(-1).mean().item()
-    assert found.item() == pytest.approx(wanted, rel=1e-4)
+    for left, right in ((0, 1), (2, 2)):
+        teacher, student = (products(read[left], read[right]).softmax(-1) for read in (theirs, mine))
+        wanted += (teacher * (teacher.log() - student.log())).sum(-1).mean().item()
+    assert match_losses(model, [[encoded]]).item() == pytest.approx(wanted, rel=1e-4)
+
+
+def test_tinybert_is_the_squared_difference_of_states_and_of_attention(models, large, results):
+    """Two layers are held to the second and the fourth of four; heads of another number by their mean."""
+    (folder,) = (results / large.id / "checkpoints").glob(f"*{large.last_step}")
+    model, (encoded, *_) = matched("tinybert", models["bert"], folder)
+    (states, read), (others, others_read) = (looked_into(one, encoded) for one in (model, model.teacher))
+    turned = [matrix(of_layer) for matrix, of_layer in zip(model.module.beside, states, strict=True)]
+    found = [(turned[m] - others[2 * m]).square().mean() for m in range(3)]
+    for own, other in ((0, 1), (1, 3)):
+        mine, theirs = (products(*parts[:2]).mean(1) for parts in (read[own], others_read[other]))
+        found.append((mine - theirs).square().mean())
+    assert match_losses(model, [[encoded]]).item() == pytest.approx(torch.stack(found).mean().item(), rel=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["tinybert", "minilm"])
