@@ -126,11 +126,12 @@ VALUES: dict[str, Values] = {
     "--track": trackers,
     "--where": lambda context: [f"{name}=" for name in settings()],
     "--resume": runs,
+    "--teacher": runs,
     "RUN": runs,
     "RUN|PLAN|SUITE": lambda context: [*runs(context), *suites(context)],
     "TABLE": published,
 }
-WITH_FOLDERS = ("--data", "--model")  # names of ours, or a folder
+WITH_FOLDERS = ("--data", "--model", "--teacher")  # names of ours, or a folder
 ONLY_FOLDERS = ("--tasks", "--tokenizer", "--results", "--out")
 ONLY_FILES = ("--text", "--plan", "FILE")
 

@@ -14,7 +14,7 @@ from glue_harness.export.usage import GOES_ON, SPANS, TEXTS, WRITES, Exported, u
 from glue_harness.models.families import looks_like_hub_id
 from glue_harness.report.console import one_line, or_dash
 
-FOLDERS = ("data", "model", "tokenizer", "text")  # settings that may name a folder of one machine
+FOLDERS = ("data", "model", "teacher", "tokenizer", "text")  # settings that may name a folder of one machine
 BACKTICK = "\\u0060"
 SOFTWARE = ("glue", "commit", "python", "torch", "transformers", "device", "precision")
 
@@ -64,8 +64,8 @@ def opening(chosen: Chosen, plan: Plan, made: Exported) -> list[str]:
     if others := [name for name in record.mix if name != task.name]:
         said += [f"The same model was trained on {', '.join(others)} too."]
     if teacher := record.environment.get("teacher"):
-        run, name = teacher.get("run"), str(teacher.get("name"))
-        who = f"run {plain(str(run))} at step {teacher.get('step')}" if run else plain(Path(name).name)
+        run = teacher.get("run")
+        who = f"run {plain(str(run))} at step {teacher.get('step')}" if run else plain(str(shown(plan).teacher))
         said += [f"Beside the labels it learned what {who} makes of the training rows."]
     return ["\n\n".join(said)]
 

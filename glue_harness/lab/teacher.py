@@ -51,7 +51,7 @@ class Teacher(NamedTuple):
         return found.hexdigest()[:16]
 
     def to_record(self) -> dict[str, Any]:
-        return {**self.origin.to_record(), "name": self.name, "fingerprint": self.fingerprint}
+        return {**self.origin.to_record(), "fingerprint": self.fingerprint}
 
 
 def find_teacher(plan: Plan, trained: Sequence[Task], store: Store, registry: Registry) -> Teacher | None:

@@ -80,6 +80,7 @@ def test_a_part_of_a_runs_id_is_enough_and_models_are_runs_too(store):
     first = store.load_all()[0][0]
     assert offered(f"glue compare {first.id[-8:]}", store) == [first.id]
     assert offered(f"glue run --model run:{first.id[:15]}", store)[-1] == f"run:{first.id}"
+    assert offered(f"glue run --teacher {first.id[:15]}", store)[-1] == first.id
 
 
 def test_every_kind_of_value_belongs_to_a_parameter_that_there_is():

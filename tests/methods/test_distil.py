@@ -410,7 +410,7 @@ def folder(results, teachers, tmp_path):
 
 def test_a_folder_teaches_what_its_heads_have_learned(folder, results, models):
     record = run(plan_of(models["bert"], "rte", **DISTIL, teacher=str(folder)), results=results)
-    assert record.environment["teacher"].keys() == {"name", "fingerprint"}
+    assert record.environment["teacher"].keys() == {"fingerprint"}
     assert "has no head for cola: it has rte, stsb" in refused(results, models["bert"], "cola", teacher=str(folder))
     config = json.loads((folder / "config.json").read_text())
     config["glue_heads"]["rte"]["choices"] = ["yes", "no"]

@@ -147,6 +147,7 @@ function provenance(run) {
   const resumed = run.resumed.length ? [["resumed at steps", run.resumed.join(", ")]] : [];
   const asLink = (id) => (runs.has(id) ? h("a", { href: to("run", { run: id }) }, id) : id);
   const parents = run.parents.length ? [["started from", run.parents.map((id) => [asLink(id), " "])]] : [];
+  if (run.teachers.length) parents.push(["taught by", run.teachers.map((id) => [asLink(id), " "])]);
   const children = [...runs.values()].filter((other) => other.parents.includes(run.id)).map(({ id }) => [asLink(id), " "]);
   if (children.length) parents.push(["starts for", children]);
   const pairs = [["run", run.id], ...parents, ["started", run.started], ["time", seconds(run.seconds)], ...(run.stage ? [["stage", run.stage]] : []), ...sizes, ...times, ...resumed, ...run.environment];
