@@ -342,6 +342,24 @@ def test_which_layers_stay(left, expected):
     assert prune.places_left(6, plan.replace(keep=1.0)) == list(range(6))
 
 
+@pytest.mark.parametrize("model", [None, "tiny"])
+def test_what_is_left_may_learn_of_a_teacher_too(model, results, encoder):
+    """Of its share 0 the run is the same to the bit; the zeros are as many whatever is learned."""
+    model = model or encoder
+    teacher = encoder_run(results, model, "rte")
+    how = {"method": "prune", "keep": 0.3, "score": "movement", "prune_every": 1}
+    taught = {"teacher": teacher.id, "alpha": 1.0}
+    alone, same, other = (
+        encoder_run(results, f"run:{teacher.id}", "rte", **how, **more)
+        for more in ({}, {**taught, "alpha": 0.0}, taught)
+    )
+    weights = [load(record, results / record.id, 6).model.module.state_dict() for record in (alone, same, other)]
+    assert all(torch.equal(weight, weights[1][name]) for name, weight in weights[0].items())
+    assert not all(torch.equal(weight, weights[2][name]) for name, weight in weights[0].items())
+    assert other.environment["teacher"]["fingerprint"]
+    assert abs(other.parameters["nonzero"] - alone.parameters["nonzero"]) < 10
+
+
 # what is refused
 
 REFUSED = {
@@ -354,6 +372,7 @@ REFUSED = {
     ("--keep", "0.5", "--set", "layers_left=top"): "layers_left is top but weights are pruned: leave it out",
     ("--keep", "0.5", "--set", "prune_begin=0.8"): "prune_begin 0.8 must be below prune_end 0.7",
     ("--keep", "0.5", "--set", "prune_end=1.2"): "prune_end must be above 0 and at most 1, not 1.2",
+    ("--keep", "0.5", "--alpha", "0.3"): "alpha is 0.3 but nobody teaches: add --teacher RUN, or leave it out",
     ("--keep", "0.5", "--steps", "0"): "method is 'prune' but steps is 0",
 }
 
