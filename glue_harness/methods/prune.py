@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
@@ -30,7 +29,7 @@ from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.methods import blocks_of, learn_only
 from glue_harness.models.attention_heads import keep_heads
-from glue_harness.models.interface import Loss, Model
+from glue_harness.models.interface import Model
 from glue_harness.models.layers import keep_layers
 from glue_harness.models.teaching import taught
 
@@ -85,6 +84,7 @@ SETTINGS = (
         fixed=True,
     ),
 )
+loss = taught  # where there is a teacher, as Sanh et al. prune
 OF_WEIGHTS = ("score", "prune_scope", "prune_every", "prune_begin", "prune_end")
 
 
@@ -129,11 +129,6 @@ def places_left(layers: int, plan: Plan) -> list[int]:
         "top": list(range(layers - count, layers)),
         "spread": [k * layers // count for k in range(count)],
     }[plan.layers_left]
-
-
-def loss(plan: Plan, model: Model, batch: Any, lean: bool) -> Loss:
-    """The labels', and with `--teacher` the teacher's beside it, as Sanh et al. prune."""
-    return taught(plan, model, batch, lean) if plan.teacher else model.loss(batch, lean)
 
 
 def matrices(model: Model, plan: Plan) -> dict[str, nn.Module]:
