@@ -5,14 +5,16 @@ pruned run is a plain model with zeros. What a pruned weight was, and how much e
 snapshot keeps it for a run that goes on. `torch.nn.utils.prune` would keep two tensors in the place of each weight, by
 names that no folder of transformers has.
 
-The share that is left falls by Zhu & Gupta's (2017) cubic schedule, as in Sanh et al. (2020). What goes is
+The share that is left falls by Zhu & Gupta's (2017) cubic schedule. What goes is
 
     magnitude   the smallest |w|; a pruned weight stays what it was, and comes back when others fall below it
-    movement    the smallest S = -sum over the steps of dL/dw w: what moved towards zero (Sanh et al., 2020)
+    movement    the smallest S = -sum over the steps of d / size(d), d = dL/dw w: what moved towards zero
 
-Gradients reach S everywhere, and weights only where they are left. Nothing but the order of S is read, so a learning
-rate of its own would change nothing. Of their ways this is movement pruning, not the soft one, which has a threshold
-and a penalty instead of a share.
+size(d) is the root of the running mean of d squared: what counts is how steadily a weight moves. The formula of Sanh et
+al. (2020) has no such size, but their scores went through AdamW, which divides by it; its momentum would only delay a
+sum, and its rate change no order. Without the size the largest weights go first, as their d is largest. Gradients reach
+S everywhere, weights only where they are left. Of their ways this is movement pruning, not the soft one, which has a
+threshold and a penalty instead of a share.
 """
 
 from __future__ import annotations
@@ -85,6 +87,7 @@ SETTINGS = (
     ),
 )
 loss = taught  # where there is a teacher, as Sanh et al. prune
+DECAY, LEAST = 0.999, 1e-8  # AdamW's, of the running mean of squares and of what it is divided by
 OF_WEIGHTS = ("score", "prune_scope", "prune_every", "prune_begin", "prune_end")
 
 
@@ -118,6 +121,7 @@ def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:
             part.register_buffer("pruned", torch.zeros_like(weight), persistent=False)  # what it was there; elsewhere 0
             if plan.score == "movement":
                 part.register_buffer("movement", torch.zeros_like(weight), persistent=False)
+                part.register_buffer("square", torch.zeros_like(weight), persistent=False)
     return learn_only(model, model.module.parameters())
 
 
@@ -142,6 +146,7 @@ def matrices(model: Model, plan: Plan) -> dict[str, nn.Module]:
     return found
 
 
+@torch.no_grad()
 def on_gradients(model: Model, plan: Plan, step: int) -> None:
     """Scores hear of every weight, pruned ones too; the optimiser only of those that are left."""
     parts = [part for part in parts_of(model) if part.weight.grad is not None]
@@ -149,9 +154,15 @@ def on_gradients(model: Model, plan: Plan, step: int) -> None:
         return
     gradients = [part.weight.grad for part in parts]
     if plan.score == "movement":
-        scores = [part.movement for part in parts]
-        for held in ([part.weight.detach() for part in parts], [part.pruned for part in parts]):  # one of them is zero
-            torch._foreach_addcmul_(scores, gradients, held, value=-1)
+        squares = [part.square for part in parts]
+        moved = torch._foreach_add([part.weight for part in parts], [part.pruned for part in parts])  # one is zero
+        torch._foreach_mul_(moved, gradients)
+        torch._foreach_mul_(squares, DECAY)
+        torch._foreach_addcmul_(squares, moved, moved, value=1 - DECAY)
+        sizes = torch._foreach_sqrt(squares)
+        torch._foreach_add_(sizes, LEAST)
+        seen = (1 - DECAY ** (step + 1)) ** 0.5  # of so many steps: at first a mean of squares holds little
+        torch._foreach_addcdiv_([part.movement for part in parts], moved, sizes, value=-seen)
     torch._foreach_mul_(gradients, [part.left for part in parts])
 
 
@@ -174,7 +185,7 @@ def after_step(model: Model, plan: Plan, step: int) -> None:
 
 
 def state(model: Model) -> dict[str, Tensor]:
-    own = ("left", "pruned", "movement")
+    own = ("left", "pruned", "movement", "square")
     return {name: value for name, value in model.module.named_buffers() if name.rpartition(".")[2] in own}
 
 

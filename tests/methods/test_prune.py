@@ -1,6 +1,7 @@
 """Pruning: how many weights are left after every step, which ones, and models with fewer heads and layers."""
 
 import json
+import math
 from random import Random
 
 import pytest
@@ -127,26 +128,34 @@ def toy_of(weights, **changes):
     return model, plan
 
 
-def test_movement_is_the_sum_of_minus_gradient_times_weight():
-    """By hand: S = -(1 x 1, -2 x 2, 3 x 3, 1 x 0.1), so the second and the fourth stay, though the third is largest."""
-    model, plan = toy_of([[1.0, 2.0, 3.0, 0.1]], score="movement")
-    stepped(model, plan, 0, [[1.0, -2.0, 3.0, 1.0]])
-    part = model.module.block[0]
-    assert part.movement.tolist() == [pytest.approx([-1.0, 4.0, -9.0, -0.1])]
-    assert model.module.weight.tolist() == [pytest.approx([0.0, 2.2, 0.0, 0.0])]
-    assert part.pruned.tolist() == [pytest.approx([0.9, 0.0, 2.7, 0.0])]
+def by_hand(weights, gradients):
+    """Half of the weights after each step, number by number: S hears of all, and only what is left moves."""
+    whole, left, scores, squares = [*weights], [True] * len(weights), [0.0] * len(weights), [0.0] * len(weights)
+    for step, row in enumerate(gradients, 1):
+        for k, gradient in enumerate(row):
+            moved = gradient * whole[k]
+            squares[k] = 0.999 * squares[k] + 0.001 * moved**2
+            scores[k] -= moved * math.sqrt(1 - 0.999**step) / (math.sqrt(squares[k]) + 1e-8)
+            whole[k] -= 0.1 * gradient * left[k]
+        best = sorted(range(len(weights)), key=lambda k: -scores[k])[: len(weights) // 2]
+        left = [k in best for k in range(len(weights))]
+        yield [w * is_left for w, is_left in zip(whole, left, strict=True)], scores
 
 
-def test_a_pruned_weight_comes_back_as_it_was():
-    """The score hears of it while it is zero, the weight does not."""
-    model, plan = toy_of([[1.0, 2.0, 3.0, 4.0]], score="movement")
-    stepped(model, plan, 0, [[1.0, 1.0, -1.0, -1.0]])  # S = -1, -2, 3, 4
-    assert model.module.weight.tolist() == [pytest.approx([0.0, 0.0, 3.1, 4.1])]
-    seen = stepped(model, plan, 1, [[-9.0, 0.0, 1.0, 0.0]])  # S = -1 + 9 x 0.9, -2, 3 - 3.1, 4
-    assert seen.tolist() == [[0.0, 0.0, 1.0, 0.0]]
-    assert model.module.weight.tolist() == [pytest.approx([0.9, 0.0, 0.0, 4.1])]
-    stepped(model, plan, 2, [[0.0, 0.0, -9.0, 0.0]])  # S = 7.1, -2, -0.1 + 9 x 3, 4
-    assert model.module.weight.tolist() == [pytest.approx([0.9, 0.0, 3.0, 0.0])]
+def test_movement_is_what_a_hand_computes_and_pruned_weights_come_back_as_they_were():
+    random = Random(4)
+    weights = [random.gauss(0, 1) for _ in range(8)]
+    gradients = [[random.gauss(0, 1) for _ in weights] for _ in range(12)]
+    model, plan = toy_of([weights], score="movement", steps=12, prune_end=1e-9)
+    came_back, before = 0, weights
+    for step, (expected, scores) in enumerate(by_hand(weights, gradients)):
+        seen = stepped(model, plan, step, [gradients[step]])
+        assert seen.tolist()[0] == pytest.approx([g * bool(w) for g, w in zip(gradients[step], before, strict=True)])
+        assert model.module.block[0].movement.tolist()[0] == pytest.approx(scores, rel=1e-4, abs=1e-5)
+        assert model.module.weight.tolist()[0] == pytest.approx(expected, rel=1e-5)
+        came_back += sum(not old and bool(new) for old, new in zip(before, expected, strict=True))
+        before = expected
+    assert came_back > 3
 
 
 def test_by_magnitude_a_weight_comes_back_when_another_has_become_smaller():
