@@ -10,10 +10,10 @@ The share that is left falls by Zhu & Gupta's (2017) cubic schedule. What goes i
     magnitude   the smallest |w|; a pruned weight stays what it was, and comes back when others fall below it
     movement    the smallest S = -sum over the steps of d / size(d), d = dL/dw w: what moved towards zero
 
-size(d) is the root of the running mean of d squared: what counts is how steadily a weight moves. The formula of Sanh et
-al. (2020) has no such size, but their scores went through AdamW, which divides by it; its momentum would only delay a
-sum, and its rate change no order. Without the size the largest weights go first, as their d is largest. Gradients reach
-S everywhere, weights only where they are left. Of their ways this is movement pruning, not the soft one, which has a
+size(d) is the root of the running mean of d squared: what counts is how steadily a weight moves. The formula of Sanh
+et al. (2020) has no such size, but in their code AdamW moves the scores, which divides by it. Its momentum would only
+delay a sum, and a rate changes no order (theirs falls, so that late steps count less; ours does not). Gradients reach S
+everywhere, weights only where they are left. Of their ways this is movement pruning, not the soft one, which has a
 threshold and a penalty instead of a share.
 """
 
