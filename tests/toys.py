@@ -40,6 +40,9 @@ WORDS = [
     "today",
 ]
 LABELS = ("good", "goods", "not_good", "bad one", "bad two")  # shared beginnings, and one inside another
+NEEDED = {
+    "prune": {"keep": 0.5, "score": "movement", "prune_every": 1}
+}  # method -> settings that have no default, or none for so few steps
 CPU = Machine(torch.device("cpu"), "fp32")
 
 

@@ -114,6 +114,7 @@ def command(
     from glue_harness.lab.assemble import settle
     from glue_harness.lab.estimate import evaluated_every
     from glue_harness.lab.request import make_request
+    from glue_harness.methods import load_method, scored_from
     from glue_harness.runs.store import Store
     from glue_harness.sweep.search import search_of
     from glue_harness.sweep.space import space_of
@@ -127,7 +128,8 @@ def command(
         raise GlueError(f"no task of {', '.join(plan.tasks)} is scored: there is nothing to choose by")
     request = settle(request)
     base = request.plan
-    found = search_of(search, chosen, trials, base.seed, base.steps, evaluated_every(base))
+    first = scored_from(load_method(base.method), base)
+    found = search_of(search, chosen, trials, base.seed, base.steps, evaluated_every(base), first)
     notes = (recipe.note(base),) if recipe else ()
     study = Study(base, found, groups_of(request), store, seeds, notes)
     refuse_impossible(chosen, base, request)

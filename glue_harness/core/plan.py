@@ -61,7 +61,7 @@ class Plan:
     )
     tokenizer: str | None = setting(None, "Folder with the vocabulary of a model from scratch.", MODEL, fixed=True)
     method: str = setting(
-        "full", "How it learns: full, adapter, unfreeze, frozen, lora, prompt or distil.", MODEL, fixed=True
+        "full", "How it learns: full, adapter, unfreeze, frozen, lora, prompt, distil or prune.", MODEL, fixed=True
     )
     mixing: str = setting("proportional", "proportional, temperature, equal or custom.", MIX)
     limit: float | None = setting(2.0**19, "K: examples of one task that count at most.", MIX, above=0)

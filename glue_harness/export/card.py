@@ -61,6 +61,11 @@ def opening(chosen: Chosen, plan: Plan, made: Exported) -> list[str]:
     start = record.environment.get("model", {})
     if start.get("run"):
         said += [f"The run began with the weights of run {plain(str(start['run']))} at step {start.get('step')}."]
+    if "nonzero" in record.parameters:
+        there = f"{record.parameters['nonzero']:,} of {record.parameters['total']:,} parameters are not zero"
+        said += [f"It was pruned: {there}."]
+    if made.remark:
+        said += [made.remark]
     if others := [name for name in record.mix if name != task.name]:
         said += [f"The same model was trained on {', '.join(others)} too."]
     if teacher := record.environment.get("teacher"):

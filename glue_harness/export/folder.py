@@ -74,6 +74,7 @@ def described(made: Export, form: Form, task: Task, length: int) -> Exported:
         length=length,
         example=example_of(task),
         behind=made.behind,
+        remark=made.remark,
         columns=columns_of(task) if classifies else None,
     )
 

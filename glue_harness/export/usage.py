@@ -48,6 +48,7 @@ class Exported(NamedTuple):
     length: int  # tokens of an input at most
     example: Example | None  # a synthetic row, where the task makes such
     behind: str  # what stands behind each question
+    remark: str  # what else there is to know of the model
     columns: Pair | None  # which columns of a row are read as `text` and `text_pair`, where that can be told
 
     def to_facts(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from glue_harness.lab.evaluation import Evaluation
 from glue_harness.lab.request import Request
 from glue_harness.lab.saving import Saver
 from glue_harness.lab.signals import Stop
+from glue_harness.methods import scored_from
 from glue_harness.metrics.baselines import yardsticks
 from glue_harness.models.families import learns_vocabulary
 from glue_harness.runs.evidence import environment, signatures
@@ -110,6 +111,8 @@ class Attempt:
             if self.plan.never_learns and not self.record.history:
                 self._evaluate(state)
             train(setup.learner, setup.feed, setup.machine, hooks, self.progress.fit, state)
+        if hasattr(setup.learner.method, "counted"):
+            self.record.parameters |= setup.learner.method.counted(setup.learner.model)
         self.clock.turn_to("evaluate")
         if self.plan.eval_limit or self.plan.select == "heldout":
             with self.stop.at_once():  # and not before the first process has saved the best steps
@@ -282,6 +285,8 @@ class Attempt:
             raise Paused(f"paused after step {state.step:,}")
 
     def _evaluate(self, state: State) -> None:
+        if state.step < scored_from(self.setup.learner.method, self.plan):
+            return
         self.clock.turn_to("evaluate")
         self.saver.check_weights(state.step)
         self._compare(state)

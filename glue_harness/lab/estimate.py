@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from glue_harness.core.plan import Plan
 from glue_harness.lab import room
 from glue_harness.lab.assemble import Setup, plain_pass
+from glue_harness.methods import scored_from
 from glue_harness.train.answers import answer
 from glue_harness.train.passes import accumulate
 
@@ -22,7 +23,8 @@ def estimate(setup: Setup) -> dict[str, Any]:
     """Bytes of weights and optimiser state, and seconds of training and of evaluation."""
     seconds, evaluation = seconds_per_update(setup), seconds_per_evaluation(setup)
     plan = setup.request.plan
-    evaluations = max(1, math.ceil(plan.steps / evaluated_every(plan)))
+    every, first = evaluated_every(plan), scored_from(setup.learner.method, plan)
+    evaluations = max(1, math.ceil(plan.steps / every) - max(0, first - 1) // every)
     whole = sum(len(asked.examples) for asked in setup.data.scoring.values())
     again = evaluation.an_example * whole if plan.eval_limit or plan.select == "heldout" else 0.0
     return {

@@ -193,7 +193,7 @@ def advice(plan: Plan, origin: Mapping[str, Any]) -> str | None:
     """What is wrong with a plan's rate for a model of that origin, if anything: the default is T5's."""
     family, kind = origin.get("family", "").partition(" ")[0], origin.get("kind")
     is_pretrained = (family, kind) == ("encoder", "pretrained") and origin.get("run") is None
-    is_moved_whole = plan.method in ("full", "unfreeze") and plan.optimizer == "adamw"
+    is_moved_whole = plan.method in ("full", "unfreeze", "prune") and plan.optimizer == "adamw"
     if not is_pretrained or not is_moved_whole or plan.lr <= HIGH_RATE:
         return None
     return f"lr {plan.lr:g} is high for a pre-trained encoder that learns whole: see --recipe bert"

@@ -59,6 +59,10 @@ def find_teacher(plan: Plan, trained: Sequence[Task], store: Store, registry: Re
     the one task that is trained; of several tasks, at its last.
     """
     if plan.teacher is None:
+        if said := [name for name in ("alpha", "temperature_of_teacher") if name in plan.own]:
+            raise UsageError(
+                f"{said[0]} is {plan.own[said[0]]:g} but nobody teaches: add --teacher RUN, or leave it out"
+            )
         return None
     named = model_name(plan.teacher)
     if not named.startswith(EARLIER):

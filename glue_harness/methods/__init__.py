@@ -32,8 +32,20 @@ class Method(Protocol):
     def on_step(self, model: Model, plan: Plan, step: int) -> None:
         """Called before each step, for methods that change what learns over time."""
 
+    def on_gradients(self, model: Model, plan: Plan, step: int) -> None:
+        """Called when a step's gradients are whole and clipped, before the optimiser reads them."""
+
+    def after_step(self, model: Model, plan: Plan, step: int) -> None:
+        """Called when the optimiser has moved the weights, or was left out, before anything is scored or saved."""
+
     def state(self, model: Model) -> dict[str, Tensor]:
         """What the method knows beside the weights, the tensors themselves: a snapshot keeps it for a resumed run."""
+
+    def scored_from(self, plan: Plan) -> int:
+        """The first step at which the model is what the plan wants of it, where that takes a while."""
+
+    def counted(self, model: Model) -> dict[str, int]:
+        """What the record says of the parameters when the run is over, beside how many there are and learn."""
 
     def loss(self, plan: Plan, model: Model, batch: Any, lean: bool) -> Loss:
         """What a pass makes less, where that is not the model's own loss."""
@@ -44,6 +56,11 @@ class Method(Protocol):
 
 def load_method(name: str) -> Method:
     return cast(Method, load_plugin("method", name))
+
+
+def scored_from(method: Method, plan: Plan) -> int:
+    """The first step at which the model is what a plan wants of its method: none before is scored, or chosen."""
+    return method.scored_from(plan) if hasattr(method, "scored_from") else 0
 
 
 def blocks_of(model: Model, plan: Plan) -> Parts:

@@ -16,6 +16,9 @@ from torch import Tensor, nn
 
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import Plan
+from glue_harness.models.attention_heads import HEADS as NARROW
+from glue_harness.models.attention_heads import narrow, widened
+from glue_harness.models.bodies import body_of
 from glue_harness.models.heads import CLASSES, Facts, class_of, output_layer, take_best, take_over
 from glue_harness.models.interface import BESIDE, Export
 from glue_harness.models.pairs import PairTokenizer, learn_pair_tokenizer, load_pair_tokenizer
@@ -127,6 +130,8 @@ def read_body(folder: Path, name: str) -> tuple[nn.Module, bool]:
 
     logging.disable_progress_bar()
     logging.set_verbosity_error()
+    if json.loads((folder / "config.json").read_text(encoding="utf-8")).get(NARROW):
+        return read_narrow(folder, name), True
     try:
         body, report = AutoModel.from_pretrained(
             folder, dtype=torch.float32, output_loading_info=True, local_files_only=True, trust_remote_code=False,
@@ -140,6 +145,22 @@ def read_body(folder: Path, name: str) -> tuple[nn.Module, bool]:
     if wrong := report.get("mismatched_keys"):
         raise UsageError(f"model {name!r}: its config.json does not fit its weights: {sorted(map(str, wrong))[0]}")
     return body, bool(report["missing_keys"])
+
+
+def read_narrow(folder: Path, name: str) -> nn.Module:
+    """An encoder of ours that has fewer heads than transformers can say."""
+    from transformers import AutoConfig, AutoModel
+
+    body = AutoModel.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32)
+    without_pooler(body)
+    narrow(body, body_of(body.config, name))
+    prefix = f"{body.base_model_prefix}."
+    weights = {n.removeprefix(prefix): w for n, w in read_weights(folder).items() if n.startswith(prefix)}
+    try:
+        body.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UsageError(f"model {name!r} cannot be loaded: {' '.join(str(error).split())[:300]}") from None
+    return body
 
 
 def without_pooler(body: nn.Module) -> None:
@@ -186,7 +207,9 @@ def export(module: nn.Module, config: Any, tokenizer: PairTokenizer, task: str, 
         raise UsageError(
             f"{task} is answered from the states of marked words, which no class of transformers does: use glue predict"
         )
-    own = {name: value for name, value in config.to_dict().items() if name != HEADS}  # not our way of attention either
+    own = {
+        name: value for name, value in config.to_dict().items() if name not in (HEADS, NARROW)
+    }  # not our way of attention either
     whole = class_of(type(config).from_dict(own), facts.kind, facts.outputs, device="cpu")
     names = {"label": facts.choices, "number": [task]}.get(facts.kind, [])
     if names:
@@ -196,7 +219,12 @@ def export(module: nn.Module, config: Any, tokenizer: PairTokenizer, task: str, 
     prefix, head = f"{module.body.base_model_prefix}.", module.heads[task].state_dict()
     body = {f"{prefix}{name}": weight for name, weight in module.body.state_dict().items()}
     parts = dict.fromkeys(name.removeprefix(prefix).partition(".")[0] for name in head)
-    return Export(CLASSES[facts.kind].__name__, whole, {**body, **head}, tokenizer.save, tuple(parts))
+    weights, remark = {**body, **head}, ""
+    if hasattr(config, NARROW):
+        weights = widened(weights, whole.state_dict())
+        left = f"{getattr(config, NARROW)} of {config.num_attention_heads} heads are left in each attention"
+        remark = f"{left}: the others are zeros here, as this class has no place for fewer."
+    return Export(CLASSES[facts.kind].__name__, whole, weights, tokenizer.save, tuple(parts), remark=remark)
 
 
 def head_weights(folder: Path, task: str) -> dict[str, Tensor]:

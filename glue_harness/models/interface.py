@@ -108,6 +108,7 @@ class Export:
     save_vocabulary: Callable[[Path], None]
     heads: tuple[str, ...] = ()  # its parts that were made for the task
     behind: str = ""  # what stands behind each question
+    remark: str = ""  # what else whoever uses it should know
 
     def fill(self, weights: Mapping[str, Tensor]) -> None:
         """Has the class hold these; what it has no place for, a method added in ways that only we know."""

@@ -112,8 +112,8 @@ def suggested(asked: Any, choice: Choice) -> Any:
     return float(f"{asked.suggest_float(choice.name, choice.low, choice.high, log=choice.log):.3g}")
 
 
-def search_of(name: str, space: Space, count: int | None, seed: int, steps: int, every: int) -> Search:
-    """`steps` and the distance of evaluations, `every`, say where ASHA's rungs can stand."""
+def search_of(name: str, space: Space, count: int | None, seed: int, steps: int, every: int, first: int = 0) -> Search:
+    """`steps`, the distance of evaluations `every`, and the `first` that there can be say where ASHA's rungs stand."""
     if name not in SEARCHES:
         raise UsageError(f"unknown search {name!r}: known: {', '.join(SEARCHES)}")
     if name == "grid":
@@ -125,7 +125,7 @@ def search_of(name: str, space: Space, count: int | None, seed: int, steps: int,
     if name == "tpe":
         return Modelled(space, count, seed)
     drawn = different(space, count, seed)
-    return Listed(drawn) if name == "random" else Halving(drawn, rungs_of(steps, every))
+    return Listed(drawn) if name == "random" else Halving(drawn, rungs_of(steps, every, first))
 
 
 def different(space: Space, count: int, seed: int) -> list[Setting]:
@@ -138,7 +138,7 @@ def different(space: Space, count: int, seed: int) -> list[Setting]:
     return list(found.values())
 
 
-def rungs_of(steps: int, every: int) -> list[int]:
+def rungs_of(steps: int, every: int, first: int = 0) -> list[int]:
     """Each a third of the one above, at steps that are scored anyway."""
     rungs: list[int] = []
     part = steps / REDUCTION
@@ -151,5 +151,10 @@ def rungs_of(steps: int, every: int) -> list[int]:
         raise UsageError(
             f"--search asha has no rung: {steps:,} steps are scored every {every:,}; it needs --eval-every of at most "
             f"{max(1, steps // REDUCTION):,}"
+        )
+    if rungs[0] < first:
+        raise UsageError(
+            f"--search asha looks at runs after {rungs[0]:,} of {steps:,} steps, but this method is scored from step "
+            f"{first:,} on: use --search random or tpe"
         )
     return rungs

@@ -97,7 +97,11 @@ def train(
                 if not settle(state, found):
                     skip_or_stop(state, found, learner, feed, machine)
             if state.skipped[-1:] != [step + 1]:
+                if hasattr(learner.method, "on_gradients"):
+                    learner.method.on_gradients(model, plan, step)
                 optimizer.step()
+            if hasattr(learner.method, "after_step"):
+                learner.method.after_step(model, plan, step)
             optimizer.zero_grad(set_to_none=True)
 
             advance(state, update, rate(step))

@@ -35,7 +35,7 @@ def offered(line: str, store=None) -> list[str]:
         ("glue run --task super", ["superglue_rte", "superglue", "superglue-all"]),
         ("glue run --task cola,rt", ["cola,rte"]),
         ("glue run --task t5:glue", ["t5:glue_v002_proportional", "t5:glue_mnli_and_dev_v002", "t5:glue"]),
-        ("glue run --method ", ["adapter", "distil", "frozen", "full", "lora", "prompt", "unfreeze"]),
+        ("glue run --method ", ["adapter", "distil", "frozen", "full", "lora", "prompt", "prune", "unfreeze"]),
         ("glue run --optimizer adam", ["adamw"]),
         ("glue mix --mixing t", ["temperature"]),
         ("glue run --model t5:", ["t5:mini", "t5:small", "t5:base", "t5:large"]),

@@ -19,7 +19,7 @@ from fake_cuda import Watch, fake_cuda  # noqa: E402
 from torch import Tensor, distributed  # noqa: E402
 from torch._inductor.runtime.cache_dir_utils import cache_dir  # noqa: E402
 from torch.testing._internal.distributed.fake_pg import FakeStore  # noqa: E402
-from toys import vocabulary  # noqa: E402
+from toys import NEEDED, vocabulary  # noqa: E402
 
 from glue_harness.core.plan import Plan  # noqa: E402
 from glue_harness.core.settings import plugin_files  # noqa: E402
@@ -280,7 +280,10 @@ def attended(own: Any) -> Any:
 def scenes() -> dict[str, Callable[[Watch], dict[str, Any]]]:
     kinds = [(method, optimizer) for method in plugin_files("method") for optimizer in plugin_files("optimizer")]
     return {
-        **{f"{method} {optimizer}": step(method=method, optimizer=optimizer) for method, optimizer in kinds},
+        **{
+            f"{method} {optimizer}": step(method=method, optimizer=optimizer, **NEEDED.get(method, {}))
+            for method, optimizer in kinds
+        },
         **{f"distil {optimizer}": taught_step(optimizer=optimizer) for optimizer in plugin_files("optimizer")},
         "bert, distil": taught_step(**BERT),
         "gpt, distil": taught_step(**GPT),

@@ -34,6 +34,8 @@ LAUNCHES = {  # of a step of `tiny` at 8 examples: figures that may only fall
     "lora adamw": 486,
     "prompt adafactor": 342,
     "prompt adamw": 326,
+    "prune adafactor": 920,
+    "prune adamw": 779,
     "unfreeze adafactor": 725,
     "unfreeze adamw": 514,
     "accumulation": 922,

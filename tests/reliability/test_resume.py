@@ -20,6 +20,12 @@ RECIPES = {
     "full with adafactor, scored on a part": {**BOTH, "optimizer": "adafactor", "eval_limit": 4},
     "prompt, chosen on held-out rows": {**BOTH, "method": "prompt", "select": "heldout", "train_limit": 20},
     "full, with copies of weights in bf16": {**BOTH, "precision": "bf16", "bf16_weights": "on", "micro_batch": 3},
+    "pruned by magnitude, everywhere": {"method": "prune", "keep": 0.3, "prune_every": 1, "prune_scope": "global"},
+    "pruned by movement": {
+        **BOTH, "model": "bert:tiny", "method": "prune", "keep": 0.1, "score": "movement", "prune_every": 2,
+        "prune_end": 1.0,
+    },
+    "without a head": {"model": "bert:tiny", "method": "prune", "keep": 0.5, "pruned": "heads"},
     "adapter from scratch": {"model": "tiny", "method": "adapter", "adapter_width": 4, "answers": "strict"},
     "ended by patience": {**BOTH, "steps": 30, "lr": 1e-9, "patience": 2},
     "encoder with two heads, as long as its epochs": {

@@ -38,6 +38,7 @@ SCENES: dict[str, dict] = {
     "rows of T5's packer, adafactor": {"model": T5, "batch_tokens": 512, "max_input": 128, "optimizer": "adafactor"},
     "adapters, adafactor": {"model": T5, "method": "adapter", "optimizer": "adafactor", "adapter_width": 4},
     "unfreezing": {"model": T5, "method": "unfreeze", "weight_decay": 0.1, "micro_batch": 2},
+    "pruning by movement": {"model": T5, "method": "prune", "keep": 0.2, "score": "movement", "prune_every": 1},
     "heads without examples": {"model": BERT, "tasks": ("rte", "cola", "stsb"), "batch_size": 4, "micro_batch": 1},
     "a student whose teacher writes": {
         "model": BERT,

@@ -7,7 +7,7 @@ import pytest
 import torch
 from encoders import SIZES, write_encoder
 from torch import nn
-from toys import CPU, toy_examples, toy_feed, toy_model, toy_plan, toy_task
+from toys import CPU, NEEDED, toy_examples, toy_feed, toy_model, toy_plan, toy_task
 
 from glue_harness import Plan, load_tasks, run
 from glue_harness.core.errors import UsageError
@@ -25,7 +25,7 @@ from glue_harness.train.passes import one_pass
 BF16 = Machine(CPU.device, "bf16")
 UNTIED, GATED = {"tie_word_embeddings": False}, {"feed_forward_proj": "gated-gelu"}
 CASES = {
-    f"{method} {optimizer}": {"method": method, "optimizer": optimizer}
+    f"{method} {optimizer}": {"method": method, "optimizer": optimizer, **NEEDED.get(method, {})}
     for method in plugin_files("method")
     for optimizer in ("adamw", "adafactor")
 }
