@@ -9,6 +9,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.data import mixing
 from glue_harness.data.sampler import Sampler
@@ -18,6 +19,7 @@ from glue_harness.lab.rundata import RunData, cut_off, encode_rows, read_rows
 from glue_harness.lab.shots import draw_shots
 from glue_harness.lab.trial import try_out
 from glue_harness.methods import load_method
+from glue_harness.models.compressed import is_int8
 from glue_harness.models.families import millions_of
 from glue_harness.models.interface import Model, Prompted, count_parameters
 from glue_harness.train import device
@@ -99,6 +101,8 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
         try_out(request.registry.task(name), asked.examples)
     set_dropout(model.module, plan.dropout)
     parameters = method.prepare(model, plan)
+    if machine.on_gpu and is_int8(model):
+        raise UsageError(f"8-bit weights of model {plan.model!r} are for CPUs: use --device cpu")
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
     model.module.to(machine.device)
     room.refuse_what_cannot_fit(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from glue_harness.core.errors import UsageError, unknown
 from glue_harness.core.plan import Plan, default_of
@@ -11,6 +12,7 @@ from glue_harness.core.settings import plugin_files
 from glue_harness.core.task import Task
 from glue_harness.data import check_where, mixing, own
 from glue_harness.models.families import check_model
+from glue_harness.models.marks import kind_in
 from glue_harness.runs.origin import Origin, find_origin
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
@@ -49,6 +51,10 @@ def make_request(plan: Plan, registry: Registry, store: Store | None = None) -> 
     check_text(plan, selected)
     rates(plan, registry, dict.fromkeys((task.name for task in trained), 1))  # unknown names in custom rates
     origin = find_origin(plan, store, registry) if store else Origin(plan.model, plan.model)
+    if not plan.never_learns and (weights := kind_in(Path(origin.source))):
+        raise UsageError(
+            f"model {plan.model!r} has {weights} weights, which do not learn: start from the run that it was made of"
+        )
     scorers_of = {task.name: registry.scorers(task) for task in selected}
     groups: dict[str, tuple[Task, ...]] = {}
     notes = []
@@ -90,7 +96,9 @@ def check_names(plan: Plan) -> None:
             raise unknown(kind, name, known)
     check_model(plan.model, plan.tokenizer)
     check_where(plan.data)
-    if plan.never_learns and plan.method != "full":
+    if plan.method == "compress" and not plan.never_learns:
+        raise UsageError(f"method compress learns nothing but the plan has {plan.length}: use glue compress RUN")
+    if plan.never_learns and plan.method not in ("full", "compress"):
         raise UsageError(f"method is {plan.method!r} but steps is 0: nothing learns, leave out --method")
     has_mixture = any(map(mixing.is_mixture, plan.tasks))
     if plan.limit != default_of("limit") and plan.mixing not in SIZED and not has_mixture:

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import Plan
+from glue_harness.models.compressed import from_pretrained
 from glue_harness.models.heads import CLASSES, Facts, class_of, output_layer, take_best, take_over
 from glue_harness.models.interface import Export
 from glue_harness.models.pairs import PairTokenizer, learn_pair_tokenizer, load_pair_tokenizer
@@ -128,10 +128,8 @@ def read_body(folder: Path, name: str) -> tuple[nn.Module, bool]:
     logging.disable_progress_bar()
     logging.set_verbosity_error()
     try:
-        body, report = AutoModel.from_pretrained(
-            folder, dtype=torch.float32, output_loading_info=True, local_files_only=True, trust_remote_code=False,
-            use_safetensors=True,
-        )  # fmt: skip
+        how = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
+        body, report = from_pretrained(AutoModel, folder, **how)
     except (OSError, ValueError, TypeError, RuntimeError, LookupError, SafetensorError) as error:
         raise UsageError(f"model {name!r} cannot be loaded: {' '.join(str(error).split())[:300]}") from None
     missing = [key for key in report["missing_keys"] if POOLER not in key]

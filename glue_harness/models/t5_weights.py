@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.models.compressed import from_pretrained
 from glue_harness.models.families import shapes_in
 from glue_harness.models.tokenizer import EOS, PAD
 
@@ -28,7 +29,6 @@ SIZES = {  # in config.json -> a weight that has it, and at which place of its s
 
 def read_module(folder: Path, name: str) -> nn.Module:
     """The transformers module in a folder, under the name that the plan has for it."""
-    import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForSeq2SeqLM
     from transformers.utils import logging
@@ -37,9 +37,7 @@ def read_module(folder: Path, name: str) -> nn.Module:
     logging.set_verbosity_error()
     check_config(folder, name)
     try:
-        module, report = AutoModelForSeq2SeqLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
-        )
+        module, report = from_pretrained(AutoModelForSeq2SeqLM, folder, attn_implementation="sdpa")
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise UsageError(f"model {name!r} cannot be loaded: {' '.join(str(error).split())}") from None
     if report["missing_keys"]:

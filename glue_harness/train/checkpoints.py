@@ -21,6 +21,7 @@ from glue_harness.core.plan import Plan
 from glue_harness.core.sealed import MARKER
 from glue_harness.core.task import Task
 from glue_harness.methods import load_method
+from glue_harness.models import compressed
 from glue_harness.models.families import is_from_scratch, load_model
 from glue_harness.models.interface import Model, Prompted
 from glue_harness.runs.folder import RunFolder, prove
@@ -69,6 +70,9 @@ def _write(folder: Path, model: Model, learning: Sequence[nn.Parameter]) -> None
     weights = dict(model.module.named_parameters())  # tied ones once
     chosen = {id(parameter) for parameter in learning}
     trained = {name: weight.detach() for name, weight in weights.items() if id(weight) in chosen}
+    if trained.keys() == weights.keys() and (kind := compressed.kind_of(model)):
+        compressed.save(model, folder, kind)
+        return
     if trained.keys() == weights.keys() == model.plain:
         model.save(folder)
         return

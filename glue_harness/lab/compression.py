@@ -1,0 +1,56 @@
+"""The plan that keeps a finished run's weights in fewer bits and scores them: a run like any other."""
+
+from __future__ import annotations
+
+from glue_harness.core.errors import UsageError
+from glue_harness.core.plan import Plan, plan_from
+from glue_harness.core.record import Record
+from glue_harness.core.settings import own_settings
+from glue_harness.metrics.selection import answering_step
+from glue_harness.runs.store import Store, refuse_scored
+from glue_harness.suite.registry import Registry
+
+BF16 = "bf16"
+# What says which rows are asked and how they are answered; how its base learned is said by its base.
+KEPT: tuple[str, ...] = ("data", "revision", "train_limit", "text", "limit", "batch_size", "batch_tokens", "packing")
+KEPT += ("max_input", "max_target", "max_answer", "answers", "select", "heldout", "eval_tokens", "seed")
+
+
+def compressed_plan(record: Record, weights: str, task: str | None, store: Store, registry: Registry) -> Plan:
+    """Of the base's best step. Repeats of one plan become repeats of one plan: the base is named by its plan's digest,
+    unless a later run of that plan and seed would be meant by it.
+    """
+    refuse_scored(record, "there are no weights to compress")
+    if record.plan.get("method") == "compress":
+        raise UsageError(
+            f"run {record.id} is compressed already: compress {record.plan['model']}, which it was made of"
+        )
+    if record.status != "finished":
+        raise UsageError(f"run {record.id} is {record.status}, not finished: glue run --resume {record.id}")
+    base = plan_from(record.plan)
+    tasks = (registry.task(task).name,) if task else base.tasks
+    steps = {name: score.step for name, score in record.scores.items()}
+    if task:
+        step = answering_step(registry, record.scores, registry.task(task))
+        steps = {tasks[0]: step} if step is not None else {}
+    if not steps:
+        learned = ", ".join(record.scores) or "nothing"
+        raise UsageError(f"run {record.id} has no score of {task or 'any task'}: it scored {learned}")
+    if len(set(steps.values())) > 1:
+        each = ", ".join(f"{name} at step {step:,}" for name, step in steps.items())
+        raise UsageError(f"run {record.id} has a best step for each task ({each}): name one with --task")
+    latest = store.finished(record.digest, base.seed)
+    source = f"plan:{record.digest}" if latest and latest.id == record.id else f"run:{record.id}"
+    of_family = {name for name, declared in own_settings().items() if declared.owner[0] == "family"}
+    kept = {name: getattr(base, name) for name in KEPT} | {n: v for n, v in base.own.items() if n in of_family}
+    precision = BF16 if weights == BF16 else record.environment.get("precision", base.precision)
+    return Plan(
+        tasks,
+        **kept,
+        model=f"{source}@{next(iter(steps))}",
+        method="compress",
+        weights=weights,
+        steps=0,
+        precision=precision,
+        device="auto" if weights == BF16 else "cpu",
+    )
