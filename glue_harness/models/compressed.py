@@ -1,8 +1,7 @@
 """Models whose weights are kept in fewer bits: how they are made, marked on disk, and read back to the same bits.
 
-The folder of such a model is that of its family, and its config.json says under `glue_weights` what was done. Of 8-bit
-weights it also names a method of quantisation that transformers does not know, which therefore refuses the folder
-instead of reading whole numbers as if they were the weights.
+The folder of such a model is that of its family, and its config.json says under `glue_weights` what was done. 8-bit
+weights stand in a file of another name: transformers would read the whole numbers as if they were the weights.
 """
 
 from __future__ import annotations
@@ -21,6 +20,7 @@ from glue_harness.models.interface import Model
 from glue_harness.models.marks import MARK, kind_in
 
 DYNAMIC, WEIGHT_ONLY, BF16 = "int8-dynamic", "int8-weight-only", "bf16"  # kinds
+INT8 = "int8.safetensors"
 
 
 def compress(model: Model, kind: str, name: str) -> None:
@@ -80,9 +80,9 @@ def save(model: Model, folder: Path, kind: str) -> None:
     model.save(folder)
     file = folder / "config.json"
     values = json.loads(file.read_text(encoding="utf-8")) | {MARK: kind}
-    if kind != BF16:
-        values["quantization_config"] = {"quant_method": f"glue-{kind}"}
     file.write_text(json.dumps(values, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+    if kind != BF16:
+        (folder / "model.safetensors").rename(folder / INT8)
 
 
 def from_pretrained(cls: Any, folder: Path, **how: Any) -> tuple[nn.Module, dict[str, Any]]:
@@ -93,6 +93,5 @@ def from_pretrained(cls: Any, folder: Path, **how: Any) -> tuple[nn.Module, dict
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    del config.quantization_config
     chosen = {name: value for name, value in how.items() if name == "attn_implementation"}
     return cls.from_config(config, dtype=torch.float32, **chosen), {"missing_keys": [], "mismatched_keys": set()}

@@ -11,9 +11,9 @@ from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.models.causal_vocabulary import CausalVocabulary, learn_causal_vocabulary, load_causal_vocabulary
 from glue_harness.models.compressed import from_pretrained
-from glue_harness.models.encoder_weights import check_folder, read_weights
+from glue_harness.models.encoder_weights import check_folder
 from glue_harness.models.interface import Export
-from glue_harness.models.t5_weights import distinct
+from glue_harness.models.t5_weights import distinct, read_weights
 
 WEIGHTS = "model.safetensors"
 FUNCTIONAL = ("dropout", "attention_dropout")  # rates that modules hold as numbers, not as modules of their own

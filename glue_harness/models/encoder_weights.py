@@ -19,7 +19,7 @@ from glue_harness.models.compressed import from_pretrained
 from glue_harness.models.heads import CLASSES, Facts, class_of, output_layer, take_best, take_over
 from glue_harness.models.interface import Export
 from glue_harness.models.pairs import PairTokenizer, learn_pair_tokenizer, load_pair_tokenizer
-from glue_harness.models.t5_weights import distinct
+from glue_harness.models.t5_weights import distinct, read_weights
 
 WEIGHTS = "model.safetensors"
 HEADS = "glue_heads"
@@ -199,12 +199,3 @@ def export(module: nn.Module, config: Any, tokenizer: PairTokenizer, task: str, 
 def head_weights(folder: Path, task: str) -> dict[str, Tensor]:
     start = f"{HEADS}.{task}."
     return {n.removeprefix(start): w for n, w in read_weights(folder).items() if n.startswith(start)}
-
-
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    found: dict[str, Tensor] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        found |= load_file(str(file))
-    return found

@@ -27,7 +27,7 @@ from glue_harness.models.interface import Answer, Encoded, Export, Loss, Other, 
 from glue_harness.models.norm import replace_norms
 from glue_harness.models.objectives import refuse_other_objectives
 from glue_harness.models.packing import FINE, Grid
-from glue_harness.models.t5_weights import distinct, greedy, head_scale, read_module
+from glue_harness.models.t5_weights import distinct, greedy, head_scale, read_module, read_weights
 from glue_harness.models.tokenizer import EOS, PAD, SENTINELS, Tokenizer, cut, excess, load_tokenizer, train_tokenizer
 from glue_harness.models.trie import Node, build_trie
 
@@ -253,10 +253,8 @@ class T5:
         """A T5 has no heads: whatever its tasks' labels are, it writes texts."""
 
     def load_weights(self, folder: Path) -> None:
-        from safetensors.torch import load_file
-
         own = self.module.state_dict()
-        missing, unexpected = self.module.load_state_dict(load_file(str(folder / WEIGHTS)), strict=False)
+        missing, unexpected = self.module.load_state_dict(read_weights(folder), strict=False)
         if unexpected or not own.keys() - distinct(own).keys() >= set(missing):
             raise GlueError(f"weights in {str(folder)!r} are those of another model: {[*missing, *unexpected][:3]}")
 

@@ -106,6 +106,16 @@ def distinct(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {n: w.contiguous() for n, w in weights.items() if first[w.data_ptr()] == n}
 
 
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """All that lies in a folder's files, by name."""
+    from safetensors.torch import load_file
+
+    found: dict[str, Tensor] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        found |= load_file(str(file))
+    return found
+
+
 def check_embeddings(module: nn.Module, folder: Path) -> None:
     """Both stacks must read the shared matrix: a silent re-initialisation scores like chance."""
     shared = module.shared.weight
