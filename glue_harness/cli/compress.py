@@ -50,7 +50,7 @@ def command(
     \b
     int8: the matrices of the blocks, and an encoder's table of words, become
     whole numbers of 8 bits with a scale for each of their rows. Of encoders, T5
-    and decoders of Llama's kind, on a CPU. Asked twice, the finished run is shown.
+    and decoders of Llama's kind, on a CPU. Asked twice, it shows the first run.
 
     \b
     glue compress RUN --int8 dynamic

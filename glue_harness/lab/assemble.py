@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from glue_harness.core.errors import UsageError
-from glue_harness.core.plan import Plan
+from glue_harness.core.plan import Plan, default_of
 from glue_harness.data import mixing
 from glue_harness.data.sampler import Sampler
 from glue_harness.lab import room
@@ -19,7 +19,7 @@ from glue_harness.lab.rundata import RunData, cut_off, encode_rows, read_rows
 from glue_harness.lab.shots import draw_shots
 from glue_harness.lab.trial import try_out
 from glue_harness.methods import load_method
-from glue_harness.models.compressed import is_int8
+from glue_harness.models.compressed import compress, is_int8, kind_of
 from glue_harness.models.families import millions_of
 from glue_harness.models.interface import Model, Prompted, count_parameters
 from glue_harness.train import device
@@ -100,7 +100,11 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     for name, asked in data.scoring.items():
         try_out(request.registry.task(name), asked.examples)
     set_dropout(model.module, plan.dropout)
-    parameters = method.prepare(model, plan)
+    if plan.weights != default_of("weights"):
+        refuse_added_parts(model, plan)
+        compress(model, plan.weights, plan.model)
+    # what is kept in fewer bits only answers
+    parameters = list(model.module.parameters()) if kind_of(model) else method.prepare(model, plan)
     if machine.on_gpu and is_int8(model):
         raise UsageError(f"8-bit weights of model {plan.model!r} are for CPUs: use --device cpu")
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
@@ -118,6 +122,14 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
     if machine.on_gpu and not fit.tried:  # elsewhere nothing fails for want of memory, or all does
         probe(model, machine, fit, feed, model.lengths[0])
     return Setup(request, data, learner, machine, feed, fit)
+
+
+def refuse_added_parts(model: Model, plan: Plan) -> None:
+    if {name for name, _ in model.module.named_parameters()} != model.plain:
+        raise UsageError(
+            f"model {plan.model!r} has parts that its method added: glue export RUN --merged makes one model of a lora "
+            "run, and glue run --steps 0 --model DIR a run of it, which can be compressed"
+        )
 
 
 def way_of_passes(plan: Plan, model: Model, parameters: Sequence[nn.Parameter]) -> Run:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from glue_harness.core.errors import UsageError
-from glue_harness.core.plan import Plan, plan_from
+from glue_harness.core.plan import Plan, default_of, plan_from
 from glue_harness.core.record import Record
 from glue_harness.core.settings import own_settings
 from glue_harness.metrics.selection import answering_step
@@ -21,7 +21,7 @@ def compressed_plan(record: Record, weights: str, task: str | None, store: Store
     unless a later run of that plan and seed would be meant by it.
     """
     refuse_scored(record, "there are no weights to compress")
-    if record.plan.get("method") == "compress":
+    if record.plan.get("weights", default_of("weights")) != default_of("weights"):
         raise UsageError(
             f"run {record.id} is compressed already: compress {record.plan['model']}, which it was made of"
         )
@@ -48,7 +48,6 @@ def compressed_plan(record: Record, weights: str, task: str | None, store: Store
         tasks,
         **kept,
         model=f"{source}@{next(iter(steps))}",
-        method="compress",
         weights=weights,
         steps=0,
         precision=precision,

@@ -96,9 +96,10 @@ def check_names(plan: Plan) -> None:
             raise unknown(kind, name, known)
     check_model(plan.model, plan.tokenizer)
     check_where(plan.data)
-    if plan.method == "compress" and not plan.never_learns:
-        raise UsageError(f"method compress learns nothing but the plan has {plan.length}: use glue compress RUN")
-    if plan.never_learns and plan.method not in ("full", "compress"):
+    if plan.weights != default_of("weights") and not plan.never_learns:
+        what = f"weights is {plan.weights}, which do not learn, but the plan has {plan.length}"
+        raise UsageError(f"{what}: glue compress RUN makes them of a finished run")
+    if plan.never_learns and plan.method != "full":
         raise UsageError(f"method is {plan.method!r} but steps is 0: nothing learns, leave out --method")
     has_mixture = any(map(mixing.is_mixture, plan.tasks))
     if plan.limit != default_of("limit") and plan.mixing not in SIZED and not has_mixture:

@@ -24,7 +24,7 @@ INT8 = "int8.safetensors"
 
 
 def compress(model: Model, kind: str, name: str) -> None:
-    """Changes the weights in place, to a kind that method compress has; `name` is the model's in the plan."""
+    """Changes the weights in place, to a kind that a plan's `weights` may have; `name` is the model's there."""
     if kind_of(model):
         raise UsageError(f"model {name!r} has compressed weights already: compress the run that it was made of")
     if kind == BF16:

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from glue_harness.core.errors import UsageError
-from glue_harness.core.settings import own_settings
+from glue_harness.core.plan import GENERAL
 
 MARK = "glue_weights"  # in config.json: see models/compressed.py
 
@@ -17,7 +17,7 @@ def kind_in(folder: Path) -> str | None:
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(MARK)
     except (OSError, ValueError, AttributeError):
         return None
-    known = own_settings()["weights"].choices
+    known = GENERAL["weights"].choices
     if kind is not None and kind not in known:
         raise UsageError(f"model {str(folder)!r} has weights of the kind {kind!r}; known: {', '.join(known)}")
     return kind

@@ -134,8 +134,20 @@ def test_bad_input_is_one_line(glue, results, bases):
     assert f"run {small} is compressed already" in said(glue, "compress", small, "--bf16")
     further = said(glue, "run", "--task", "rte", "--model", f"run:{small}", "--steps", "2", "--data", "demo:60")
     assert "has int8-dynamic weights, which do not learn" in further
-    learns = said(glue, "run", "--task", "rte", "--model", f"run:{base}", "--method", "compress", "--data", "demo:60")
-    assert "method compress learns nothing but the plan has 1,000 steps" in learns
+    learns = said(glue, "run", "--task", "rte", "--model", f"run:{base}", "--set", "weights=bf16", "--data", "demo:60")
+    assert "weights is bf16, which do not learn, but the plan has 1,000 steps: glue compress" in learns
+
+
+def test_it_is_scored_on_other_rows_as_any_model_is(glue, results, bases):
+    small = compressed(glue, results, bases["bert"], "int8-dynamic").id
+    given = ("--model", f"run:{small}", "--steps", "0", "--data", "demo:40", "--task", "rte,stsb", "--device", "cpu")
+    code, out, err = glue("run", *given, "--json")
+    assert code == 0, err
+    again = Store(results).find(json.loads(out)["id"])
+    assert again.environment["model"]["weights"] == "int8-dynamic"
+    code, out, err = glue("compress", again.id, "--bf16")
+    assert (code, out) == (2, "")
+    assert "has compressed weights already" in err
 
 
 def test_families_without_such_matrices_are_refused(glue, results, tmp_path):

@@ -58,7 +58,7 @@ def test_zeros_are_not_counted(glue, results, base):
     import torch
     from safetensors.torch import load_file
 
-    code, out, _ = glue("cost", base.id, *FEW, "--json")
+    _, out, _ = glue("cost", base.id, *FEW, "--json")
     (file,) = (results / base.id / "checkpoints").rglob("*.safetensors")
     weights = load_file(file)
     (cost,) = json.loads(out)
@@ -69,14 +69,14 @@ def test_zeros_are_not_counted(glue, results, base):
 def test_of_a_part_the_base_is_counted_too(glue, results, base):
     plan = Plan("rte", model=f"run:{base.id}", method="frozen", data="demo:60", steps=2, batch_size=8, device="cpu")
     part = run(plan.replace(precision="fp32"), results=results)
-    code, out, _ = glue("cost", part.id, *FEW, "--json")
+    _, out, _ = glue("cost", part.id, *FEW, "--json")
     (whole,) = (results / base.id / "checkpoints").rglob("model.safetensors")
     (trained,) = (results / part.id / "checkpoints").rglob("*.safetensors")
     assert json.loads(out)[0]["bytes"] == whole.stat().st_size + trained.stat().st_size
 
 
 def test_the_table_fits_the_screen_and_says_how_it_was_measured(glue, base):
-    code, out, err = glue("cost", base.id, *FEW)
+    code, out, _ = glue("cost", base.id, *FEW)
     assert code == 0
     assert "medians of 2 rounds" in out
     assert "6 validation rows of rte" in out
