@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan, default_of, plan_from
 from glue_harness.core.record import Record
-from glue_harness.core.settings import own_settings
 from glue_harness.metrics.selection import answering_step
 from glue_harness.runs.store import Store, refuse_scored
 from glue_harness.suite.registry import Registry
 
 BF16 = "bf16"
-# What says which rows are asked and how they are answered; how its base learned is said by its base.
-KEPT: tuple[str, ...] = ("data", "revision", "train_limit", "text", "limit", "batch_size", "batch_tokens", "packing")
-KEPT += ("max_input", "max_target", "max_answer", "answers", "select", "heldout", "eval_tokens", "seed")
+# What a model that only answers cannot have. All else stays as it was: the rows of a board are named by what differs.
+RESET: dict[str, Any] = {
+    **dict.fromkeys(("tokenizer", "micro_batch", "eval_limit", "patience")),
+    "method": "full",
+    "steps": 0,
+    "layer_decay": 1.0,
+    "compile": "auto",
+    "bf16_weights": "off",
+    "cuda_graphs": "off",
+}
 
 
 def compressed_plan(record: Record, weights: str, task: str | None, store: Store, registry: Registry) -> Plan:
@@ -41,15 +49,12 @@ def compressed_plan(record: Record, weights: str, task: str | None, store: Store
         raise UsageError(f"run {record.id} has a best step for each task ({each}): name one with --task")
     latest = store.finished(record.digest, base.seed)
     source = f"plan:{record.digest}" if latest and latest.id == record.id else f"run:{record.id}"
-    of_family = {name for name, declared in own_settings().items() if declared.owner[0] == "family"}
-    kept = {name: getattr(base, name) for name in KEPT} | {n: v for n, v in base.own.items() if n in of_family}
-    precision = BF16 if weights == BF16 else record.environment.get("precision", base.precision)
-    return Plan(
-        tasks,
-        **kept,
+    narrowed = {"tasks": tasks, "mixing": "proportional", "temperature": 1.0, "rates": {}} if task else {}
+    return base.replace(
+        **RESET,
+        **narrowed,
         model=f"{source}@{next(iter(steps))}",
         weights=weights,
-        steps=0,
-        precision=precision,
+        precision=BF16 if weights == BF16 else record.environment.get("precision", base.precision),
         device="auto" if weights == BF16 else "cpu",
     )
