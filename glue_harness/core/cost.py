@@ -33,10 +33,11 @@ class Cost:
     @property
     def place(self) -> str:
         """The machine in words: times of different ones are not compared."""
-        threads = f", {self.machine.get('threads')} threads" if self.machine.get("device") == "CPU" else ""
-        return (
-            f"{self.machine.get('processor') or self.machine.get('device')}{threads}, torch {self.machine.get('torch')}"
-        )
+        facts = self.machine
+        parts = [facts.get("processor") or facts.get("device") or "an unnamed machine"]
+        if facts.get("device") == "CPU":
+            parts.append(f"{facts.get('threads')} thread{'' if facts.get('threads') == 1 else 's'}")
+        return ", ".join([*parts, f"torch {facts.get('torch')}"])
 
 
 def cost_from(values: Any) -> Cost:

@@ -75,10 +75,14 @@ def make_boards(
 
 
 def with_costs(board: Board, store: Store) -> Board:
-    """The board with what each row's runs cost, where that was measured."""
-    rows = [replace(row, cost=spent(row.runs, store)) for row in board.rows]
-    notes = (LEGEND, *remarks({row.name: row.cost for row in rows if row.runs})) if rows else ()
-    return replace(board, rows=tuple(rows), notes=(*board.notes, *notes), has_costs=True)
+    """The board with columns of what each row's runs cost, and what a reader must know of them."""
+    board = priced(board, store)
+    notes = (LEGEND, *remarks({row.name: row.cost for row in board.rows if row.runs}))
+    return replace(board, notes=(*board.notes, *notes), has_costs=True)
+
+
+def priced(board: Board, store: Store) -> Board:
+    return replace(board, rows=tuple(replace(row, cost=spent(row.runs, store)) for row in board.rows))
 
 
 def _chosen(names: Sequence[str], columns: Sequence[BoardColumn], registry: Registry, suite: str) -> list[Task]:

@@ -95,9 +95,7 @@ def remarks(of: Mapping[str, Spent | None]) -> list[str]:
         each = "; ".join(f"{place}: {_some(names)}" for place, names in places.items())
         said.append(f"Times of different machines are not comparable: {each}")
     if len(places) == 1 and len({found.turns for found in measured.values()}) > 1:
-        said.append(
-            f"Not all of these took turns with each other, so a busy hour may stand between their times: {MEASURE}"
-        )
+        said.append(f"Not all times were taken in turns, so a busy hour may stand between them: {MEASURE}")
     return said
 
 

@@ -22,6 +22,8 @@ def save(cost: Cost, store: Store) -> None:
 def read(run_id: str, store: Store) -> Cost | None:
     """None where nobody has measured it."""
     path = store.run_folder(run_id) / COST
+    if not path.exists():  # of thousands of runs few have one
+        return None
     try:
         with open_inside(path, store.folder) as file:
             return cost_from(json_value(read_small(file, LARGEST)))
