@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from string import ascii_uppercase
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -59,6 +60,8 @@ def command(
 
     registry, store = open_registry(task_folders, [name] if name else []), Store(results)
     records = list({record.id: record for record in map(store.find, runs)}.values())
+    if len(records) > len(ascii_uppercase):
+        raise UsageError(f"cost takes {len(ascii_uppercase)} runs at most, not {len(records)}: all are held in memory")
     for record in records:
         refuse_scored(record, "there is no model whose cost could be measured")
     found = measured(records, shared_task(records, registry, name), store, registry, examples, rounds)
@@ -89,28 +92,30 @@ def measured(
 
 
 def drawn(found: Sequence[Cost], rounds: int) -> Shown:
+    """The runs by letters: their ids are wide."""
+    lettered = list(zip(ascii_uppercase, found, strict=False))
     first = found[0]
 
-    def times(of: float, base: float) -> str:
-        return "" if len(found) == 1 else f" ({of / base:.2f}x)"
+    def column(heading: str, name: str, write: Callable[[Any], str]) -> TableColumn:
+        """A value of each run, and what part or multiple of the first one's it is."""
+
+        def cell(row: tuple[str, Cost]) -> str:
+            value, base = getattr(row[1], name), getattr(first, name)
+            return write(value) + (f" {value / base:.2f}x" if len(found) > 1 and base else "")
+
+        return TableColumn(heading, cell, right=True, whole=True)
 
     columns = [
-        TableColumn("run", lambda cost: cost.run),
-        TableColumn("bytes", lambda cost: in_bytes(cost.bytes) + times(cost.bytes, first.bytes), right=True),
-        TableColumn("parameters", lambda cost: f"{cost.parameters:,}", right=True),
-        TableColumn("not zero", lambda cost: f"{cost.nonzero:,}", right=True),
-        TableColumn(
-            "ms", lambda cost: f"{cost.milliseconds:.2f}" + times(cost.milliseconds, first.milliseconds), right=True
-        ),
-        TableColumn(
-            "examples/s",
-            lambda cost: (
-                f"{cost.examples_per_second:,.0f}" + times(cost.examples_per_second, first.examples_per_second)
-            ),
-            right=True,
-        ),
+        TableColumn("", lambda row: row[0], whole=True),
+        column("bytes", "bytes", in_bytes),
+        TableColumn("parameters", lambda row: f"{row[1].parameters:,}", right=True),
+        TableColumn("not zero", lambda row: f"{row[1].nonzero:,}", right=True),
+        column("ms", "milliseconds", "{:,.2f}".format),
+        column("examples/s", "examples_per_second", "{:,.0f}".format),
     ]
-    yield table_of(found, columns)
-    how = f"medians of {rounds} rounds in which all took turns" if len(found) > 1 else f"medians of {rounds} rounds"
-    yield f"{how}; {first.examples:,} validation rows of {first.task}, {first.singles} of them alone", "dim"
+    yield from (f"{letter}  {cost.run}" for letter, cost in lettered)
+    yield table_of(lettered, columns)
+    how = f"medians of {rounds} round{'' if rounds == 1 else 's'}"
+    turns = " in which all took turns" if len(found) > 1 else ""
+    yield f"{how}{turns}; {first.examples:,} validation rows of {first.task}, {first.singles:,} of them alone", "dim"
     yield first.place, "dim"

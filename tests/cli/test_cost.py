@@ -80,6 +80,7 @@ def test_the_table_fits_the_screen_and_says_how_it_was_measured(glue, base):
     assert code == 0
     assert "medians of 2 rounds" in out
     assert "6 validation rows of rte" in out
+    assert out.splitlines()[0] == f"A  {base.id}"
     assert "1 thread, torch" in out
 
 
