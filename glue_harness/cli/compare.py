@@ -115,7 +115,7 @@ def command(
     if plot:
         from glue_harness.report.plots.intervals import of_comparison
 
-        write_plot(plot, of_comparison(comparison), width_cm)
+        write_plot(plot, priced or of_comparison(comparison), width_cm)
         if effects and not as_json:
             return
     of_all = [record for experiment in comparison.experiments for record in experiment.records]

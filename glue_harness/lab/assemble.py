@@ -105,8 +105,7 @@ def assemble(request: Request, vocabulary: str | None = None) -> Setup:
         compress(model, plan.weights, plan.model)
     # what is kept in fewer bits only answers
     parameters = list(model.module.parameters()) if kind_of(model) else method.prepare(model, plan)
-    if machine.on_gpu and is_int8(model):
-        raise UsageError(f"8-bit weights of model {plan.model!r} are for CPUs: use --device cpu")
+    refuse_int8_on_gpu(model, plan, machine)
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
     model.module.to(machine.device)
     room.refuse_what_cannot_fit(
@@ -130,6 +129,11 @@ def refuse_added_parts(model: Model, plan: Plan) -> None:
             f"model {plan.model!r} has parts that its method added: glue export RUN --merged makes one model of a lora "
             "run, and glue run --steps 0 --model DIR a run of it, which can be compressed"
         )
+
+
+def refuse_int8_on_gpu(model: Model, plan: Plan, machine: Machine) -> None:
+    if machine.on_gpu and is_int8(model):
+        raise UsageError(f"8-bit weights of model {plan.model!r} are for CPUs: use --device cpu")
 
 
 def way_of_passes(plan: Plan, model: Model, parameters: Sequence[nn.Parameter]) -> Run:

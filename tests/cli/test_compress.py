@@ -161,3 +161,21 @@ def test_families_without_such_matrices_are_refused(glue, results, tmp_path):
 def test_parts_that_a_method_added_are_refused(glue, results, bases):
     base = run(Plan("rte", model="bert:tiny", method="adapter", **SMALL), results=results)
     assert "has parts that its method added" in said(glue, "compress", base.id, "--bf16")
+
+
+def test_eight_bits_are_for_cpus(glue, results, bases):
+    """Without a GPU: what is asked of the machine is all that the refusal looks at."""
+    from glue_harness.core.errors import UsageError
+    from glue_harness.core.plan import plan_from
+    from glue_harness.lab.assemble import refuse_int8_on_gpu
+    from glue_harness.train.device import Machine
+
+    store, gpu = Store(results), Machine(torch.device("cuda"), "bf16")
+    for kind, is_refused in (("int8-dynamic", True), ("int8-weight-only", True), ("bf16", False)):
+        record = compressed(glue, results, bases["t5"], kind)
+        model = load(record, store.run_folder(record.id), 0, REGISTRY).model
+        if is_refused:
+            with pytest.raises(UsageError, match="are for CPUs: use --device cpu"):
+                refuse_int8_on_gpu(model, plan_from(record.plan), gpu)
+        else:
+            refuse_int8_on_gpu(model, plan_from(record.plan), gpu)

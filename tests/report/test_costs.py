@@ -175,3 +175,14 @@ def test_the_page_knows_them(store, three):
         5.0,
     ]
     assert board["measured"] == ["Times are those of Processor 9, 2 threads, torch 2.13.0"]
+
+
+def test_the_picture_has_a_panel_for_each_cost(store, three, glue, tmp_path):
+    ids = [record.id for record in three]
+    code, _, err = glue("compare", *ids, "--pareto", "--plot", tmp_path / "fronts.svg", "--json")
+    assert (code, err) == (0, f"wrote {tmp_path / 'fronts.svg'}\n")
+    text = (tmp_path / "fronts.svg").read_text()
+    for words in ("weights on disk, MB", "milliseconds of one example alone", "ms an example, in batches", *ids):
+        assert words in text
+    marks = sum(text.count(f"<{shape} ") for shape in ("circle", "polygon"))
+    assert marks == 4 * len(ids)
