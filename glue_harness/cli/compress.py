@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -60,7 +61,7 @@ def command(
     """
     from glue_harness.cli.cost import EXAMPLES, ROUNDS, drawn, measured, shared_task
     from glue_harness.cli.run import carry_out, show_record
-    from glue_harness.lab.compression import compressed_plan
+    from glue_harness.lab.compression import compressed_plan, luck_of
     from glue_harness.lab.request import make_request
     from glue_harness.report.console import note
     from glue_harness.runs.store import Store
@@ -76,6 +77,7 @@ def command(
         note(f"run {record.id} is that already, finished")
     else:
         store.prove()
+        request = replace(request, notes=(*request.notes, *luck_of(base, request)))
         record = carry_out(request, results, quiet, **said_of(given))
     show_record(record, registry, results / record.id, as_json)
     if not no_cost:

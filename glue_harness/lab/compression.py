@@ -7,6 +7,7 @@ from typing import Any
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan, default_of, plan_from
 from glue_harness.core.record import Record
+from glue_harness.lab.request import Request
 from glue_harness.metrics.selection import answering_step
 from glue_harness.runs.store import Store, refuse_scored
 from glue_harness.suite.registry import Registry
@@ -58,3 +59,11 @@ def compressed_plan(record: Record, weights: str, task: str | None, store: Store
         precision=BF16 if weights == BF16 else record.environment.get("precision", base.precision),
         device="auto" if weights == BF16 else "cpu",
     )
+
+
+def luck_of(record: Record, request: Request) -> tuple[str, ...]:
+    """What the compressed run's own record cannot know: nothing was chosen there, but its base was."""
+    tried = {step for task in request.scored for step, _ in record.history.get(task.name, ())}
+    if len(tried) < 2 or request.plan.select == "heldout":
+        return ()
+    return (f"the step of its base was chosen among {len(tried)} by scores on these rows: these are as optimistic",)

@@ -63,6 +63,8 @@ def test_what_is_loaded_again_answers_as_it_was_scored(family, kind, glue, resul
         kind,
         bases[family].id,
     )
+    # two steps were tried of the encoder, one of the others: who chose is said where somebody did
+    assert any("was chosen among 2 by scores on these rows" in note for note in record.notes) == (family == "bert")
     weights, size = weights_of(results, record)
     base, base_size = weights_of(results, bases[family])
     small = torch.bfloat16 if kind == "bf16" else torch.int8
