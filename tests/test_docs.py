@@ -137,7 +137,7 @@ def test_commands_and_options_in_running_text_exist(page):
         elif text.startswith("python "):
             assert (ROOT / text.split()[1]).exists(), text
         else:
-            assert set(re.findall(r"(?<!\S)--[a-z][a-z-]*", text)) <= everywhere, text
+            assert set(re.findall(r"(?<!\S)--[a-z][a-z0-9-]*", text)) <= everywhere, text
 
 
 def anchors(page: Path) -> set[str]:

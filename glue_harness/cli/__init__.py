@@ -24,7 +24,7 @@ from glue_harness.report.console import PLAIN, printable
 
 VERBS: tuple[str, ...] = ("run", "pretrain", "sweep", "tasks", "show", "mix", "score", "compare", "errors", "curve")
 VERBS += ("power", "runs", "board", "report", "predict", "export", "submit", "demo", "doctor", "vocab", "bench")
-VERBS += ("reproduce",)
+VERBS += ("reproduce", "compress", "cost")
 COMPLETE = "_GLUE_COMPLETE"  # set by a shell that wants to know how a line could go on
 MOST_TOLD = 2000  # characters of a message
 UNWRITABLE = (errno.ENOSPC, errno.EIO, errno.EPIPE)

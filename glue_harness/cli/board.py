@@ -43,6 +43,7 @@ USUAL = ("csv", "md")
 )
 @finding_options("where", "since", "tag")
 @click.option("--test", "every_pair", is_flag=True, help="Read all kept answers and test every pair of ranked rows.")
+@click.option("--cost", "priced", is_flag=True, help="Show bytes, parameters and times, as glue cost measured them.")
 @click.option("--published", is_flag=True, help="Show the rows of T5's Table 16 below, unranked.")
 @click.option(
     "--out",
@@ -59,6 +60,7 @@ def command(
     chosen: Names,
     averaged: Names,
     every_pair: bool,
+    priced: bool,
     published: bool,
     out: Path,
     plot: Path | None,
@@ -81,11 +83,12 @@ def command(
     glue board --task cola,rte,mrpc               these columns, and their average
     glue board --suite superglue --format html --published
     glue board --where model=*t5-small --since 7d --tag paper
+    glue board --cost                             beside what each row costs
     glue board --plot board.svg --width-cm 16
     glue board --format json
     """
     from glue_harness.report import formats
-    from glue_harness.report.board import make_boards
+    from glue_harness.report.board import make_boards, with_costs
     from glue_harness.runs.finding import none_of
     from glue_harness.runs.store import Store, without_collector
 
@@ -99,6 +102,8 @@ def command(
         boards = make_boards(
             records, registry, suite, published, tasks=split_names(averaged), store=store, every_pair=every_pair
         )
+        if priced:
+            boards = (with_costs(boards[0], store), with_costs(boards[1], store))
         for path, reason in broken:
             note(f"skipped {path}: {reason}", style="yellow")
         filled = [board for board in boards if board.rows]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from string import ascii_uppercase
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 @click.argument("runs", nargs=-1, metavar="RUN RUN [...]")
 @click.option("--all-pairs", is_flag=True, help="Each RUN against each other, not only against the first.")
 @click.option("--transfer", is_flag=True, help="A multi-task RUN against its tasks alone; finds their runs.")
+@click.option("--pareto", is_flag=True, help="Scores against what models cost, as glue cost measured them.")
 @plot_options()
 @results_option
 @task_folders_option
@@ -43,6 +45,7 @@ def command(
     runs: Names,
     all_pairs: bool,
     transfer: bool,
+    pareto: bool,
     plot: Path | None,
     width_cm: float | None,
     results: Path,
@@ -61,12 +64,13 @@ def command(
     glue compare RUN RUN
     glue compare RUN,RUN,RUN latest --json
     glue compare RUN RUN --plot differences.pdf --width-cm 8
+    glue compare --pareto RUN COMPRESSED    points for bytes and milliseconds
     glue compare --all-pairs RUN RUN RUN
     glue compare MULTI SINGLE SINGLE
     glue compare --transfer MULTI    finds the runs of its tasks alone
     """
     from glue_harness.data.mixing import realised
-    from glue_harness.report import pairs
+    from glue_harness.report import fronts, pairs
     from glue_harness.report import transfer as together
     from glue_harness.report.ceilings import ceilings_of
     from glue_harness.report.comparison import compare
@@ -80,6 +84,8 @@ def command(
     check_plot(plot, width_cm)
     if plot and (all_pairs or transfer):
         raise UsageError("--plot draws differences to the first run: leave out --all-pairs and --transfer")
+    if pareto and (all_pairs or transfer):
+        raise UsageError("--pareto compares each run to the first: leave out --all-pairs and --transfer")
     registry, store = open_registry(task_folders), Store(results)
     known = store.by_age()
     experiments = [pick(store, run, known) for run in runs]
@@ -105,10 +111,11 @@ def command(
         if not plot:
             return
     comparison = compare(experiments, store, registry, records)
+    priced = fronts.fronts(comparison, store) if pareto else None
     if plot:
         from glue_harness.report.plots.intervals import of_comparison
 
-        write_plot(plot, of_comparison(comparison), width_cm)
+        write_plot(plot, priced or of_comparison(comparison), width_cm)
         if effects and not as_json:
             return
     of_all = [record for experiment in comparison.experiments for record in experiment.records]
@@ -138,9 +145,10 @@ def command(
         ],
         "tests": comparison.tests,
         "notes": comparison.notes,
+        **({"pareto": fronts.facts(priced)} if priced else {}),
         "transfer": [{**vars(effect), "verdict": effect.verdict} for effect in effects.effects] if effects else [],
     }
-    emit(as_json, facts, drawn_comparison(comparison), indent=1)
+    emit(as_json, facts, chain(drawn_comparison(comparison), fronts.drawn(priced) if priced else ()), indent=1)
 
 
 def drawn_comparison(comparison: Comparison) -> Shown:

@@ -69,6 +69,7 @@ def command(
     glue export LORA_RUN --merged --out whole-model
     glue export RUN --to every-eval-ever --model-id me/my-model --out data
     """
+    from glue_harness.core.plan import default_of
     from glue_harness.export import check_out, choose
     from glue_harness.report.console import note, say
     from glue_harness.runs.store import Store, refuse_scored
@@ -91,6 +92,8 @@ def command(
     made = write(chosen, store, registry, out, merged)
     if chosen.record.status != "finished":
         note(f"run {chosen.record.id} is {chosen.record.status}, not finished")
+    if (weights := chosen.record.plan.get("weights", default_of("weights"))) != default_of("weights"):
+        note(f"its {weights} weights are written as the floats of 32 bits that they stand for")
     if as_json:
         facts = {"folder": str(out), "run": chosen.record.id, "task": chosen.task.name, "step": chosen.step}
         click.echo(json_text({**facts, **made.to_facts()}))

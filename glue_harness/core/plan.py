@@ -139,6 +139,7 @@ class Plan:
     bf16_weights: str = setting(
         "off", "All weights are cast to bf16 at once: for CUDA, the same bits.", choices=("on", "off"), identity=False
     )
+    weights: str = setting("fp32", "See glue compress.", choices=("fp32", "bf16", "int8-dynamic", "int8-weight-only"))
     cuda_graphs: str = setting(
         "off", "Updates of one pass are recorded and started as one operation.", choices=("on", "off"), identity=False
     )

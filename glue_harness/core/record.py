@@ -147,17 +147,17 @@ def record_from(values: Any) -> Record:
         record = Record(**{key: value for key, value in values.items() if key in known})
         for found in (record.scores, record.last):
             found.update({task: _score(score) for task, score in found.items()})
-        _of_its_types(record)
+        of_its_types(record)
     except (TypeError, AttributeError) as error:
         raise DataError(f"it is not a complete record: {error}") from None
     return record
 
 
 def _score(values: Any) -> Score:
-    return _of_its_types(Score(**values))
+    return of_its_types(Score(**values))
 
 
-def _of_its_types(made: Any) -> Any:
+def of_its_types(made: Any) -> Any:
     """The same dataclass instance, if every value in it has the declared type."""
     # mypy looks for the hash of a class in its instances
     for name, fits in _checks(type(made)).items():  # type: ignore[arg-type]

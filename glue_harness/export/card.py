@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from glue_harness.core.plan import Plan
+from glue_harness.core.plan import Plan, default_of
 from glue_harness.core.record import Score
 from glue_harness.core.task import Task
 from glue_harness.core.writing import json_text
@@ -110,6 +110,8 @@ def scores(chosen: Chosen, plan: Plan, made: Exported) -> list[str]:
         remarks += ["Scored over windows of a context that is too long, which the lines above cut."]
     if (precision := record.environment.get("precision", "fp32")) != "fp32":
         remarks += [f"Scored in {precision}; these weights are fp32."]
+    if plan.weights != default_of("weights"):
+        remarks += [f"Scored with {plan.weights} weights; these are the numbers that they stand for."]
     for score in found.values():
         split = plain(score.split)
         if score.invalid:

@@ -17,6 +17,7 @@ from glue_harness.export.card import card_of
 from glue_harness.export.usage import GOES_ON, TEXTS, WRITES, Exported, columns_of, example_of
 from glue_harness.lab.predict import rebuilt
 from glue_harness.methods import load_method
+from glue_harness.models.compressed import undo
 from glue_harness.models.families import is_from_scratch
 from glue_harness.models.interface import Export
 from glue_harness.runs.store import Store
@@ -41,6 +42,7 @@ def write(chosen: Chosen, store: Store, registry: Registry, out: Path, merged: b
     record, task, step, _ = chosen
     plan = plan_from(record.plan)
     model = rebuilt(record, store.run_folder(record.id), step, plan, registry)
+    undo(model)  # transformers reads no 8-bit weights of ours: it gets the floats that they stand for
     made = model.export(task)
     form = form_of(made, plan, merged)
     exported = described(made, form, task, model.lengths[0])

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from glue_harness.core.errors import UsageError
-from glue_harness.core.plan import Plan
+from glue_harness.core.plan import Plan, default_of
 from glue_harness.data import mixing
 from glue_harness.data.sampler import Sampler
 from glue_harness.lab import room
@@ -21,6 +21,7 @@ from glue_harness.lab.school import School
 from glue_harness.lab.shots import draw_shots
 from glue_harness.lab.trial import try_out
 from glue_harness.methods import Method, load_method
+from glue_harness.models.compressed import compress, is_int8, kind_of
 from glue_harness.models.families import millions_of
 from glue_harness.models.interface import Model, Prompted, count_parameters
 from glue_harness.train import device
@@ -109,7 +110,12 @@ def assemble(request: Request, vocabulary: str | None = None, told: Callable[[st
     set_dropout(model.module, plan.dropout)
     if school:
         school.sit_beside(model)
-    parameters = method.prepare(model, plan)
+    if plan.weights != default_of("weights"):
+        refuse_added_parts(model, plan)
+        compress(model, plan.weights, plan.model)
+    # what is kept in fewer bits only answers
+    parameters = list(model.module.parameters()) if kind_of(model) else method.prepare(model, plan)
+    refuse_int8_on_gpu(model, plan, machine)
     data.rows.notes.extend(school.size_note(model) if school else ())
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
     model.module.to(machine.device)
@@ -126,6 +132,19 @@ def assemble(request: Request, vocabulary: str | None = None, told: Callable[[st
     if machine.on_gpu and not fit.tried:  # elsewhere nothing fails for want of memory, or all does
         probe(model, machine, fit, feed, model.lengths[0])
     return Setup(request, data, learner, machine, feed, fit, school.evidence if school else None)
+
+
+def refuse_added_parts(model: Model, plan: Plan) -> None:
+    if {name for name, _ in model.module.named_parameters()} != model.plain:
+        raise UsageError(
+            f"model {plan.model!r} has parts that its method added: glue export RUN --merged makes one model of a lora "
+            "run, and glue run --steps 0 --model DIR a run of it, which can be compressed"
+        )
+
+
+def refuse_int8_on_gpu(model: Model, plan: Plan, machine: Machine) -> None:
+    if machine.on_gpu and is_int8(model):
+        raise UsageError(f"8-bit weights of model {plan.model!r} are for CPUs: use --device cpu")
 
 
 def plain_pass(plan: Plan, method: Method) -> Run:

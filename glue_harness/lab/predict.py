@@ -9,6 +9,7 @@ from pathlib import Path
 from glue_harness.core.plan import Plan, plan_from
 from glue_harness.core.record import Record
 from glue_harness.core.task import Example, Prediction, Task
+from glue_harness.models.compressed import is_int8
 from glue_harness.models.interface import Model
 from glue_harness.runs.origin import weights_at
 from glue_harness.runs.store import Store
@@ -56,6 +57,8 @@ def load(record: Record, run_folder: Path, step: int, registry: Registry | None 
     precision = record.environment.get("precision", "auto")
     plan = plan_from(record.plan).replace(device="auto", precision=precision)
     model = rebuilt(record, run_folder, step, plan, registry)
+    if is_int8(model):
+        plan = plan.replace(device="cpu")
     machine = device.set_up(plan)
     model.module.to(machine.device)
     return Trained(plan, model, machine)

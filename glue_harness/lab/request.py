@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from glue_harness.core.errors import UsageError, unknown
 from glue_harness.core.plan import Plan, default_of
@@ -12,6 +13,7 @@ from glue_harness.core.task import Task
 from glue_harness.data import check_where, mixing, own
 from glue_harness.lab.teacher import Teacher, find_teacher
 from glue_harness.models.families import check_model
+from glue_harness.models.marks import kind_in
 from glue_harness.runs.origin import Origin, find_origin
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
@@ -52,6 +54,10 @@ def make_request(plan: Plan, registry: Registry, store: Store | None = None) -> 
     rates(plan, registry, dict.fromkeys((task.name for task in trained), 1))  # unknown names in custom rates
     origin = find_origin(plan, store, registry) if store else Origin(plan.model, plan.model)
     teacher = find_teacher(plan, trained, store, registry) if store else None
+    if not plan.never_learns and (weights := kind_in(Path(origin.source))):
+        raise UsageError(
+            f"model {plan.model!r} has {weights} weights, which do not learn: start from the run that it was made of"
+        )
     scorers_of = {task.name: registry.scorers(task) for task in selected}
     groups: dict[str, tuple[Task, ...]] = {}
     notes = []
@@ -98,6 +104,9 @@ def check_names(plan: Plan) -> None:
             raise UsageError(f"method {plan.method} needs {declared.name} ({option}): {declared.help}")
     check_model(plan.model, plan.tokenizer)
     check_where(plan.data)
+    if plan.weights != default_of("weights") and not plan.never_learns:
+        what = f"weights is {plan.weights}, which do not learn, but the plan has {plan.length}"
+        raise UsageError(f"{what}: glue compress RUN makes them of a finished run")
     if plan.never_learns and plan.method != "full":
         raise UsageError(f"method is {plan.method!r} but steps is 0: nothing learns, leave out --method")
     has_mixture = any(map(mixing.is_mixture, plan.tasks))

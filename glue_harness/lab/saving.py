@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from glue_harness.core.record import Record
+from glue_harness.models.compressed import kind_of
 from glue_harness.runs.folder import RunFolder
 from glue_harness.train import checkpoints, snapshots
 from glue_harness.train.learner import Learner
@@ -24,7 +25,9 @@ class Saver:
         self.check_weights(step)
         if step not in self.saved:
             model, learning = self.learner.model, self.learner.parameters
-            if self.learner.plan.never_learns:  # nothing but heads differs from where it came from
+            if self.learner.plan.never_learns and not kind_of(
+                model
+            ):  # nothing but heads differs from where it came from
                 learning = [parameter for head in model.parts().heads for parameter in head.parameters()]
             checkpoints.save(self.folder, step, model, learning)
             self.saved.add(step)

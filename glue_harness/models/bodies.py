@@ -36,7 +36,8 @@ def _mask(module: nn.Module, segments: Tensor) -> Tensor:
     """What is added to attention's scores. Not minus infinity: padding may see nothing, and must not give NaN."""
     seen = segments[:, None, :, None] == segments[:, None, None, :]
     kind = segments.device.type
-    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else next(module.parameters()).dtype
+    floats = next(weight.dtype for weight in module.parameters() if weight.is_floating_point())  # int8 ones are none
+    dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else floats
     return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill(~seen, torch.finfo(dtype).min)
 
 

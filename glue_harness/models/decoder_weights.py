@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import torch
 from torch import nn
 
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.models.causal_vocabulary import CausalVocabulary, learn_causal_vocabulary, load_causal_vocabulary
-from glue_harness.models.encoder_weights import check_folder, read_weights
+from glue_harness.models.compressed import from_pretrained
+from glue_harness.models.encoder_weights import check_folder
 from glue_harness.models.interface import Export
-from glue_harness.models.t5_weights import distinct
+from glue_harness.models.t5_weights import distinct, read_weights
 
 WEIGHTS = "model.safetensors"
 FUNCTIONAL = ("dropout", "attention_dropout")  # rates that modules hold as numbers, not as modules of their own
@@ -47,10 +47,8 @@ def read(folder: Path, name: str) -> tuple[nn.Module, CausalVocabulary]:
     logging.set_verbosity_error()
     check_folder(folder, name)
     try:
-        module, report = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=torch.float32, output_loading_info=True, local_files_only=True, trust_remote_code=False,
-            use_safetensors=True,
-        )  # fmt: skip
+        how = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
+        module, report = from_pretrained(AutoModelForCausalLM, folder, **how)
     except (OSError, ValueError, TypeError, RuntimeError, LookupError, SafetensorError) as error:
         raise UsageError(f"model {name!r} cannot be loaded: {' '.join(str(error).split())[:300]}") from None
     if report["missing_keys"]:

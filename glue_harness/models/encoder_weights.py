@@ -19,10 +19,11 @@ from glue_harness.core.plan import Plan
 from glue_harness.models.attention_heads import HEADS as NARROW
 from glue_harness.models.attention_heads import narrow, widened
 from glue_harness.models.bodies import body_of
+from glue_harness.models.compressed import from_pretrained
 from glue_harness.models.heads import CLASSES, Facts, class_of, output_layer, take_best, take_over
 from glue_harness.models.interface import BESIDE, Export
 from glue_harness.models.pairs import PairTokenizer, learn_pair_tokenizer, load_pair_tokenizer
-from glue_harness.models.t5_weights import distinct
+from glue_harness.models.t5_weights import distinct, read_weights
 
 WEIGHTS = "model.safetensors"
 HEADS = "glue_heads"
@@ -133,10 +134,8 @@ def read_body(folder: Path, name: str) -> tuple[nn.Module, bool]:
     if json.loads((folder / "config.json").read_text(encoding="utf-8")).get(NARROW):
         return read_narrow(folder, name), True
     try:
-        body, report = AutoModel.from_pretrained(
-            folder, dtype=torch.float32, output_loading_info=True, local_files_only=True, trust_remote_code=False,
-            use_safetensors=True,
-        )  # fmt: skip
+        how = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
+        body, report = from_pretrained(AutoModel, folder, **how)
     except (OSError, ValueError, TypeError, RuntimeError, LookupError, SafetensorError) as error:
         raise UsageError(f"model {name!r} cannot be loaded: {' '.join(str(error).split())[:300]}") from None
     missing = [key for key in report["missing_keys"] if POOLER not in key]
@@ -230,12 +229,3 @@ def export(module: nn.Module, config: Any, tokenizer: PairTokenizer, task: str, 
 def head_weights(folder: Path, task: str) -> dict[str, Tensor]:
     start = f"{HEADS}.{task}."
     return {n.removeprefix(start): w for n, w in read_weights(folder).items() if n.startswith(start)}
-
-
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    from safetensors.torch import load_file
-
-    found: dict[str, Tensor] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        found |= load_file(str(file))
-    return found

@@ -20,6 +20,7 @@ from glue_harness.core.hub import check_address
 from glue_harness.core.plan import EARLIER, Plan
 from glue_harness.core.settings import PLUGINS, declared_constant, load_plugin, own_settings, plugin_files
 from glue_harness.core.task import Task
+from glue_harness.models.marks import kind_in
 
 if TYPE_CHECKING:
     from glue_harness.models.interface import Model
@@ -157,6 +158,12 @@ def load_model(plan: Plan, tasks: Sequence[Task], texts: Iterable[str]) -> Model
             )
     model: Model = load_plugin("family", family.name).load(plan, source, tasks, texts)
     model.origin.setdefault("family", family.name)
+    if source and (weights := kind_in(source)):
+        from glue_harness.models.compressed import compress
+
+        compress(model, weights, plan.model)
+        model.load_weights(source)
+        model.origin["weights"] = weights
     model.plain = {name for name, _ in model.module.named_parameters()}
     return model
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.models.compressed import from_pretrained
 from glue_harness.models.families import shapes_in
 from glue_harness.models.tokenizer import EOS, PAD
 
@@ -29,7 +30,6 @@ SIZES = {  # in config.json -> a weight that has it, and at which place of its s
 
 def read_module(folder: Path, name: str) -> nn.Module:
     """The transformers module in a folder, under the name that the plan has for it."""
-    import torch
     from safetensors import SafetensorError
     from transformers import AutoModelForSeq2SeqLM
     from transformers.utils import logging
@@ -38,9 +38,7 @@ def read_module(folder: Path, name: str) -> nn.Module:
     logging.set_verbosity_error()
     check_config(folder, name)
     try:
-        module, report = AutoModelForSeq2SeqLM.from_pretrained(
-            folder, dtype=torch.float32, attn_implementation="sdpa", output_loading_info=True
-        )
+        module, report = from_pretrained(AutoModelForSeq2SeqLM, folder, attn_implementation="sdpa")
     except (OSError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
         raise UsageError(f"model {name!r} cannot be loaded: {' '.join(str(error).split())}") from None
     if report["missing_keys"]:
@@ -109,6 +107,16 @@ def distinct(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return {n: w.contiguous() for n, w in weights.items() if first[w.data_ptr()] == n}
 
 
+def read_weights(folder: Path) -> dict[str, Tensor]:
+    """All that lies in a folder's files, by name."""
+    from safetensors.torch import load_file
+
+    found: dict[str, Tensor] = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        found |= load_file(str(file))
+    return found
+
+
 def check_embeddings(module: nn.Module, folder: Path) -> None:
     """Both stacks must read the shared matrix: a silent re-initialisation scores like chance."""
     shared = module.shared.weight
@@ -125,9 +133,7 @@ def save(module: nn.Module, folder: Path) -> None:
 
 def load(module: nn.Module, folder: Path) -> None:
     """Weights that `save` wrote, into the same model."""
-    from safetensors.torch import load_file
-
     own = module.state_dict()
-    missing, unexpected = module.load_state_dict(load_file(str(folder / WEIGHTS)), strict=False)
+    missing, unexpected = module.load_state_dict(read_weights(folder), strict=False)
     if unexpected or not own.keys() - distinct(own).keys() >= set(missing):
         raise GlueError(f"weights in {str(folder)!r} are those of another model: {[*missing, *unexpected][:3]}")

@@ -13,6 +13,7 @@ from glue_harness.core.task import Task
 from glue_harness.metrics.selection import averaged, members_of
 from glue_harness.report.ceilings import ceiling_line
 from glue_harness.report.console import UNDEFINED
+from glue_harness.report.costs import LEGEND, remarks, spent
 from glue_harness.report.experiments import (
     Experiment,
     Stat,
@@ -71,6 +72,17 @@ def make_boards(
     if with_published:
         board = _with_published(board, load_published(), registry, whole=not tasks)
     return board, _board(f"{suite}-demo", wanted, demo)
+
+
+def with_costs(board: Board, store: Store) -> Board:
+    """The board with columns of what each row's runs cost, and what a reader must know of them."""
+    board = priced(board, store)
+    notes = (LEGEND, *remarks({row.name: row.cost for row in board.rows if row.runs}))
+    return replace(board, notes=(*board.notes, *notes), has_costs=True)
+
+
+def priced(board: Board, store: Store) -> Board:
+    return replace(board, rows=tuple(replace(row, cost=spent(row.runs, store)) for row in board.rows))
 
 
 def _chosen(names: Sequence[str], columns: Sequence[BoardColumn], registry: Registry, suite: str) -> list[Task]:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from glue_harness.core.record import Record
 from glue_harness.metrics.selection import Members
 from glue_harness.metrics.student import Variance
+from glue_harness.report.costs import Spent
 from glue_harness.report.experiments import LENGTH, Experiment, Stat, settings_apart, worded
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
@@ -64,6 +65,7 @@ class BoardRow:
     digest: str = ""
     date: str = ""
     commit: str = ""
+    cost: Spent | None = None  # None where it was not asked for, or not measured
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Board:
     common: str = ""  # what all runs have in common
     ranking: tuple[str, ...] = ()  # what a rank means here
     missing: tuple[str, ...] = ()  # why rows have no average
+    has_costs: bool = False  # whether they were asked for
 
 
 class Wanted(NamedTuple):

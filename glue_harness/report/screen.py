@@ -8,8 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from glue_harness.report.console import UNDEFINED, one_line
+from glue_harness.report.costs import HEADINGS
 from glue_harness.report.experiments import Stat
-from glue_harness.report.formats import honest, legend, share, spread
+from glue_harness.report.formats import costs_of, honest, legend, share, spread
 from glue_harness.report.rows import Board, BoardColumn, BoardRow
 
 MOST_ROWS = 50  # that anyone reads on a terminal
@@ -70,6 +71,8 @@ def _columns(board: Board, rows: Sequence[BoardRow], beside: bool) -> list[Colum
             [line for column in columns for line in cell(row.values.get(column), lacking(row, column))] for row in rows
         ]
         found.append(column_of([one_line(line) for line in heading if line], cells))
+    for name, title in HEADINGS.items() if board.has_costs else ():
+        found.append(column_of(title.split(), [[costs_of(row)[name]] for row in rows]))
     return found
 
 
@@ -128,6 +131,8 @@ def _blocks(board: Board, rows: Sequence[BoardRow], width: int) -> str:
         for name, stat, instead in [("average", row.average, "-"), *values]:
             score = instead if stat is None else f"{stat.mean:.2f}"
             lines.append(f" {'':{first}}{GAP}{name:<{room}}{GAP}{score:>6} {spread(stat)}".rstrip())
+        for name, text in costs_of(row).items() if row.cost else ():
+            lines.append(f" {'':{first}}{GAP}{HEADINGS[name]:<{room}}{GAP}{text:>6}")
     return "\n".join(lines) + "\n"
 
 

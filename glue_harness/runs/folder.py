@@ -6,6 +6,7 @@ train.jsonl             the training log, an update a line
 predictions/TASK.jsonl  the answers that were scored
 checkpoints/step-N/     weights, sealed
 resume/step-N/          what a run needs beside these weights to go on (a snapshot), sealed
+cost.json               what its model costs, if it was measured (runs/costs.py)
 lock                    held by the process that carries the run out
 """
 

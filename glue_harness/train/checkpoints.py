@@ -21,8 +21,10 @@ from glue_harness.core.plan import Plan
 from glue_harness.core.sealed import MARKER
 from glue_harness.core.task import Task
 from glue_harness.methods import load_method
+from glue_harness.models import compressed
 from glue_harness.models.families import is_from_scratch, load_model
 from glue_harness.models.interface import Model, Prompted, own_parameters
+from glue_harness.models.marks import kind_in
 from glue_harness.runs.folder import RunFolder, prove
 from glue_harness.runs.origin import PART, Origin
 
@@ -49,7 +51,10 @@ def build(origin: Origin, plan: Plan, tasks: Sequence[Task] = (), texts: Iterabl
             prove(folder)
     plan = plan.replace(model=source, tokenizer=plan.tokenizer if from_scratch else None)
     if not parts:
-        return load_model(plan, tasks, texts)
+        model = load_model(plan, tasks, texts)
+        if kind_in(Path(source)) and plan.shots is not None:  # its solved examples are its own, as a part's are
+            cast(Prompted, model).recall(Path(source))
+        return model
     if from_scratch:  # it was drawn by that run's seed, with a vocabulary that may have been learned of its texts
         plan = plan.replace(tokenizer=str(parts[0].folder), seed=parts[0].plan.seed)
     try:
@@ -69,6 +74,9 @@ def _write(folder: Path, model: Model, learning: Sequence[nn.Parameter]) -> None
     weights = own_parameters(model)
     chosen = {id(parameter) for parameter in learning}
     trained = {name: weight.detach() for name, weight in weights.items() if id(weight) in chosen}
+    if trained.keys() == weights.keys() and (kind := compressed.kind_of(model)):
+        compressed.save(model, folder, kind)
+        return
     if trained.keys() == weights.keys() == model.plain:
         model.save(folder)
         return

@@ -8,6 +8,7 @@ from pkgutil import iter_modules
 
 from glue_harness.core.errors import unknown
 from glue_harness.report.console import UNDEFINED, one_line
+from glue_harness.report.costs import written as costs_written
 from glue_harness.report.experiments import Stat
 from glue_harness.report.rows import Board, BoardRow, mixing
 
@@ -31,6 +32,12 @@ COLUMNS: dict[str, Callable[[BoardRow], object]] = {  # of the tables that peopl
     "Date": lambda row: row.date,
     "Commit": lambda row: row.commit,
 }
+COSTS: dict[str, Callable[[BoardRow], object]] = {  # where they were asked for
+    "Bytes": lambda row: costs_of(row)["bytes"],
+    "Not zero": lambda row: costs_of(row)["nonzero"],
+    "ms": lambda row: costs_of(row)["milliseconds"],
+    "Examples/s": lambda row: costs_of(row)["examples_per_second"],
+}
 SIGNS = {  # what a sign in a table means; the values it stands behind say which are needed
     "±": "± half of the 95 % interval, over examples (one seed) or over seeds and examples (three and more)",
     "σ": "σ standard deviation over seeds (two of ours, or as published); no interval",
@@ -42,6 +49,10 @@ SIGNS = {  # what a sign in a table means; the values it stands behind say which
 
 def names() -> list[str]:
     return sorted(module.name for module in iter_modules(__path__))
+
+
+def costs_of(row: BoardRow) -> dict[str, str]:
+    return costs_written(row.cost)
 
 
 def renderer(name: str) -> Callable[[Board], str]:
@@ -57,12 +68,12 @@ def table(board: Board, columns: Iterable[str] = COLUMNS) -> list[list[str]]:
     Each cell is on one line without control characters; every format escapes for itself.
     """
     lines: list[list[object]] = [[], *([] for _ in board.rows)]
-    for name in columns:
+    for name in (*columns, *(COSTS if board.has_costs else ())):
         of_tasks = board.columns if name == "Average" else ()
         lines[0] += [name, *(column.label for column in of_tasks)]
         for line, row in zip(lines[1:], board.rows, strict=True):
             cells = (UNDEFINED if c in row.undefined else with_spread(row.values.get(c)) for c in of_tasks)
-            line += [COLUMNS[name](row), *cells]
+            line += [(COLUMNS | COSTS)[name](row), *cells]
     return [[one_line(str(cell)) for cell in line] for line in lines]
 
 

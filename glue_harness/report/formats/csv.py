@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from glue_harness.report.console import one_line
+from glue_harness.report.costs import HEADINGS
 from glue_harness.report.rows import Board, BoardRow
 
 EXECUTED = tuple("=+-@＝＋－＠")  # a spreadsheet runs text that starts so; the wide ones are East Asian
@@ -37,6 +38,7 @@ def _fields(board: Board, row: BoardRow) -> dict[str, Any]:
         "invalid_percent": row.invalid,
         "without_luck": row.without_luck,
         **{f"{name}_{part}": stat and getattr(stat, part) for name, stat in stats.items() for part in SPREAD},
+        **({name: getattr(row.cost, name, None) for name in (*HEADINGS, "place")} if board.has_costs else {}),
         "missing": row.missing,
         "family": row.family,
         "parameters": row.parameters,

@@ -12,6 +12,7 @@ def render(board: Board) -> str:
     for row in board.rows:
         values = {column.name: stat._asdict() for column, stat in row.values.items()}
         rows.append({**vars(row), "average": row.average and row.average._asdict(), "values": values})
+        rows[-1]["cost"] = row.cost and row.cost._asdict()
         rows[-1]["undefined"] = [column.name for column in row.undefined]
     facts = {
         "name": board.name,

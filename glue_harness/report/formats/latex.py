@@ -29,11 +29,12 @@ ESCAPES = str.maketrans(SPECIAL)
 
 
 def render(board: Board) -> str:
+    numbers = len(board.columns) + (8 if board.has_costs else 4)
     columns = ("Model", "Method", "Mixing", "Settings", "Data", "Seeds", "Rank", "P(best)", "Average")
     head, *rows = (" & ".join(map(escaped, row)) + r" \\" for row in table(board, columns))
     lines = [
         "% needs \\usepackage{booktabs,textcomp} and \\usepackage[T1]{fontenc}",
-        f"\\begin{{tabular}}{{lllll{'r' * (len(board.columns) + 4)}}}",
+        f"\\begin{{tabular}}{{lllll{'r' * numbers}}}",
         "\\toprule",
         head,
         "\\midrule",

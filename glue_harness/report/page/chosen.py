@@ -11,7 +11,7 @@ from typing import Any
 
 from glue_harness.core.errors import DataError, UsageError
 from glue_harness.core.record import Record
-from glue_harness.report.board import columns_of, make_boards
+from glue_harness.report.board import columns_of, make_boards, priced
 from glue_harness.report.experiments import (
     Experiment,
     identities,
@@ -125,7 +125,8 @@ def _boards(suites: Sequence[str], records: Sequence[Record], store: Store, regi
         new = {column.task for column in columns_of(registry, suite)} & scored - seen
         if suites or new:
             seen |= new
-            boards += [board for board in make_boards(records, registry, suite, True, store=store) if has_runs(board)]
+            made = make_boards(records, registry, suite, True, store=store)
+            boards += [priced(board, store) for board in made if has_runs(board)]
     return tuple(boards)
 
 

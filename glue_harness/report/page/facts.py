@@ -11,6 +11,7 @@ from glue_harness import __version__
 from glue_harness.core.record import Record
 from glue_harness.metrics.ranks import over_tasks
 from glue_harness.report.console import one_line
+from glue_harness.report.costs import HEADINGS, price, remarks
 from glue_harness.report.experiments import SHORT, Stat
 from glue_harness.report.formats import legend
 from glue_harness.report.formats.csv import EXECUTED
@@ -54,6 +55,7 @@ def board_facts(board: Board, records: Mapping[str, Record]) -> dict[str, Any]:
         "common": board.common,
         "over_tasks": ranks_over_tasks(board),
         "profiles": profile_facts(board, records),
+        "measured": remarks({row.name: row.cost for row in board.rows if row.cost}),
         "left_out": [[run, one_line(why)] for run, why in board.left_out],
         "below": [one_line(text) for text in (*board.ranking, *legend(board), *board.missing, *board.notes)],
     }
@@ -116,6 +118,7 @@ def row_facts(row: BoardRow, records: Sequence[Record]) -> dict[str, Any]:
         "trainable": first and first.parameters.get("trainable"),
         "examples": rounded(fmean(seen)) if trained else None,
         "seconds": rounded(fmean(trained)) if trained else None,
+        **{name: row.cost and rounded(price(row.cost, name)) for name in HEADINGS},
     }
 
 

@@ -1,5 +1,11 @@
 // Many runs: what a score costs. A row is on the front if no other costs no more and scores more.
-const COSTS = { seconds: ["time", seconds], parameters: ["parameters", short], trainable: ["trainable parameters", short], examples: ["training examples", short] };
+const COSTS = { seconds: ["time", seconds], parameters: ["parameters", short], trainable: ["trainable parameters", short], examples: ["training examples", short],
+  bytes: ["bytes on disk", (value) => `${short(value)}B`], nonzero: ["parameters that are not zero", short], milliseconds: ["ms of an example alone", milliseconds], examples_per_second: ["ms an example in batches", milliseconds] };
+const MEASURED = ["bytes", "nonzero", "milliseconds", "examples_per_second"];
+
+function milliseconds(value) {
+  return `${plainNumber(value)} ms`;
+}
 
 /** Rows that no other row beats: at no greater cost a higher score, or the same for less. */
 function paretoFront(points) {
@@ -12,16 +18,17 @@ views.set("many", {
     const board = boardOf();
     if (!board) return { heading: "Many runs", controls: [], results: () => remark("No finished run has a score of a suite.") };
     const values = columnsOf(board).filter(({ stat }) => stat);
+    const usual = values.find(({ value }) => board.rows.some((row) => row.runs.length && isNumber(value(row)))) ?? values[0]; // runs of few tasks have no average
     const costs = Object.keys(COSTS).filter((key) => board.rows.some((row) => isNumber(row[key])));
     return {
       heading: `Many runs: ${boardTitle(board)}`,
       controls: h("div", { class: "controls" },
         facts.boards.length > 1 && menu("board", "Board", facts.boards.map((one) => [one.name, boardTitle(one)]), { whole: true, fallback: facts.boards[0].name }),
-        values.length > 0 && menu("score", "Score", values.map(({ id, label }) => [id, label]), { fallback: values[0].id }),
+        values.length > 0 && menu("score", "Score", values.map(({ id, label }) => [id, label]), { fallback: usual.id }),
         costs.length > 0 && menu("cost", "Against", costs.map((key) => [key, COSTS[key][0]]), { fallback: costs[0] }),
         menu("colour", "Colour by", [["", "method"], ["model", "model"], ["mixing", "mixing"]]),
         searchBox("q", "Find", "words in names, models, runs")),
-      results: () => [costs.length && values.length ? costChart(board, values.find(({ id }) => id === state.score) ?? values[0], costs.includes(state.cost) ? state.cost : costs[0]) : remark("Nothing here tells what it cost."), overTasks(board), profilesChart(board)],
+      results: () => [costs.length && values.length ? costChart(board, values.find(({ id }) => id === state.score) ?? usual, costs.includes(state.cost) ? state.cost : costs[0]) : remark("Nothing here tells what it cost."), overTasks(board), profilesChart(board)],
     };
   },
 });
@@ -51,7 +58,8 @@ function costChart(board, column, cost) {
   };
   const numbers = () => tabled(caption, ["Run", word, column.label, "On the front"], points.map((point) => [point.row.name, write(point.cost), `${fixed(point.score)} ${spread(point.stat)}`, front.includes(point) ? "yes" : ""]), { numbers: [1, 2] });
   return [figure(caption, 420, draw, { legend: groups.length > 1 ? groups : [], swatch: (k) => mark(k, 13, 7, 5, false), numbers, name: `${board.name}-${cost}` }),
-    remark("Each point is a row of the board with its 95 % interval; the larger, ringed ones on the broken line are beaten by none: no other row scores more at no greater cost.")];
+    remark("Each point is a row of the board with its 95 % interval; the larger, ringed ones on the broken line are beaten by none: no other row scores more at no greater cost."),
+    MEASURED.includes(cost) && board.measured.map((text) => remark(text))];
 }
 
 /** Groups differ in their shape as well as in colour. */

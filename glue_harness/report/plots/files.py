@@ -8,6 +8,8 @@ from pathlib import Path
 from glue_harness.core.errors import UsageError
 from glue_harness.core.writing import write_atomic
 from glue_harness.report.curves import Chart
+from glue_harness.report.fronts import Fronts
+from glue_harness.report.plots.fronts import draw_fronts
 from glue_harness.report.plots.intervals import Intervals, draw_intervals
 from glue_harness.report.plots.lines import draw_lines
 from glue_harness.report.plots.sheet import Sheet
@@ -30,8 +32,13 @@ def check(path: Path) -> None:
             raise UsageError(f"{ending} needs matplotlib: {fix}") from None
 
 
-def write(path: Path, what: Sequence[Chart] | Intervals, width_cm: float = WIDTH_CM) -> None:
-    sheet = draw_intervals(what, width_cm) if isinstance(what, Intervals) else draw_lines(what, width_cm)
+def write(path: Path, what: Sequence[Chart] | Intervals | Fronts, width_cm: float = WIDTH_CM) -> None:
+    if isinstance(what, Intervals):
+        sheet = draw_intervals(what, width_cm)
+    elif isinstance(what, Fronts):
+        sheet = draw_fronts(what, width_cm)
+    else:
+        sheet = draw_lines(what, width_cm)
     write_atomic(path, render(sheet, path.suffix.lower()))
 
 
