@@ -91,6 +91,22 @@ class Continuation:
 
 
 @dataclass(frozen=True)
+class BothWays:
+    """Each word of a text is to be told twice: from those before it, and from those behind it."""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Words that stand near each other are to be told from words drawn by their frequency (word2vec)."""
+
+    together: bool  # a word from the mean of its neighbours (CBOW), or each neighbour from the word (skip-gram)
+    window: int = 5  # words to either side at most: how many is drawn anew for each word
+    negatives: int = 5  # other words beside each right one
+    power: float = 0.75  # of the frequency by which these are drawn
+    sample: float = 1e-3  # words that are more than this share of the text are left out, the more the more frequent
+
+
+@dataclass(frozen=True)
 class Prefix:
     """The end of a text is to be told from its beginning, cut at random."""
 
@@ -103,7 +119,7 @@ class Denoising:
     random: float = 0.1
 
 
-Noise = SpanNoise | Masking | Continuation | Prefix | Denoising  # what is asked of text alone
+Noise = SpanNoise | Masking | Continuation | BothWays | Neighbours | Prefix | Denoising  # what is asked of text alone
 
 
 @dataclass(frozen=True)

@@ -36,12 +36,15 @@ class Family(NamedTuple):
     model: str
     objective: str
     steps: int  # of pre-training
+    made: dict[str, int] = {}  # settings of the model, in both arms
+    learned: dict[str, int] = {}  # those that the vocabulary of the pre-trained run brings along
 
 
 FAMILIES = {  # about five minutes of one core each
     "bert": Family("bert:tiny", "mlm", 4_000),
     "gpt": Family("gpt:tiny", "causal", 1_500),
     "t5": Family("tiny", "span_corruption", 2_000),
+    "bilstm": Family("bilstm", "bilm", 1_200, {"lstm_size": 128}, {"word_size": 128, "words": 8_000}),
 }
 
 
@@ -72,7 +75,7 @@ def finished(plan: Plan, results: Path) -> Record:
 def arms(family: Family, text: Path, given: argparse.Namespace) -> Iterator[tuple[str, list[Experiment]]]:
     """Of each task its runs from scratch and those that start pre-trained."""
     plan = Plan((family.objective,), model=family.model, text=str(text), data="demo", steps=family.steps,
-                eval_every=family.steps, **PRETRAINING)  # fmt: skip
+                eval_every=family.steps, **PRETRAINING, **family.learned)  # fmt: skip
     before = finished(plan, given.results)
     vocabulary = Store(given.results).run(before.id).checkpoint(before.last_step)
     starts = {
@@ -83,7 +86,8 @@ def arms(family: Family, text: Path, given: argparse.Namespace) -> Iterator[tupl
         of_start = {
             name: [
                 finished(
-                    Plan((task,), data=str(given.data), seed=seed, train_limit=limit, **start, **FINE), given.results
+                    Plan((task,), data=str(given.data), seed=seed, train_limit=limit, **start, **family.made, **FINE),
+                    given.results,
                 )
                 for seed in range(given.seeds)
             ]
