@@ -83,13 +83,16 @@ def lay(rows: Sequence[Sequence[Encoded]], device: torch.device) -> Batch:
     return Batch(ids, [len(text) + 2 for text in texts], [len(row) for row in rows])
 
 
-def losses(module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-    """What each word and each edge cost, text by text, those told from before first; and whether it was likeliest."""
+def scores(module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Of each word and each edge what every word scores, text by text, those told from before first; the right ones."""
     with counted(batch.in_rows):
         *_, (ahead, back) = module.lm(module.words(batch.ids), batch.lengths)
     states = torch.stack([ahead[:, :-1], back[:, 1:]], dim=1)
     right = torch.stack([batch.ids[:, 1:], batch.ids[:, :-1]], dim=1)
     counts = torch.tensor(batch.lengths, device=right.device)
     there = (torch.arange(right.shape[-1], device=right.device) < counts[:, None] - 1)[:, None].expand_as(right)
-    logits = functional.linear(states[there], module.words.weight, module.lm.bias)
-    return functional.cross_entropy(logits, right[there], reduction="none"), logits.argmax(-1) == right[there]
+    return functional.linear(states[there], module.words.weight, module.lm.bias), right[there]
+
+
+def costs(scores: Tensor, right: Tensor) -> Tensor:
+    return functional.cross_entropy(scores, right, reduction="none")

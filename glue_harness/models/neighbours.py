@@ -39,7 +39,7 @@ class Frequencies:
 
 
 def asked(text: Stream, noise: Neighbours, frequencies: Frequencies, random: Random, length: int) -> Encoded:
-    """Marks: of each term what is given, padded, then the right word and the others.
+    """Marks: of each term what is given, padded, then the others and the right word.
 
     Where fewer than two words are left of a text it is taken whole, and a text of one word tells that word of itself:
     an example without any term could not be scored.
@@ -63,13 +63,13 @@ def asked(text: Stream, noise: Neighbours, frequencies: Frequencies, random: Ran
         given, right = np.repeat(kept, near.sum(1))[:, None], beside[near]
     others = frequencies.negatives(dice, (len(right), noise.negatives))
     others = np.where(others == right[:, None], PAD, others)  # drawn by chance: it is no wrong one
-    terms = np.concatenate([given, right[:, None], others], axis=1)
+    terms = np.concatenate([given, others, right[:, None]], axis=1)
     return Encoded((part,), marks=terms.reshape(-1), told=len(terms))
 
 
 class Batch(NamedTuple):
     given: Tensor  # terms x words, padded
-    choices: Tensor  # terms x (the right word, then the others), padded
+    choices: Tensor  # terms x (the others, padded, and the right word)
     terms: list[int]  # of each example
 
 
@@ -81,15 +81,14 @@ def lay(rows: Sequence[Sequence[Encoded]], noise: Neighbours, device: torch.devi
     return Batch(given, choices, [e.told for e in examples])
 
 
-def losses(module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-    """-log sigmoid(u_right v) - sum over the others of log sigmoid(-u v), and whether the right word was likeliest."""
+def scores(module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Of each term what its words score, and where the right one stands: behind all others."""
     there = (batch.given != PAD)[..., None]
     mean = (module.words(batch.given) * there).sum(1) / there.sum(1)
-    scores = (module.context(batch.choices) @ mean[..., None])[..., 0]
-    asked = batch.choices != PAD
-    asked[:, 0] = True
-    signs = torch.ones_like(scores)
-    signs[:, 0] = -1
-    each = (functional.softplus(signs * scores) * asked).sum(1)
-    best = scores[:, 1:].masked_fill(~asked[:, 1:], float("-inf")).amax(1)
-    return each, scores[:, 0] > best
+    found = (module.context(batch.choices) @ mean[..., None])[..., 0].masked_fill(batch.choices == PAD, float("-inf"))
+    return found, found.new_full((len(found),), found.shape[1] - 1, dtype=torch.long)
+
+
+def costs(scores: Tensor, right: Tensor) -> Tensor:
+    """-log sigmoid(s) of the right word, and of each of the others -log sigmoid(-s)."""
+    return functional.softplus(scores[:, :-1]).sum(1) + functional.softplus(-scores[:, -1])

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
@@ -86,19 +87,22 @@ class TextModel(WordModel):
     def lay(self, rows: Sequence[Sequence[Encoded]], device: torch.device, grid: Grid = FINE) -> Any:
         return bilm.lay(rows, device) if isinstance(self.noise, BothWays) else neighbours.lay(rows, self.noise, device)
 
-    def _found(self, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
-        """What each term costs, and whether the right word was likeliest."""
-        with torch.autocast(self.module.words.weight.device.type, enabled=False):  # as sums over words are elsewhere
-            losses = bilm.losses if isinstance(self.noise, BothWays) else neighbours.losses
-            return losses(self.module, batch)
-
     def loss(self, batch: Any, lean: bool = False) -> Loss:
-        each, _ = self._found(batch)
+        each = self._costs(*self._scores(batch))
         return Loss(each.sum(), each.detach())
 
     @torch.no_grad()
     def answer(self, batch: Any, task: Task, examples: Sequence[Example], strict: bool, length: int) -> list[Answer]:
-        return told(*self._found(batch), batch.terms)
+        scores, right = self._scores(batch)
+        return told(self._costs(scores, right), scores.argmax(-1) == right, batch.terms)
+
+    def _scores(self, batch: Any) -> tuple[Tensor, Tensor]:
+        """Of each term what its words score, and the right one."""
+        with torch.autocast(self.module.words.weight.device.type, enabled=False):  # as where sentences are compared
+            return (bilm if isinstance(self.noise, BothWays) else neighbours).scores(self.module, batch)
+
+    def _costs(self, scores: Tensor, right: Tensor) -> Tensor:
+        return (bilm if isinstance(self.noise, BothWays) else neighbours).costs(scores, right)
 
     def shares(self, batch: Any, task: Task, examples: Sequence[Example]) -> list[dict[str, float]]:
         return [{} for _ in examples]
