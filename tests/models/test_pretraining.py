@@ -250,7 +250,7 @@ def test_pretrain_finetune_begins_with_the_objective_of_the_family(model, task):
     [
         ("tiny", "mlm", {}, "model 'tiny' cannot learn mlm from text alone: its objective is span_corruption"),
         ("bert:tiny", "causal", {}, "model 'bert:tiny' cannot learn causal from text alone: its objective is mlm"),
-        ("cbow", "mlm", {}, "model 'cbow' cannot learn mlm from text alone: use another family"),
+        ("cbow", "mlm", {}, "model 'cbow' cannot learn mlm from text alone: its objective is bilm, cbow or skipgram"),
         (
             "bert:tiny",
             "mlm",
