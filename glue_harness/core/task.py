@@ -113,10 +113,17 @@ class Prefix:
 
 @dataclass(frozen=True)
 class Denoising:
-    """A whole text is to be told of which a share of the tokens is hidden; a part of these are other tokens instead."""
+    """A text is to be told of which a share of the tokens, drawn one by one, is hidden in one of these ways:
+
+    masked: a sentinel for each, or for a part of them another token; what is told is the whole text.
+    spans: a sentinel for each run of them; what is told are the runs, each behind its sentinel.
+    dropped: nothing; what is told are the tokens.
+    shuffled: all tokens change places; what is told is the whole text.
+    """
 
     share: float = 0.15
     random: float = 0.1
+    way: str = "masked"
 
 
 Noise = SpanNoise | Masking | Continuation | BothWays | Neighbours | Prefix | Denoising  # what is asked of text alone
