@@ -19,6 +19,8 @@ from typing import NamedTuple
 
 from glue_harness import Plan, data, load_tasks, run
 from glue_harness.core.record import Record
+from glue_harness.lab.assemble import settle
+from glue_harness.lab.request import make_request
 from glue_harness.report.comparison import ComparedScore, corrected, scores_of
 from glue_harness.report.experiments import Experiment, Stat
 from glue_harness.runs.store import Store
@@ -66,7 +68,8 @@ def sentences(row: dict) -> Iterator[str]:
 
 
 def finished(plan: Plan, results: Path) -> Record:
-    """The run of a plan, made if it is not there yet."""
+    """The run of a plan, made if it is not there yet: found by its digest, in which the precision that is used stands."""
+    plan = settle(make_request(plan, REGISTRY, Store(results))).plan
     found = Store(results).finished(plan.digest, plan.seed) or run(plan, results=results)
     scores = {name: {key: round(value, 2) for key, value in own.metrics.items()} for name, own in found.scores.items()}
     print(plan.model, *plan.tasks, f"seed {plan.seed}", scores, f"{found.seconds:.0f} s", flush=True)
