@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -62,7 +63,9 @@ def read(lm: LanguageModel, words: Callable[[Tensor], Tensor], ids: Tensor, leng
 
 class Batch(NamedTuple):
     ids: Tensor  # a text a row, with its edges
-    lengths: list[int]  # these included
+    places: Tensor  # of the states that tell a word, in both directions of all texts one after the other
+    right: Tensor  # the words that they tell
+    lengths: list[int]  # of the texts, with their edges
     in_rows: list[int]  # texts of each row
 
     @property
@@ -78,20 +81,24 @@ def asked(text: Stream, random: Random, length: int) -> Encoded:
 
 
 def lay(rows: Sequence[Sequence[Encoded]], device: torch.device) -> Batch:
-    texts = [e.streams[0] for row in rows for e in row]
-    ids = moved(bounded(padded(texts, PAD)), device)
-    return Batch(ids, [len(text) + 2 for text in texts], [len(row) for row in rows])
+    """Text by text, what is told from before first."""
+    texts = [np.pad(np.asarray(e.streams[0]), 1, constant_values=PAD) for row in rows for e in row]
+    ids = padded(texts, PAD)
+    width, places, right = ids.shape[1], [], []
+    for number, text in enumerate(texts):
+        ahead = 2 * number * width + np.arange(len(text) - 1)
+        places += [ahead, ahead + width + 1]
+        right += [text[1:], text[:-1]]
+    at, words = (moved(torch.from_numpy(np.concatenate(part)), device) for part in (places, right))
+    return Batch(moved(ids, device), at, words, [len(text) for text in texts], [len(row) for row in rows])
 
 
 def scores(module: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Of each word and each edge what every word scores, text by text, those told from before first; the right ones."""
+    """What every word scores at each place, and the right ones."""
     with counted(batch.in_rows):
-        *_, (ahead, back) = module.lm(module.words(batch.ids), batch.lengths)
-    states = torch.stack([ahead[:, :-1], back[:, 1:]], dim=1)
-    right = torch.stack([batch.ids[:, 1:], batch.ids[:, :-1]], dim=1)
-    counts = torch.tensor(batch.lengths, device=right.device)
-    there = (torch.arange(right.shape[-1], device=right.device) < counts[:, None] - 1)[:, None].expand_as(right)
-    return functional.linear(states[there], module.words.weight, module.lm.bias), right[there]
+        *_, both = module.lm(module.words(batch.ids), batch.lengths)
+    states = torch.stack(both, dim=1).flatten(0, 2)[batch.places]
+    return functional.linear(states, module.words.weight, module.lm.bias), batch.right
 
 
 def costs(scores: Tensor, right: Tensor) -> Tensor:

@@ -253,6 +253,11 @@ def load_sentence_model(
     model = SentenceModel(kind, made, table, reader(width, made), wanted or own, plan, reads)
     learned_of_text = not any(name.startswith("body.") for name in weights)  # what reads words is made anew
     take_weights(model, weights, ("heads.", "body.", "layer_sum.") if learned_of_text else ("heads.",))
+    if learned_of_text and plan.method != "full" and list(model.module.body.parameters()):
+        raise UsageError(
+            f"method is {plan.method!r} but above the words of that run stands a new {kind}, which has to learn: "
+            "use --method full"
+        )
 
     def weights_of(task: str) -> dict[str, Tensor]:
         start = f"heads.{task}."

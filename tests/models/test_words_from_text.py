@@ -239,6 +239,21 @@ def test_a_language_model_learns_on_if_asked_and_a_run_of_a_run_keeps_it(learned
     assert again.environment["model"]["run"] == tuned.id
 
 
+def test_a_new_reader_has_to_learn_and_the_mean_of_words_need_not(learned):
+    results, found = learned
+    for name, (first, _) in found.items():
+        plan = plan_of("cola", model=f"run:{first.id}", method="frozen").replace(word_size=None)
+        with pytest.raises(UsageError, match="above the words of that run stands a new bilstm, which has to"):
+            run(plan, results=results)
+        assert name in OBJECTIVES
+    words = run(plan_of("skipgram", model="cbow"), results=results)
+    plan = plan_of("cola", model=f"run:{words.id}", method="frozen").replace(word_size=None)
+    frozen = run(plan, results=results)
+    part = next(Store(results).run(frozen.id).checkpoint(4).glob("*.safetensors"))
+    assert part.name == "trained.safetensors"
+    assert run(plan.replace(model=f"run:{frozen.id}", seed=3), results=results).environment["model"]["run"] == frozen.id
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
