@@ -127,7 +127,7 @@ def load_text_model(
     model = TextModel(kind, made, table, noise, plan)
     if source:
         take_weights(model, read_weights(source), ("lm.", "context.", "counts"))
-    if isinstance(noise, Neighbours) and not model.module.counts.any() and texts:
+    if isinstance(noise, Neighbours) and texts:  # of a saved run its own counts are there
         model.module.counts.copy_(torch.from_numpy(counts_of(table.words, texts)))
     return model
 
