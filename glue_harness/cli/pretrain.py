@@ -24,7 +24,8 @@ from glue_harness.suite.registry import Registry
 @click.option(
     "--objective",
     metavar="NAME",
-    help="mlm, mlm+nsp, causal, span_corruption, prefix_lm or bert_style.  [default: the model's]",
+    help="Encoders: mlm, mlm+nsp. Decoders: causal. BiLSTM, CBOW: bilm, cbow, skipgram. T5: span_corruption, "
+    "prefix_lm, bert_style, mass_style, replace_spans, drop_tokens, deshuffling.  [default: the model's first]",
 )
 @plan_option("model", default="bert:mini")
 @plan_option("tokenizer")
@@ -77,6 +78,8 @@ def command(
     glue pretrain --model bert:mini --text DIR --set whole_words=on
     glue pretrain --model t5:small --tokenizer DIR --text DIR
     glue pretrain --text T -m DIR --method distil --teacher DIR --match minilm
+    glue pretrain --objective bilm --model bilstm --text DIR --set words=8000
+    glue pretrain --objective skipgram --model cbow --text DIR
     glue run --task sst2 --data DIR --model run:latest
     """
     from glue_harness.cli.dry_run import show_dry_run

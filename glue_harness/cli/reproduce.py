@@ -1,4 +1,4 @@
-"""`glue reproduce`: the T5 paper's tables and scores of encoders, ours beside the published rows."""
+"""`glue reproduce`: the T5 paper's tables, scores of encoders and the GLUE paper's baselines, beside ours."""
 
 from __future__ import annotations
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 DEMO = {"tasks": ("rte", "cola", "sst2", "mnli"), "data": "demo", "model": "tiny", "steps": 150, "dropout": 0.0}
 DEMO |= {"batch_size": 32, "answers": "closed"}  # what --demo stands for
 ENCODER_DEMO = {**DEMO, "model": "bert:tiny", "lr": 1e-3}
+BASELINE_DEMO = {**{key: value for key, value in DEMO.items() if key != "model"}, "lr": 1e-3}
 WIDTH = 7  # columns of values side by side
 
 
@@ -99,7 +100,8 @@ def command(
 
     Runs what is missing and goes on where it was stopped. Tables 10 to 16 are the T5 paper's: without options T5-Base
     at full scale, days on a GPU. bert, minilm and modernbert are scores of encoders on GLUE, each row with the recipe
-    that comes nearest. Whatever is smaller says so at the head of its table, which then compares the order of the rows.
+    that comes nearest; glue-paper is CBOW and BiLSTM, each task alone and all together. Whatever is smaller says so at
+    the head of its table, which then compares the order of the rows.
 
     \b
     glue reproduce --list
@@ -107,13 +109,14 @@ def command(
     glue reproduce table10 --scale 0.01 --task glue --data DIR --model tiny
     glue reproduce modernbert --data DIR --seeds 5
     glue reproduce bert --data DIR --model bert-base-cased --task rte,cola
+    glue reproduce glue-paper --data DIR --scale 0.2 --task cola,sst2,mrpc,rte
     """
     from glue_harness.core.writing import write_atomic
     from glue_harness.jobs.executors import Workplace
     from glue_harness.lab.request import canonical, make_request
     from glue_harness.lab.strategy import Brief
     from glue_harness.report.published import published_tables
-    from glue_harness.reproduce import is_of_encoders, planned
+    from glue_harness.reproduce import is_of_baselines, is_of_encoders, planned
     from glue_harness.reproduce.report import as_csv, markdown
     from glue_harness.reproduce.table import table_of
     from glue_harness.runs.store import Store
@@ -125,7 +128,8 @@ def command(
     if name is None or name not in tables:
         raise unknown("table", name, tables) if name else UsageError("no table: glue reproduce --list")
     registry = open_registry(task_folders, split_names(names))
-    shown = (ENCODER_DEMO if is_of_encoders(name) else DEMO) if demo else {}
+    of_name = ENCODER_DEMO if is_of_encoders(name) else BASELINE_DEMO if is_of_baselines(name) else DEMO
+    shown = of_name if demo else {}
     given = {**shown, **{key: value for key, value in options.items() if value is not None}}
     if names:
         given["tasks"] = tuple(split_names(names))

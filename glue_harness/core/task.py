@@ -91,19 +91,42 @@ class Continuation:
 
 
 @dataclass(frozen=True)
+class BothWays:
+    """Each word of a text is to be told twice: from those before it, and from those behind it."""
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Words that stand near each other are to be told from words drawn by their frequency (word2vec)."""
+
+    together: bool  # a word from the mean of its neighbours (CBOW), or each neighbour from the word (skip-gram)
+    window: int = 5  # words to either side at most: how many is drawn anew for each word
+    negatives: int = 5  # other words beside each right one
+    power: float = 0.75  # of the frequency by which these are drawn
+    sample: float = 1e-3  # words that are more than this share of the text are left out, the more the more frequent
+
+
+@dataclass(frozen=True)
 class Prefix:
     """The end of a text is to be told from its beginning, cut at random."""
 
 
 @dataclass(frozen=True)
 class Denoising:
-    """A whole text is to be told of which a share of the tokens is hidden; a part of these are other tokens instead."""
+    """A text is to be told of which a share of the tokens, drawn one by one, is hidden in one of these ways:
+
+    masked: a sentinel for each, or for a part of them another token; what is told is the whole text.
+    spans: a sentinel for each run of them; what is told are the runs, each behind its sentinel.
+    dropped: nothing; what is told are the tokens.
+    shuffled: all tokens change places; what is told is the whole text.
+    """
 
     share: float = 0.15
     random: float = 0.1
+    way: str = "masked"
 
 
-Noise = SpanNoise | Masking | Continuation | Prefix | Denoising  # what is asked of text alone
+Noise = SpanNoise | Masking | Continuation | BothWays | Neighbours | Prefix | Denoising  # what is asked of text alone
 
 
 @dataclass(frozen=True)

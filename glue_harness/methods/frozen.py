@@ -16,6 +16,7 @@ from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.methods import blocks_of, learn_only
 from glue_harness.models.interface import Model, Parts
+from glue_harness.models.layer_sum import LayerSum
 
 SETTINGS = (
     Setting(
@@ -27,19 +28,6 @@ SETTINGS = (
         fixed=True,
     ),
 )
-
-
-class LayerSum(nn.Module):
-    """scale x sum_j softmax(weights)_j h_j, with h_0 what enters the first block (Peters et al., 2018)."""
-
-    def __init__(self, layers: int) -> None:
-        super().__init__()
-        self.weights = nn.Parameter(torch.zeros(layers))
-        self.scale = nn.Parameter(torch.ones(()))
-
-    def forward(self, layers: list[Tensor]) -> Tensor:
-        shares = self.weights.softmax(0)
-        return self.scale * sum(share * states for share, states in zip(shares, layers, strict=True))
 
 
 def prepare(model: Model, plan: Plan) -> list[nn.Parameter]:

@@ -70,6 +70,7 @@ class Decoder:
         replace_dropout(module)
         decoder_weights.set_dropout(module, plan.dropout)
         decoder_bodies.use_packed(module)
+        decoder_bodies.replace_gelu(module)
 
     @property
     def lengths(self) -> tuple[int, ...]:

@@ -52,6 +52,16 @@ def use_packed(module: nn.Module) -> None:
     module.config._attn_implementation = NAME
 
 
+def replace_gelu(module: nn.Module) -> None:
+    """GPT-2's activation as one operation. transformers writes the formula out in eight, a sixth of a step on a CPU."""
+    from transformers.activations import NewGELUActivation
+
+    for part in list(module.modules()):
+        for name, child in part.named_children():
+            if isinstance(child, NewGELUActivation):
+                setattr(part, name, nn.GELU("tanh"))
+
+
 def check_config(config: Any, name: str) -> None:
     """What packed rows would compute otherwise than the model was trained."""
     if getattr(config, "use_sliding_window", False):

@@ -1,8 +1,10 @@
-"""What a T5 learns from text alone: span corruption, and other rows of the T5 paper's Tables 3 and 4."""
+"""What a T5 learns from text alone: span corruption, and other rows of the T5 paper's Tables 4 and 5."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
+from itertools import count
 from random import Random
 
 from glue_harness.core.task import Denoising, Noise, Prefix, SpanNoise
@@ -35,15 +37,45 @@ def continued(text: Stream, inputs: int, targets: int, random: Random) -> Sides:
 
 
 def denoised(text: Stream, noise: Denoising, inputs: int, targets: int, words: Tokenizer, random: Random) -> Sides:
-    """The first sentinel, or as often as `noise.random` says another token, in the place of each hidden token."""
-    part, _ = part_of(text, min(inputs, targets) - 1, random)
-    hidden = set(random.sample(range(len(part)), max(1, round(noise.share * len(part)))))
+    """What is hidden is as much as the share says, rounded, and at least one; T5's code draws for each token alone."""
+    part, _ = part_of(text, longest_denoised(noise, inputs, targets), random)
+    if noise.way == "shuffled":
+        return [*random.sample(part, len(part)), EOS], [*part, EOS]
+    places = set(random.sample(range(len(part)), hidden(noise, len(part))))
+    mask = [place in places for place in range(len(part))]
+    if noise.way == "spans":
+        shown, told = corrupt(part, mask, lambda span: words.first_sentinel - span)
+        return [*shown, EOS], [*told, EOS]
+    if noise.way == "dropped":
+        shown, told = (
+            [token for token, gone in zip(part, mask, strict=True) if gone == kind] for kind in (False, True)
+        )
+        return [*shown, EOS], [*told, EOS]
     shown = [
         token
-        if place not in hidden
+        if not gone
         else random.randrange(UNK + 1, words.size)
         if random.random() < noise.random
         else words.first_sentinel
-        for place, token in enumerate(part)
+        for token, gone in zip(part, mask, strict=True)
     ]
     return [*shown, EOS], [*part, EOS]
+
+
+def hidden(noise: Denoising, length: int) -> int:
+    return min(length, max(1, round(noise.share * length)))
+
+
+@cache
+def longest_denoised(noise: Denoising, inputs: int, targets: int) -> int:
+    """The longest text of which both sides fit with their ends, whatever is drawn: no two hidden tokens may touch."""
+    if noise.way in ("masked", "shuffled"):
+        return min(inputs, targets) - 1
+
+    def fits(length: int) -> bool:
+        gone = hidden(noise, length)
+        if noise.way == "dropped":
+            return length - gone < inputs and gone < targets
+        return length < inputs and 2 * gone + 1 < targets and gone < SENTINELS  # one more sentinel ends them
+
+    return next(length for length in count() if not fits(length + 1))

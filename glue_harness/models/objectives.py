@@ -17,7 +17,8 @@ from glue_harness.suite.text_alone import Told
 
 def refuse_other_objectives(model: str, tasks: Sequence[Task], kind: type | tuple[type, ...] | None, own: str) -> None:
     """Each family learns from text in one way."""
-    if others := [task.name for task in tasks if task.noise and (kind is None or not isinstance(task.noise, kind))]:
+    refused = (task.name for task in tasks if task.noise and (kind is None or not isinstance(task.noise, kind)))
+    if others := list(dict.fromkeys(refused)):  # one that is trained is scored too
         fix = f"its objective is {own}" if own else "use another family"
         raise UsageError(f"model {model!r} cannot learn {', '.join(others)} from text alone: {fix}")
 

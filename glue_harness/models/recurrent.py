@@ -8,20 +8,21 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.core.task import Task
-from glue_harness.models.dropout import Dropout
 from glue_harness.models.families import Family
+from glue_harness.models.lstm import TextDropout, run
 from glue_harness.models.sentence import DROPOUT, Reader, SentenceModel, load_sentence_model
+from glue_harness.models.text_words import TextModel
 
 FAMILY = Family(
     types=("glue-bilstm",),
     shapes={"bilstm": {"hidden_size": 512}},
     millions={"bilstm": 11.7},
     learns_vocabulary=("bilstm",),
+    objective="bilm",
     shares=("cbow",),
 )
 SETTINGS = (
@@ -42,7 +43,7 @@ class BiLSTM(Reader):
         self.outputs = 2 * size
         sizes = [width, *[self.outputs] * (made["lstm_layers"] - 1)]
         self.layers = nn.ModuleList(nn.LSTM(n, size, batch_first=True, bidirectional=True) for n in sizes)
-        self.dropout = Dropout(DROPOUT)
+        self.dropout = TextDropout(DROPOUT)
         self.above = None
         if made["pair_attention"] == "on":
             self.above = nn.LSTM(2 * self.outputs, size, batch_first=True, bidirectional=True)
@@ -50,7 +51,7 @@ class BiLSTM(Reader):
     def forward(self, vectors: Tensor, present: Tensor, lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
         states, counts = vectors, torch.tensor(lengths)
         for layer in self.layers:
-            states = run(layer, self._dropped(states), counts)
+            states = run(layer, self.dropout(states), counts)
         return states, greatest(states, present)
 
     def compare(
@@ -63,25 +64,15 @@ class BiLSTM(Reader):
         there, in_others = present[pairs.flatten()], present[pairs.flip(1).flatten()]
         alike = (both @ others.transpose(1, 2)).masked_fill(~in_others[:, None], torch.finfo(states.dtype).min)
         beside = torch.cat([both, alike.softmax(-1) @ others], dim=-1)
-        read = run(self.above, self._dropped(beside), torch.tensor(lengths))
+        read = run(self.above, self.dropout(beside), torch.tensor(lengths))
         first, second = greatest(read, there).view(len(pairs), 2, -1).unbind(1)
         return first, second
-
-    def _dropped(self, states: Tensor) -> Tensor:
-        """One mask for all words of a text: it does not depend on how long the batch's longest text is."""
-        return states * self.dropout(states.new_ones(len(states), 1, states.shape[-1])) if self.training else states
-
-
-def run(layer: nn.LSTM, given: Tensor, counts: Tensor) -> Tensor:
-    """A layer over the words of each text and none of the padding; zeros there."""
-    packed = pack_padded_sequence(given, counts, batch_first=True, enforce_sorted=False)
-    return pad_packed_sequence(layer(packed)[0], batch_first=True, total_length=given.shape[1])[0]
 
 
 def greatest(states: Tensor, present: Tensor) -> Tensor:
     return states.masked_fill(~present[..., None], torch.finfo(states.dtype).min).amax(1)
 
 
-def load(plan: Plan, source: Path | None, tasks: Sequence[Task], texts: Iterable[str]) -> SentenceModel:
+def load(plan: Plan, source: Path | None, tasks: Sequence[Task], texts: Iterable[str]) -> SentenceModel | TextModel:
     names = ("lstm_size", "lstm_layers", "pair_attention")
     return load_sentence_model("bilstm", BiLSTM, names, plan, source, tasks, texts)

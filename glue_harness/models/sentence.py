@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,36 +11,37 @@ from zlib import crc32
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.task import Example, Noise, Task
 from glue_harness.models import sentence_batch
+from glue_harness.models.bilm import LAYERS, read
 from glue_harness.models.dropout import Dropout, counted
 from glue_harness.models.heads import Facts, answers_of, check_choices, facts_of, shares_of, take_best
-from glue_harness.models.interface import Answer, Choices, Encoded, Export, Loss, Other, Parts
+from glue_harness.models.interface import Answer, Choices, Encoded, Loss, Other, Parts
+from glue_harness.models.layer_sum import LayerSum
 from glue_harness.models.objectives import refuse_other_objectives
 from glue_harness.models.packing import FINE, Grid
 from glue_harness.models.sentence_batch import Batch, Group
 from glue_harness.models.sentence_source import (
     HEADS,
-    MADE,
+    READS,
     SHARED,
-    WEIGHTS,
-    WIDTH,
     Table,
     config_in,
+    known_table,
     learned_table,
     made_of,
     read_weights,
 )
-from glue_harness.models.words import UNK, load_words
+from glue_harness.models.text_words import TextModel, load_text_model
+from glue_harness.models.word_model import KEPT, WordModel, take_weights
+from glue_harness.models.words import UNK
 
 SERVED = ("label", "number", "choice", "marks")  # kinds of heads
 HIDDEN = 512  # inner size of a head, as in the GLUE paper
 DROPOUT = 0.2  # its too
-KEPT = 16  # bytes of each value of a word that training keeps
 
 
 class Reader(nn.Module):
@@ -62,40 +62,31 @@ class Reader(nn.Module):
         return None
 
 
-class WordVectors(nn.Module):
-    """A table of vectors. What was read from a file is no parameter, unless it is to learn on."""
-
-    def __init__(self, table: Tensor, learns: bool) -> None:
-        super().__init__()
-        if learns:
-            self.weight = nn.Parameter(table)
-        else:
-            self.register_buffer("weight", table)
-
-    def forward(self, ids: Tensor) -> Tensor:
-        return functional.embedding(ids, self.weight)
-
-
-class SentenceModel:
+class SentenceModel(WordModel):
     """Word vectors, a reader, and a head for each task."""
 
     def __init__(
-        self, kind: str, made: dict[str, Any], table: Table, reader: Reader, heads: dict[str, Facts], plan: Plan
+        self,
+        kind: str,
+        made: dict[str, Any],
+        table: Table,
+        reader: Reader,
+        heads: dict[str, Facts],
+        plan: Plan,
+        reads: bool = False,
     ) -> None:
-        self.plan, self.name, self.words, self.facts = plan, plan.model, table.words, heads
-        self.origin = {**table.origin, "vocabulary": self.words.fingerprint}
-        self.config = {"model_type": f"glue-{kind}", MADE: made, WIDTH: table.vectors.shape[1]}
-        self.module = nn.Module()
-        fixed = bool(made["vectors"]) and made["tune_vectors"] == "off"  # as the GLUE paper's are
-        self.module.words = WordVectors(table.vectors, learns=not fixed)
+        """`reads`: the reader gets a sum of what the layers of a language model say of the words."""
+        lm_learns = plan.tune_bilm == "on" if reads else None
+        learns = not made["vectors"] or made["tune_vectors"] == "on"  # fixed, as the GLUE paper's are
+        super().__init__(kind, made, table, plan, learns and lm_learns is not False, lm_learns)
+        self.facts = heads
+        if reads:
+            self.module.layer_sum = LayerSum(LAYERS + 1)
         self.module.body = reader
         self.module.heads = nn.ModuleDict(
             {task: make_head(reader.outputs, of, f"{plan.seed}/{task}") for task, of in heads.items()}
         )
-        self.lengths, self.vocabulary = (plan.max_input,), self.words.size
-        self.fingerprint = ["words", self.words.fingerprint]
-        self.prompt_length = 0
-        self.token_bytes = KEPT * (table.vectors.shape[1] + 4 * reader.outputs)
+        self.token_bytes = KEPT * ((1 + 8 * reads) * self.width + 4 * reader.outputs)
         self.module.eval()
 
     def check(self, tasks: Sequence[Task]) -> None:
@@ -144,9 +135,6 @@ class SentenceModel:
         heads = {e.head: self.head_of(e.head) for row in rows for e in row}
         return sentence_batch.lay(rows, heads, {head: self.facts[head].kind for head in heads.values()}, device)
 
-    def compile(self) -> None:
-        """A recurrent network is one kernel already, and what is around it is small."""
-
     def loss(self, batch: Batch, lean: bool = False) -> Loss:
         """Cross-entropy of a choice, squared error of a number."""
         return self.graded(batch, lean)[0]
@@ -176,12 +164,20 @@ class SentenceModel:
         with torch.autocast(batch.ids.device.type, enabled=False):  # sums over hundreds of words are exact in fp32 only
             present = batch.present
             with counted(batch.in_rows):
-                states, texts = self.module.body(self.module.words(batch.ids), present, batch.lengths)
+                states, texts = self.module.body(self._vectors(batch), present, batch.lengths)
             for group in batch.groups:
                 pair = self._phrases(batch, states, texts, group) or self._texts(group, states, texts, present)
                 with counted(group.in_rows):
                     found = self._scores(group, features(*pair))
                 yield group, found
+
+    def _vectors(self, batch: Batch) -> Tensor:
+        """Of each word its own vector, or, of a language model that does not learn without dropout, what it says."""
+        if not self.config[READS]:
+            return self.module.words(batch.ids)
+        if self.plan.tune_bilm == "off":
+            self.module.lm.eval()
+        return self.module.layer_sum(read(self.module.lm, self.module.words, batch.ids, batch.lengths))
 
     def _phrases(self, batch: Batch, states: Tensor, texts: Tensor, group: Group) -> tuple[Tensor, Tensor] | None:
         """Of a question about two phrases, each one's mean state beside the vector of the text that it is in."""
@@ -218,38 +214,10 @@ class SentenceModel:
         heads = list(self.module.heads.values())
         return Parts((), (), (), (), self.module.words, self.module.body, heads)
 
-    def save(self, folder: Path) -> None:
-        from safetensors.torch import save_file
-
-        weights = {
-            name.replace("heads.", f"{HEADS}.", 1) if name.startswith("heads.") else name: weight.contiguous()
-            for name, weight in self.module.state_dict().items()
-        }
-        save_file(weights, str(folder / WEIGHTS), metadata={"format": "pt"})
-        self.save_vocabulary(folder)
-
-    def save_vocabulary(self, folder: Path) -> None:
-        heads = {task: of._asdict() for task, of in self.facts.items()}
-        text = json.dumps({**self.config, HEADS: heads}, indent=2, sort_keys=True)
-        (folder / "config.json").write_text(text + "\n", encoding="utf-8")
-        self.words.save(folder)
-
     def check_part(self, folder: Path) -> None:
         for task, made in config_in(folder).get(HEADS, {}).items():
             if task in self.facts:
                 check_choices(task, self.facts[task].choices, Facts(**made), self.name)
-
-    def load_weights(self, folder: Path) -> None:
-        try:
-            self.module.load_state_dict(read_weights(folder))
-        except RuntimeError as error:
-            reason = " ".join(str(error).split())[:200]
-            raise GlueError(f"weights in {str(folder)!r} are those of another model: {reason}") from None
-
-    def export(self, task: Task) -> Export:
-        raise UsageError(
-            f"model {self.name!r} is none of transformers' classes: glue predict and glue submit serve this run"
-        )
 
 
 def features(first: Tensor, second: Tensor) -> Tensor:
@@ -274,26 +242,28 @@ def load_sentence_model(
     source: Path | None,
     tasks: Sequence[Task],
     texts: Iterable[str],
-) -> SentenceModel:
+) -> SentenceModel | TextModel:
     """From the weights in a folder, or from scratch. `reader` makes one for vectors of a width, as `names` say."""
     torch.manual_seed(plan.seed)
+    if any(task.noise for task in tasks):
+        return load_text_model(kind, plan, source, tasks, texts)
     wanted = facts_of(tasks)
     config = config_in(source or (Path(plan.tokenizer) if plan.tokenizer else None))
     made = made_of(plan, (*SHARED, *names), config)
     if source is None:
         table = learned_table(plan, made, texts)
         return SentenceModel(kind, made, table, reader(table.vectors.shape[1], made), wanted, plan)
-    weights, words, width = read_weights(source), load_words(source), config[WIDTH]
+    weights, table, reads = read_weights(source), known_table(source, config), config.get(READS, False)
     own = {task: Facts(**facts) for task, facts in config[HEADS].items()}
-    table = Table(words, torch.zeros(words.size, width), {"kind": "pretrained"})
-    model = SentenceModel(kind, made, table, reader(width, made), wanted or own, plan)
-    body = {name: weight for name, weight in weights.items() if not name.startswith("heads.")}
-    try:
-        lacking = model.module.load_state_dict(body, strict=False).missing_keys
-    except RuntimeError as error:
-        raise UsageError(f"model {plan.model!r} cannot be loaded: {' '.join(str(error).split())[:200]}") from None
-    if lacking := [name for name in lacking if not name.startswith("heads.")]:
-        raise UsageError(f"model {plan.model!r} lacks weights: {', '.join(lacking[:3])}")
+    width = table.vectors.shape[1] * (2 if reads else 1)
+    model = SentenceModel(kind, made, table, reader(width, made), wanted or own, plan, reads)
+    learned_of_text = not any(name.startswith("body.") for name in weights)  # what reads words is made anew
+    take_weights(model, weights, ("heads.", "body.", "layer_sum.") if learned_of_text else ("heads.",))
+    if learned_of_text and plan.method != "full" and list(model.module.body.parameters()):
+        raise UsageError(
+            f"method is {plan.method!r} but above the words of that run stands a new {kind}, which has to learn: "
+            "use --method full"
+        )
 
     def weights_of(task: str) -> dict[str, Tensor]:
         start = f"heads.{task}."

@@ -18,7 +18,7 @@ from glue_harness.models.vectors import take_vectors
 from glue_harness.models.words import PAD, Words, frequent, load_words, words_in
 
 WEIGHTS, HEADS = "model.safetensors", "glue_heads"
-MADE, WIDTH = "made", "word_width"  # in config.json
+MADE, WIDTH, READS = "made", "word_width", "bilm"  # in config.json
 SHARED = ("vectors", "tune_vectors", "word_size", "words")  # that a model is made with, beside its reader's
 USUAL = 300  # numbers of a word vector that is learned
 SPREAD = 0.1  # of new word vectors
@@ -60,15 +60,19 @@ def learned_table(plan: Plan, made: Mapping[str, Any], texts: Iterable[str]) -> 
     return Table(words, torch.from_numpy(np.concatenate([unknown, matrix])), origin)
 
 
+def known_table(source: Path, config: Mapping[str, Any]) -> Table:
+    """The words of an earlier run; their vectors come with its weights."""
+    words = load_words(source)
+    return Table(words, torch.zeros(words.size, config[WIDTH]), {"kind": "pretrained"})
+
+
 def made_of(plan: Plan, names: Iterable[str], config: Mapping[str, Any]) -> dict[str, Any]:
     """The settings that a model was made with, which later ones must not contradict; else the plan's own."""
-    if MADE not in config:
-        return {name: getattr(plan, name) for name in names}
-    there = dict(config[MADE])
+    there = config.get(MADE, {})
     for name, value in plan.own.items():
         if name in there and value != there[name]:
             raise UsageError(f"{name} is {value} but the model that it starts from has {there[name]}: leave it out")
-    return there
+    return {name: there.get(name, getattr(plan, name)) for name in names}  # of text alone there is no reader yet
 
 
 def config_in(folder: Path | None) -> dict[str, Any]:

@@ -39,10 +39,10 @@ class Words:
 
     def read(self, text: str) -> list[Word]:
         """A word as it is written if the vocabulary has it so, else in small letters. No text is without a word."""
-        found = [Word(self._id(match[0]), *match.span()) for match in WORD.finditer(text)]
+        found = [Word(self.id_of(match[0]), *match.span()) for match in WORD.finditer(text)]
         return found or [Word(UNK, 0, 0)]
 
-    def _id(self, word: str) -> int:
+    def id_of(self, word: str) -> int:
         return self.ids.get(word) or self.ids.get(word.lower(), UNK)
 
     def save(self, folder: Path) -> None:

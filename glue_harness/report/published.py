@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-FILES = {"t5": "published.json", "encoders": "published_encoders.json"}
+FILES = {"t5": "published.json", "encoders": "published_encoders.json", "glue-paper": "published_glue_paper.json"}
 TaskKey = tuple[str, str]  # a task, in the file by T5's registry name, and the key of one of its metrics
 
 

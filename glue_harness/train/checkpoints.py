@@ -124,5 +124,5 @@ def fingerprint(weights: Mapping[str, Tensor], trained: Collection[str]) -> str:
     for name in sorted(weights.keys() - set(trained)):
         weight = weights[name].detach().cpu().contiguous()
         found.update(f"{name} {tuple(weight.shape)} {weight.dtype}\n".encode())
-        found.update(weight.view(torch.uint8).numpy())
+        found.update(weight.flatten().view(torch.uint8).numpy())  # a single number has no bytes to view
     return found.hexdigest()[:16]

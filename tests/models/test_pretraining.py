@@ -239,7 +239,10 @@ def test_a_model_learns_from_text_is_scored_and_later_runs_start_there(model, ta
     assert all(torch.allclose(first[name], there[name], atol=1e-6) for name in shared)
 
 
-@pytest.mark.parametrize(("model", "task"), [("bert:tiny", "mlm"), ("gpt:tiny", "causal"), ("tiny", "span_corruption")])
+@pytest.mark.parametrize(
+    ("model", "task"),
+    [("bert:tiny", "mlm"), ("gpt:tiny", "causal"), ("tiny", "span_corruption"), ("bilstm", "bilm"), ("cbow", "cbow")],
+)
 def test_pretrain_finetune_begins_with_the_objective_of_the_family(model, task):
     stages = stages_of("pretrain-finetune", plan(model, "rte", "cola"), REGISTRY)
     assert [stage.plan.tasks for stage in stages] == [(task,), ("rte",), ("cola",)]
@@ -250,7 +253,7 @@ def test_pretrain_finetune_begins_with_the_objective_of_the_family(model, task):
     [
         ("tiny", "mlm", {}, "model 'tiny' cannot learn mlm from text alone: its objective is span_corruption"),
         ("bert:tiny", "causal", {}, "model 'bert:tiny' cannot learn causal from text alone: its objective is mlm"),
-        ("cbow", "mlm", {}, "model 'cbow' cannot learn mlm from text alone: use another family"),
+        ("cbow", "mlm", {}, "model 'cbow' cannot learn mlm from text alone: its objective is bilm, cbow or skipgram"),
         (
             "bert:tiny",
             "mlm",

@@ -47,6 +47,10 @@ RECIPES = {
     "decoder with a prompt": {"model": "gpt:tiny", "method": "prompt", "max_input": 64, "candidates": "mean"},
     "decoder that is asked with examples": {"model": "gpt:tiny", "steps": 0, "shots": 2, "max_input": 256},
     "words in a BiLSTM with attention": {**BOTH, "model": "bilstm", "lstm_size": 8, "pair_attention": "on"},
+    "words that learn from text, both ways": {"tasks": ["bilm"], "model": "bilstm", "word_size": 8, "data": "demo:24"},
+    "words that learn from their neighbours": {
+        "tasks": ["skipgram"], "model": "cbow", "word_size": 8, "data": "demo:24",
+    },
     "words in a frozen CBOW": {"model": "cbow", "method": "frozen", "word_size": 16},
 }  # fmt: skip
 CADENCES = {"full with adafactor, scored on a part": 1, "frozen": 3, "ended by patience": 1}  # unlike the evaluations'
