@@ -100,10 +100,7 @@ class Plan:
     clip: float | None = setting(1.0, "Largest norm of the gradient, or none.", above=0)
     dropout: float | None = setting(None, "Instead of the model's own.", least=0, below=1)
     on_nonfinite: str = setting(
-        "stop",
-        "stop or skip: an update whose loss or gradient is not finite.",
-        TRAINING,
-        choices=("stop", "skip"),
+        "stop", "stop or skip: an update whose loss or gradient is not finite.", TRAINING, choices=("stop", "skip")
     )
     max_input: int = setting(512, "Input tokens of an example at most.", above=0, least=2)
     max_target: int = setting(128, "Target tokens of an example at most.", above=0, least=2)
