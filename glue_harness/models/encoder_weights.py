@@ -19,9 +19,10 @@ from glue_harness.core.plan import Plan
 from glue_harness.models.attention_heads import HEADS as NARROW
 from glue_harness.models.attention_heads import narrow, widened
 from glue_harness.models.bodies import body_of
-from glue_harness.models.compressed import from_pretrained
+from glue_harness.models.compressed import BF16, from_pretrained
 from glue_harness.models.heads import CLASSES, Facts, class_of, output_layer, take_best, take_over
 from glue_harness.models.interface import BESIDE, Export
+from glue_harness.models.marks import kind_in
 from glue_harness.models.pairs import PairTokenizer, learn_pair_tokenizer, load_pair_tokenizer
 from glue_harness.models.t5_weights import distinct, read_weights
 
@@ -153,6 +154,8 @@ def read_narrow(folder: Path, name: str) -> nn.Module:
     body = AutoModel.from_config(AutoConfig.from_pretrained(folder), dtype=torch.float32)
     without_pooler(body)
     narrow(body, body_of(body.config, name))
+    if kind_in(folder) not in (None, BF16):
+        return body  # 8-bit weights are filled in when the whole model stands
     prefix = f"{body.base_model_prefix}."
     weights = {n.removeprefix(prefix): w for n, w in read_weights(folder).items() if n.startswith(prefix)}
     try:

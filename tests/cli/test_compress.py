@@ -32,7 +32,9 @@ def bases(results, tmp_path_factory):
     llama, bert = write_decoder(models / "llama", "llama"), write_encoder(models / "bert", "bert")
     plans = {"llama": Plan("rte", model=str(llama), **SMALL), "t5": Plan("rte", model="tiny", **SMALL)}
     found = {name: run(plan, results=results) for name, plan in plans.items()}
-    return found | {"bert": encoder_run(results, bert, "rte", "stsb", steps=4)}
+    found["bert"] = whole = encoder_run(results, bert, "rte", "stsb", steps=4)
+    fewer = Plan("rte", model=f"run:{whole.id}", method="prune", pruned="heads", keep=0.5, **SMALL)
+    return found | {"bert with fewer heads": run(fewer, results=results)}
 
 
 @pytest.fixture
@@ -54,7 +56,7 @@ def weights_of(results, record):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("family", ["bert", "t5", "llama"])
+@pytest.mark.parametrize("family", ["bert", "t5", "llama", "bert with fewer heads"])
 def test_what_is_loaded_again_answers_as_it_was_scored(family, kind, glue, results, bases):
     record = compressed(glue, results, bases[family], kind)
     store = Store(results)
