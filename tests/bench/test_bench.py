@@ -251,7 +251,7 @@ def test_a_decoder_and_its_rival_have_the_same_loss_and_answers(kind, tmp_path):
         assert torch.isclose(ours.total / len(ours.each), theirs, rtol=1e-4)
     for task, examples in ask(setup, 8):
         texts = [p.text for p in rival.answered(task, examples, lambda e: slices(len(e), 4), rival.collator())]
-        longest = max(len(ids) for example in examples for ids in model._answers(example.choices))
+        longest = max(len(ids) for example in examples for ids in model.option_tokens(example.choices))
         strict = setup.request.plan.replace(answers="strict", max_answer=longest)
         assert texts == [p.text for p in answer(model, task, examples, strict, CPU)]
 

@@ -168,8 +168,10 @@ def test_the_first_signal_is_answered_at_once():
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("where", ["assemble.read_rows", "assemble.build", "assemble.find_fit"])
-def test_a_signal_while_a_run_is_set_up_is_obeyed_at_once(number, where, tmp_path, monkeypatch):
+def test_a_signal_while_a_run_is_set_up_is_obeyed_at_once(number, where, tmp_path, monkeypatch, request):
     """One is enough, nothing is said of steps, and no trace is left of a run that did not begin."""
+    own = signal.signal(number, signal.default_int_handler)  # whoever started the tests may have had Ctrl-C ignored
+    request.addfinalizer(lambda: signal.signal(number, own))
     went_on = []
 
     def signalled(*_):
