@@ -297,6 +297,7 @@ class Attempt:
             self._save(state)
             raise
         values = self.evaluation.take(found, state.step)
+        self.folder.append_train({"scored": state.step, "scores": values})
         self.record.stopped = self.evaluation.ends_early(state.step)
         state.over = self.record.stopped is not None
         self._count()

@@ -2,7 +2,7 @@
 
 record.json             what was asked, how it ended, and the scores
 plan.toml               the plan, for another run
-train.jsonl             the training log, an update a line
+train.jsonl             the training log: a line for an update now and then, and for each evaluation
 predictions/TASK.jsonl  the answers that were scored
 checkpoints/step-N/     weights, sealed
 resume/step-N/          what a run needs beside these weights to go on (a snapshot), sealed
@@ -147,7 +147,7 @@ class RunFolder:
             raise cannot_save(self.log, error) from None
 
     def read_train(self) -> list[dict[str, Any]]:
-        """The lines of the log, one a step: of repeated steps the last, and none that was cut off."""
+        """The log's lines of updates, one a step: of repeated steps the last, and none that was cut off."""
         found: dict[int, dict[str, Any]] = {}
         try:
             with open_inside(self.log, self.path.parent) as file:

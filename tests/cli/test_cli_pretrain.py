@@ -45,8 +45,11 @@ def test_a_run_of_text_is_scored_resumed_and_started_from(glue, text, tmp_path):
     assert set(made["scores"]["mlm"]) == {"probability", "accuracy"}
     record = json.loads((tmp_path / "results" / made["id"] / "record.json").read_text())
     assert {role: facts["rows"] for role, facts in record["data"]["mlm"].items()} == {"train": 38, "validation": 2}
-    lines = (tmp_path / "results" / made["id"] / "train.jsonl").read_text().splitlines()
-    assert json.loads(lines[-1])["loss"] > 0
+    log = (tmp_path / "results" / made["id"] / "train.jsonl").read_text()
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert [line["loss"] > 0 for line in lines if "loss" in line][-1]
+    scored = [[line["scored"], line["scores"]["mlm"]] for line in lines if "scored" in line]
+    assert scored == record["history"]["mlm"]  # of the paragraphs that are held out
     code, _, err = glue("pretrain", "--resume", made["id"], *results)
     assert (code, f"run {made['id']} is finished" in err) == (0, True)
     code, _, err = glue("run", "--task", "rte", "--data", "demo:40", "--model", f"run:{made['id']}", "--steps", "2",

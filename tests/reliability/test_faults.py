@@ -242,7 +242,7 @@ def test_a_skipped_update_is_counted(bad_row, tmp_path):
     record = run(bad_row.replace(on_nonfinite="skip"), results=tmp_path / "results")
     assert record.status == "finished"
     assert 1 <= len(record.skipped) <= 2  # 32 draws of 24 rows
-    lines = [json.loads(line) for line in (tmp_path / "results" / record.id / "train.jsonl").read_text().splitlines()]
+    lines = RunFolder(tmp_path / "results" / record.id).read_train()
     assert [line["loss"] is None for line in lines] == [line["step"] in record.skipped for line in lines]
     stored = record_in(the_run(tmp_path / "results"))
     assert stored["skipped"] == record.skipped
