@@ -224,7 +224,8 @@ class RunFolder:
             kept = []
             for line in self.log.read_bytes().splitlines(keepends=True):
                 with contextlib.suppress(ValueError, LookupError, TypeError):
-                    if json.loads(line)["step"] <= step:
+                    entry = json.loads(line)
+                    if (entry["scored"] if "scored" in entry else entry["step"]) <= step:
                         kept.append(line)
             write_atomic(self.log, b"".join(kept))
 

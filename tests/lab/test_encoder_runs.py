@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from random import Random
 
 import pytest
@@ -86,6 +87,9 @@ def test_every_architecture_is_trained_stopped_and_resumed_and_answers_again(kin
     resumed = run(None, results=parts, resume=begun.id)
     assert resumed.resumed == [2]
     same_bits(resumed, record)
+    logs = [(results / of.id / "train.jsonl").read_text() for results, of in ((whole, record), (parts, resumed))]
+    assert logs[0] == logs[1]
+    assert [json.loads(line).get("scored") for line in logs[0].splitlines()] == [None, 2, None, 4]
 
     again = load(record, whole / record.id, record.scores["copa"].step)
     task = REGISTRY.tasks["copa"]
