@@ -15,7 +15,7 @@ from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.core.task import Continuation, Example, Noise, Task
-from glue_harness.models import decoder_bodies, decoder_weights
+from glue_harness.models import decoder_bodies, decoder_weights, weight_files
 from glue_harness.models.batch import IGNORED
 from glue_harness.models.blocks import compile_blocks, lean_blocks
 from glue_harness.models.causal_vocabulary import CausalVocabulary
@@ -253,7 +253,7 @@ class Decoder:
         )
 
     def save(self, folder: Path) -> None:
-        decoder_weights.save(self.module, folder)
+        weight_files.save(self.module, folder)
         self.save_vocabulary(folder)
 
     def save_vocabulary(self, folder: Path) -> None:
@@ -266,7 +266,7 @@ class Decoder:
         """A decoder writes its answers: no head of a task could be another's."""
 
     def load_weights(self, folder: Path) -> None:
-        decoder_weights.load(self.module, folder)
+        weight_files.load(self.module, folder)
 
     def export(self, task: Task) -> Export:
         return decoder_weights.export(self.module, self.words, self.plan.separator, self.plan.max_answer)

@@ -7,15 +7,13 @@ from pathlib import Path
 
 from torch import nn
 
-from glue_harness.core.errors import GlueError, UsageError
+from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.models.causal_vocabulary import CausalVocabulary, learn_causal_vocabulary, load_causal_vocabulary
 from glue_harness.models.compressed import from_pretrained
 from glue_harness.models.encoder_weights import check_folder
 from glue_harness.models.interface import Export
-from glue_harness.models.t5_weights import distinct, read_weights
 
-WEIGHTS = "model.safetensors"
 FUNCTIONAL = ("dropout", "attention_dropout")  # rates that modules hold as numbers, not as modules of their own
 
 
@@ -64,20 +62,6 @@ def set_dropout(module: nn.Module, rate: float | None) -> None:
         for name in FUNCTIONAL:
             if isinstance(getattr(part, name, None), float):
                 setattr(part, name, rate)
-
-
-def save(module: nn.Module, folder: Path) -> None:
-    from safetensors.torch import save_file
-
-    save_file(distinct(module.state_dict()), str(folder / WEIGHTS), metadata={"format": "pt"})
-
-
-def load(module: nn.Module, folder: Path) -> None:
-    """Weights that `save` wrote, into the same model."""
-    own = module.state_dict()
-    missing, unexpected = module.load_state_dict(read_weights(folder), strict=False)
-    if unexpected or not own.keys() - distinct(own).keys() >= set(missing):
-        raise GlueError(f"weights in {str(folder)!r} are those of another model: {[*missing, *unexpected][:3]}")
 
 
 def export(module: nn.Module, vocabulary: CausalVocabulary, separator: str, length: int) -> Export:

@@ -24,9 +24,8 @@ from glue_harness.models.heads import CLASSES, Facts, class_of, output_layer, ta
 from glue_harness.models.interface import BESIDE, Export
 from glue_harness.models.marks import kind_in
 from glue_harness.models.pairs import PairTokenizer, learn_pair_tokenizer, load_pair_tokenizer
-from glue_harness.models.t5_weights import distinct, read_weights
+from glue_harness.models.weight_files import WEIGHTS, distinct, read_weights
 
-WEIGHTS = "model.safetensors"
 HEADS = "glue_heads"
 POOLER = "pooler"  # weights that a pre-trained encoder may lack: its pooling belongs to the heads
 FINE_TUNED = {

@@ -17,7 +17,7 @@ from glue_harness.core.errors import UsageError
 from glue_harness.core.plan import Plan
 from glue_harness.core.settings import Setting
 from glue_harness.core.task import Denoising, Example, Noise, Prefix, SpanNoise, Task
-from glue_harness.models import stacks, t5_weights
+from glue_harness.models import stacks, weight_files
 from glue_harness.models.batch import IGNORED, Batch, lay, moved, numbers, padded
 from glue_harness.models.denoising import drawn
 from glue_harness.models.dropout import replace_dropout
@@ -245,7 +245,7 @@ class T5:
         return stacks.parts_of(self.module)
 
     def save(self, folder: Path) -> None:
-        t5_weights.save(self.module, folder)
+        weight_files.save(self.module, folder)
         self.config.save_pretrained(folder)
         self.save_vocabulary(folder)
 
@@ -256,7 +256,7 @@ class T5:
         """A T5 has no heads: whatever its tasks' labels are, it writes texts."""
 
     def load_weights(self, folder: Path) -> None:
-        t5_weights.load(self.module, folder)
+        weight_files.load(self.module, folder)
 
     def export(self, task: Task) -> Export:
         from transformers import AutoModelForSeq2SeqLM

@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import nn
 
 from glue_harness.core.errors import GlueError, UsageError
 from glue_harness.models.compressed import from_pretrained
@@ -16,7 +16,6 @@ from glue_harness.models.tokenizer import EOS, PAD
 if TYPE_CHECKING:
     from transformers import GenerationConfig
 
-WEIGHTS = "model.safetensors"
 LARGEST_SIZE = 2**24  # of a T5 in config.json: the largest published one has a vocabulary of 250,112
 SIZES = {  # in config.json -> a weight that has it, and at which place of its shape
     "vocab_size": ("shared.weight", 0),
@@ -101,39 +100,9 @@ def greedy(start: int, length: int) -> GenerationConfig:
     )
 
 
-def distinct(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Each tensor once, under its first name: T5's `shared.weight`, which every version of transformers ties from."""
-    first = {w.data_ptr(): n for n, w in reversed(weights.items())}
-    return {n: w.contiguous() for n, w in weights.items() if first[w.data_ptr()] == n}
-
-
-def read_weights(folder: Path) -> dict[str, Tensor]:
-    """All that lies in a folder's files, by name."""
-    from safetensors.torch import load_file
-
-    found: dict[str, Tensor] = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        found |= load_file(str(file))
-    return found
-
-
 def check_embeddings(module: nn.Module, folder: Path) -> None:
     """Both stacks must read the shared matrix: a silent re-initialisation scores like chance."""
     shared = module.shared.weight
     for stack in (module.encoder, module.decoder):
         if stack.embed_tokens.weight.data_ptr() != shared.data_ptr():
             raise GlueError(f"model in {str(folder)!r}: its stacks do not share one embedding matrix")
-
-
-def save(module: nn.Module, folder: Path) -> None:
-    from safetensors.torch import save_file
-
-    save_file(distinct(module.state_dict()), str(folder / WEIGHTS), metadata={"format": "pt"})
-
-
-def load(module: nn.Module, folder: Path) -> None:
-    """Weights that `save` wrote, into the same model."""
-    own = module.state_dict()
-    missing, unexpected = module.load_state_dict(read_weights(folder), strict=False)
-    if unexpected or not own.keys() - distinct(own).keys() >= set(missing):
-        raise GlueError(f"weights in {str(folder)!r} are those of another model: {[*missing, *unexpected][:3]}")

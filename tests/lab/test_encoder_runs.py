@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 from encoders import SIZES, write_encoder
+from watchers import Interrupt
 
 from glue_harness import Plan, data, load_tasks, run
 from glue_harness.core.errors import UsageError
@@ -42,21 +43,6 @@ def results(tmp_path_factory):
 def plan(model: str, *tasks: str, **changes) -> Plan:
     values = {"data": "demo:60", "steps": 8, "batch_size": 8, "lr": 1e-3, "mixing": "equal", "eval_every": 4}
     return Plan(tasks or HEADS, model=model, max_input=64, precision="fp32", **{**values, **changes})
-
-
-class Interrupt:
-    """Stops a run at a step, as Ctrl-C does."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-
-    def assembled(self, *_): ...
-
-    def scored(self, *_): ...
-
-    def stepped(self, setup, state) -> None:
-        if state.step == self.at:
-            raise KeyboardInterrupt
 
 
 def same_bits(one: Record, other: Record) -> None:

@@ -4,6 +4,7 @@ import math
 
 import pytest
 from records import runner
+from watchers import Interrupt
 
 from glue_harness import Plan, load_tasks, run
 from glue_harness.core.errors import UsageError
@@ -64,21 +65,6 @@ def test_it_says_so(tmp_path, capsys):
     assert code == 0
     assert "ends early after 3 evaluations without a better mean of the tasks' scores" in err
     assert "ended after step 4 of 9: 3 evaluations without a better mean of rte than " in out
-
-
-class Interrupt:
-    """Stops a run at a step, as Ctrl-C does."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-
-    def assembled(self, *_): ...
-
-    def scored(self, *_): ...
-
-    def stepped(self, setup, state) -> None:
-        if state.step == self.at:
-            raise KeyboardInterrupt
 
 
 @pytest.mark.parametrize("at", [7, 15])

@@ -4,6 +4,7 @@ import os
 
 import pytest
 from conftest import ROOT
+from watchers import Interrupt
 
 from glue_harness import Plan, load_tasks, run
 from glue_harness.core.errors import UsageError
@@ -25,21 +26,6 @@ def plugins(monkeypatch):
 def plan(*tasks: str, **changes) -> Plan:
     values = {"data": "demo:400", "model": "bag", "steps": 60, "lr": 0.03, "mixing": "equal", "eval_every": 20}
     return Plan(tasks or TASKS, **{**values, **changes})
-
-
-class Interrupt:
-    """Stops a run at a step, as Ctrl-C does."""
-
-    def __init__(self, at: int) -> None:
-        self.at = at
-
-    def assembled(self, *_): ...
-
-    def scored(self, *_): ...
-
-    def stepped(self, setup, state) -> None:
-        if state.step == self.at:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture(scope="module")

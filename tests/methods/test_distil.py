@@ -15,6 +15,7 @@ from encoders import config_of, vocabulary, write_encoder
 from safetensors.torch import load_file, save_file
 from toys import CPU, toy_model
 from transformers import AutoModelForSequenceClassification
+from watchers import Interrupt
 
 from glue_harness import Plan, data, load_tasks, run
 from glue_harness.cli import main
@@ -201,19 +202,6 @@ def test_the_teacher_is_asked_once(results, models, teachers, monkeypatch):
     )  # another family, other seed
     with pytest.raises(AssertionError, match="needs no teacher"):
         student(teachers["bert"], models["bert"], results, "rte", steps=2, data="demo:44")
-
-
-class Interrupt:
-    def __init__(self, at: int) -> None:
-        self.at = at
-
-    def assembled(self, *_): ...
-
-    def scored(self, *_): ...
-
-    def stepped(self, setup, state) -> None:
-        if state.step == self.at:
-            raise KeyboardInterrupt
 
 
 def test_interrupted_and_resumed_it_ends_with_the_same_bits(results, models, teachers):
