@@ -113,8 +113,9 @@ def plan_option(name: str, text: str = "", **other: Any) -> Decorator:
         *filter(None, [declared.short, "--" + name.replace("_", "-")]),
         name,
         type=declared.kind,
-        metavar={int: "N", float: "X"}.get(declared.kind),
+        metavar=f"[{'|'.join(declared.choices)}]" if declared.alone else {int: "N", float: "X"}.get(declared.kind),
         default=None,
+        **({"is_flag": False, "flag_value": declared.alone} if declared.alone else {}),
         help=(replace(declared, help=text) if text else declared).described,
     )
 

@@ -140,6 +140,14 @@ class Plan:
     cuda_graphs: str = setting(
         "off", "Updates of one pass are recorded and started as one operation.", choices=("on", "off"), identity=False
     )
+    shard: str = setting(
+        "off",
+        "Of several processes each keeps a part of the blocks' weights, for models larger than one GPU.",
+        TRAINING,
+        choices=("on", "off"),
+        identity=False,
+        alone="on",
+    )
     device: str = setting("auto", "auto, cuda or cpu.", TRAINING, choices=("auto", "cuda", "cpu"), identity=False)
     seed: int = setting(0, "First seed.", SEVERAL, least=0)
     # Settings of its method, optimiser and family that are not at their defaults.

@@ -47,6 +47,7 @@ class Setting:
     identity: bool = True  # part of the digest: it changes the experiment, not only how fast or where it is done
     fixed: bool = False  # the weights are made that way: no resumed run can change it
     short: str = ""  # letter of its option
+    alone: str = ""  # what its option says where no value follows it
     owner: tuple[str, str] = ("", "")  # kind and name of the method, optimiser or family whose it is
     others: tuple[str, ...] = ()  # of the same kind, whose it is too
 

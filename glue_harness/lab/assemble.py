@@ -35,6 +35,7 @@ from glue_harness.train.memory import Fit, find_fit
 from glue_harness.train.optimizers import make_optimizer
 from glue_harness.train.passes import Run, one_pass, passing, probe
 from glue_harness.train.replays import Replays
+from glue_harness.train.weights import spread
 
 WORTH_SAYING = 0.01  # of a split's examples: if more are cut, it is said
 
@@ -118,19 +119,25 @@ def assemble(request: Request, vocabulary: str | None = None, told: Callable[[st
     refuse_int8_on_gpu(model, plan, machine)
     data.rows.notes.extend(school.size_note(model) if school else ())
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
+    # block by block: all of them may be more than one device holds
+    weights, parameters = spread(plan, model, method, machine, parameters)
     model.module.to(machine.device)
     room.refuse_what_cannot_fit(
         f"training {count_parameters(parameters):,} parameters with {plan.optimizer}",
-        room.state_bytes(plan.optimizer, 0, count_parameters(parameters)),
+        room.state_bytes(
+            plan.optimizer, 0, count_parameters(parameters) // (machine.ranks.size if machine.sharded else 1)
+        ),
         "use a smaller --model, --optimizer adafactor or a --method that trains less",
         torch.cuda.mem_get_info(machine.device)[0] if machine.on_gpu else None,
     )
     optimizer = make_optimizer(plan, parameters, model.parts())
     way = way_of_passes(plan, model, method, parameters)
-    learner = Learner(plan, model, method, parameters, learn_at_first, optimizer, way)
+    learner = Learner(plan, model, method, parameters, learn_at_first, optimizer, way, weights)
     fit = find_fit(model, machine, learn_at_first)
     if machine.on_gpu and not fit.tried:  # elsewhere nothing fails for want of memory, or all does
         probe(model, machine, fit, feed, model.lengths[0])
+    if machine.sharded and fit.most:  # all of them cut an update in the same way
+        fit.most = -machine.ranks.agree(-fit.most)
     return Setup(request, data, learner, machine, feed, fit, school.evidence if school else None)
 
 

@@ -163,7 +163,8 @@ class Attempt:
         for part in ("scores", "history", "last", "stopped"):
             setattr(self.record, part, getattr(found.record, part))
         if step:
-            checkpoints.load(self.folder, step, self.setup.learner.model)
+            with self.setup.learner.weights.gathered(changed=True):
+                checkpoints.load(self.folder, step, self.setup.learner.model)
             self.saver.saved.add(step)
         if 0 < step < self.plan.steps:
             snapshots.load_optimizer(self.folder, step, self.setup.learner)
@@ -258,7 +259,9 @@ class Attempt:
             self.stop.obey()
 
     def _compare(self, state: State) -> None:
-        self.ranks.compare(self.setup.learner.model.module, f"after step {state.step}" if state.step else "at first")
+        when = f"after step {state.step}" if state.step else "at first"
+        with self.setup.learner.weights.gathered():
+            self.ranks.compare(self.setup.learner.model.module, when)
 
     def _show(self, state: State) -> None:
         if state.step == 1 < min(LOG_EVERY, self.plan.steps):

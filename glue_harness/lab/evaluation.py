@@ -113,7 +113,8 @@ class Evaluation:
         of_groups = [task.name for group in best for task in self.groups[group]]
         self.done, self.asked = 0, sum(len(asked[name].examples) for name in of_groups)
         for step in sorted(set(best.values())):
-            checkpoints.load(self.folder, step, self.setup.learner.model)
+            with self.setup.learner.weights.gathered(changed=True):
+                checkpoints.load(self.folder, step, self.setup.learner.model)
             for task in (task for group, at in best.items() if at == step for task in self.groups[group]):
                 found = self._answered(task, self.setup.data.scoring[task.name])
                 tallies = [metric.tally(found) for metric in task.metrics]
@@ -130,8 +131,9 @@ class Evaluation:
         return {key: value if math.isfinite(value) else None for key, value in measure(task.metrics, rest).items()}
 
     def _answered(self, task: Task, asked: Questions) -> list[Prediction]:
-        model, machine = self.setup.learner.model, self.setup.machine
-        return answer(model, task, asked.examples, self.plan, machine, asked.tokens, self._tell)
+        learner, machine = self.setup.learner, self.setup.machine
+        with learner.weights.gathered():  # each process answers batches of its own
+            return answer(learner.model, task, asked.examples, self.plan, machine, asked.tokens, self._tell)
 
     def _tell(self, more: int) -> None:
         self.done += more

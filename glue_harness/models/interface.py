@@ -95,6 +95,9 @@ class Parts:
     heads: Sequence[nn.Module] = ()  # made for the tasks: without training they answer by chance
     above: Sequence[nn.Module] = ()  # what else stands above the blocks: final norms, an output matrix of its own
     attentions: Sequence[nn.Module] = ()  # the matrix that gives each attention's output, before it is added
+    # how the states go through a block of each stack, where it is not by calling the block
+    through: Sequence[Callable[..., Any]] = ()
+    outside: Sequence[nn.Parameter] = ()  # a block's that are read where the block is not called
     passes: int = 0  # blocks that the states go through in the last stack, where some are used again; 0: each once
 
 
@@ -208,6 +211,11 @@ class Prompted(Protocol):
 def own_parameters(model: Model) -> dict[str, nn.Parameter]:
     """By name, without what only stands beside the model while it learns; tied ones once."""
     return {name: weight for name, weight in model.module.named_parameters() if not name.startswith(f"{BESIDE}.")}
+
+
+def names_of(model: Model, parameters: Iterable[nn.Parameter]) -> set[str]:
+    chosen = {id(parameter) for parameter in parameters}
+    return {name for name, weight in own_parameters(model).items() if id(weight) in chosen}
 
 
 def count_parameters(parameters: Iterable[nn.Parameter]) -> int:

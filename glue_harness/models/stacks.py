@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from glue_harness.models.packing import multiple
 
 Block = Callable[..., Tensor]
 
+THROUGH = "through"  # what a block whose weights lie in several processes has in the place of our functions
 TABLE = 128  # tables of distances are made in multiples of it, not for each length
 
 
@@ -35,6 +36,8 @@ def parts_of(module: nn.Module) -> Parts:
         norms=[part.weight for name, part in module.named_modules() if name.endswith("layer_norm")],
         embeddings=encoder.embed_tokens,
         reader=encoder,
+        through=(encoder_block, decoder_block),
+        outside=[p for name, p in module.named_parameters() if "relative_attention_bias" in name],
         above=(encoder.final_layer_norm, decoder.final_layer_norm, *own_output),
         attentions=[
             *(block.layer[0].SelfAttention.o for block in (*encoder.block, *decoder.block)),
@@ -155,10 +158,11 @@ def _lowered(x: Tensor) -> Tensor:
     return x.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else x
 
 
-def _called(function: Block, lean: bool, *arguments: Tensor | nn.Module) -> Tensor:
+def _called(function: Block, lean: bool, block: nn.Module, *rest: Tensor) -> Tensor:
+    run = getattr(block, THROUGH, None) or partial(function, block)
     if lean:
-        return checkpoint(function, *arguments, use_reentrant=False, context_fn=drawn_again)
-    return function(*arguments)
+        return checkpoint(run, *rest, use_reentrant=False, context_fn=drawn_again)
+    return run(*rest)
 
 
 def _mask(seen: Tensor, bias: Tensor) -> Tensor:

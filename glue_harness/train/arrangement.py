@@ -23,6 +23,7 @@ class Pass:
     tasks: list[int]  # of each example, row by row
     grid: Grid = FINE
     place: tuple[int, int] = (0, 0)  # which pass of its update, and from which row on: dropout is drawn by it
+    idle: bool = False  # done with the others, and for nothing
 
     @property
     def width(self) -> int:

@@ -14,7 +14,7 @@ from typing import cast
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
 from glue_harness.core.errors import GlueError
 from glue_harness.core.plan import Plan
@@ -29,8 +29,8 @@ from glue_harness.runs.folder import RunFolder, prove
 from glue_harness.runs.origin import PART, Origin
 
 
-def save(run: RunFolder, step: int, model: Model, learning: Sequence[nn.Parameter]) -> None:
-    """The model at a step, or what of it learns."""
+def save(run: RunFolder, step: int, model: Model, learning: Collection[str]) -> None:
+    """The model at a step, or what of it learns, by name."""
     run.save_checkpoint(step, lambda draft: _write(draft, model, learning))
 
 
@@ -70,10 +70,9 @@ def build(origin: Origin, plan: Plan, tasks: Sequence[Task] = (), texts: Iterabl
     return model
 
 
-def _write(folder: Path, model: Model, learning: Sequence[nn.Parameter]) -> None:
+def _write(folder: Path, model: Model, learning: Collection[str]) -> None:
     weights = own_parameters(model)
-    chosen = {id(parameter) for parameter in learning}
-    trained = {name: weight.detach() for name, weight in weights.items() if id(weight) in chosen}
+    trained = {name: weight.detach() for name, weight in weights.items() if name in learning}
     if trained.keys() == weights.keys() and (kind := compressed.kind_of(model)):
         compressed.save(model, folder, kind)
         return

@@ -22,6 +22,7 @@ class Machine:
     precision: str  # bf16 or fp32
     compiled: bool = False
     ranks: Ranks = ALONE  # the processes that share the run
+    sharded: bool = False  # whether they keep the model's blocks between them
 
     @property
     def on_gpu(self) -> bool:
@@ -41,7 +42,7 @@ class Machine:
     def describe(self) -> dict[str, object]:
         name = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else "CPU"
         facts = {"device": name, "precision": self.precision, "threads": torch.get_num_threads()}
-        return {**facts, "compiled": self.compiled}
+        return {**facts, "compiled": self.compiled, **({"sharded": True} if self.sharded else {})}
 
 
 def settled(plan: Plan, millions: float | None) -> Plan:
@@ -83,5 +84,7 @@ def set_up(plan: Plan) -> Machine:
         # cuDNN's attention gave NaN gradients at some lengths (pytorch #196678) and, before pytorch #174245, rounded
         # dropout's scale; where a bias learns it is refused anyway, so that answers would use another kernel
         torch.backends.cuda.enable_cudnn_sdp(False)
-    compiled = (on_gpu and plan.steps >= COMPILE_PAYS_FROM) if plan.compile == "auto" else plan.compile == "on"
-    return Machine(device, settled(plan, None).precision, compiled, joined())
+    sharded = plan.shard == "on"
+    pays = on_gpu and plan.steps >= COMPILE_PAYS_FROM and not sharded
+    compiled = pays if plan.compile == "auto" else plan.compile == "on"
+    return Machine(device, settled(plan, None).precision, compiled, joined(), sharded)

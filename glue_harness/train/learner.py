@@ -12,6 +12,7 @@ from glue_harness.core.plan import Plan
 from glue_harness.methods import Method
 from glue_harness.models.interface import Model, count_parameters, not_finite, own_parameters
 from glue_harness.train.passes import Run, one_pass
+from glue_harness.train.weights import WHOLE, Weights
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,7 @@ class Learner:
     learn_at_first: int  # how many numbers in them the first step changes
     optimizer: Optimizer
     run: Run = one_pass  # what each of its passes does
+    weights: Weights = WHOLE  # where they are kept
 
     @property
     def counts(self) -> dict[str, int]:
@@ -32,6 +34,8 @@ class Learner:
 
     def check_weights(self, when: str) -> None:
         """Weights that are not finite make every later number worthless: none may be scored or kept."""
-        if bad := not_finite(self.model):
+        with self.weights.gathered():
+            bad = not_finite(self.model)
+        if bad:
             more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
             raise GlueError(f"weights {when} are not finite: {bad[0]}{more}")

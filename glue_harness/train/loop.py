@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from glue_harness.core.errors import GlueError
 from glue_harness.models.interface import Encoded, Model
@@ -84,10 +84,10 @@ def train(
                 group["lr"] = rate(step) * group.get("scale", 1.0)
             if not model.module.training:  # it goes through every module
                 model.module.train()
-            own = replace(update, passes=machine.ranks.share(update.passes))
+            own = replace(update, passes=learner.weights.passes(update.passes, machine, fit.most))
             sums = fitting(model, own, machine, fit, hash_seed(plan.seed, step), learner.run)
-            sums = machine.ranks.reduce(learner.parameters, sums)
-            norm = clip(learner.parameters, plan.clip)
+            sums = machine.ranks.reduce(learner.weights.unreduced(learner.parameters), sums)
+            norm = learner.weights.clip(learner.parameters, plan.clip)
             pending.append(measured(step, update, sums, norm))
             ends = step + 1 == plan.steps
             due = [hook for hook in hooks if ends or (step + 1) % hook.every == 0]
@@ -110,15 +110,6 @@ def train(
             if state.over:
                 break
     return state
-
-
-def clip(parameters: Sequence[nn.Parameter], limit: float | None) -> Tensor:
-    """Scales the gradient down to the limit and tells the norm it had."""
-    learning = [parameter for parameter in parameters if parameter.grad is not None]
-    norm = nn.utils.get_total_norm([parameter.grad for parameter in learning])
-    if limit and (norm.device.type != "cpu" or norm > limit):  # asking a GPU would mean to wait for it
-        nn.utils.clip_grads_with_norm_(learning, limit, norm)
-    return norm
 
 
 def measured(step: int, update: Update, sums: Tensor, norm: Tensor) -> Measurement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from glue_harness.core.errors import GlueError
 from glue_harness.models.batch import moved
 from glue_harness.models.dropout import drawn_by_rows
 from glue_harness.models.interface import Loss, Model
@@ -28,7 +30,7 @@ Learned = Callable[[Model, Any, bool], Loss]  # what is made less: of a model, a
 def passing(learned: Learned) -> Run:
     """A pass that computes this loss and its gradients."""
 
-    def run(model: Model, batch: Any, terms: int | Tensor, machine: Machine, fit: Fit, alone: bool) -> Tensor:
+    def run(model: Model, batch: Any, terms: float | Tensor, machine: Machine, fit: Fit, alone: bool) -> Tensor:
         with machine.autocast():
             loss = learned(model, batch, fit.lean)
         (loss.total / terms).backward()
@@ -48,6 +50,9 @@ def fitting(model: Model, update: Update, machine: Machine, fit: Fit, seed: int,
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
+            if machine.sharded:
+                what = "out of memory, and processes that keep weights between them cannot cut a pass alone"
+                raise GlueError(f"{what}: use --set micro_batch=N") from None
             model.module.zero_grad(set_to_none=True)
         fit.shrink(update)
 
@@ -79,7 +84,10 @@ def accumulate(model: Model, update: Update, machine: Machine, fit: Fit, run: Ru
         torch.manual_seed(at_place(seed, number, 0 if by_rows else first))
         rows = [at_place(seed, number, row + 1) for row in range(first, first + len(part.rows))]
         with drawn_by_rows(rows):
-            each = run(model, batch, update.terms, machine, fit, len(pieces) == 1)
+            terms = math.inf if part.idle else update.terms
+            each = run(model, batch, terms, machine, fit, len(pieces) == 1)
+        if part.idle:
+            continue
         sums.index_add_(0, owners(part, len(each), machine), each.double())
     return sums
 

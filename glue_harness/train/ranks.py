@@ -79,17 +79,7 @@ class Several(Ranks):
         self.rank, self.size, self.store = rank, size, store
 
     def share(self, passes: Sequence[Pass]) -> Sequence[Pass]:
-        """Whole passes, the largest first to whoever has least; where they are too few, rows of each of them."""
-        if len(passes) < self.size:
-            parts = [part_of(whole, self.rank, self.size) for whole in passes]
-            return [part for part in parts if part.rows]
-        loads, mine = [0] * self.size, []
-        for whole in sorted(passes, key=lambda p: -p.padded):
-            least = loads.index(min(loads))
-            loads[least] += whole.padded
-            if least == self.rank:
-                mine.append(whole)
-        return sorted(mine, key=lambda p: p.place)
+        return dealt(passes, self.size)[self.rank]
 
     @torch.no_grad()
     def reduce(self, parameters: Sequence[nn.Parameter], sums: Tensor) -> Tensor:
@@ -198,6 +188,20 @@ def join() -> Ranks:
 def leave() -> None:
     if distributed.is_initialized():
         distributed.destroy_process_group()
+
+
+def dealt(passes: Sequence[Pass], size: int) -> list[list[Pass]]:
+    """Whole passes, the largest first to whoever has least; where they are too few, rows of each of them."""
+    if len(passes) < size:
+        parts = [[part_of(whole, rank, size) for whole in passes] for rank in range(size)]
+        return [[part for part in own if part.rows] for own in parts]
+    loads: list[int] = [0] * size
+    shares: list[list[Pass]] = [[] for _ in loads]
+    for whole in sorted(passes, key=lambda p: -p.padded):
+        least = loads.index(min(loads))
+        loads[least] += whole.padded
+        shares[least].append(whole)
+    return [sorted(own, key=lambda p: p.place) for own in shares]
 
 
 def part_of(whole: Pass, rank: int, size: int) -> Pass:

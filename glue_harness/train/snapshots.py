@@ -50,9 +50,11 @@ def save(run: RunFolder, progress: Progress, record: Record, learner: Learner | 
     """Beside the weights of its step, which must be there. No learner: no step is left to do."""
     nested = {"state": vars(progress.state), "fit": vars(progress.fit), "record": record.to_dict()}
 
+    tensors, numbers = optimizer_state(learner) if learner else ({}, {})
+
     def write(draft: Path) -> None:
         if learner:
-            write_optimizer(draft / OPTIMIZER, learner)
+            write_optimizer(draft / OPTIMIZER, tensors, numbers)
             if hasattr(learner.method, "state"):
                 save_file(learner.method.state(learner.model), draft / METHOD)
 
@@ -68,15 +70,23 @@ def read(folder: Path) -> Snapshot:
     return Snapshot(progress, record_from(values["record"]), (folder / OPTIMIZER).exists())
 
 
-def write_optimizer(file: Path, learner: Learner) -> None:
-    """Its state by the names of the parameters: tensors as they are, numbers as JSON."""
+def optimizer_state(learner: Learner) -> tuple[dict[str, Tensor], dict[str, float]]:
+    """Its state by the names of the parameters: tensors, whole, and numbers."""
     names = {id(parameter): name for name, parameter in learner.model.module.named_parameters()}
     tensors: dict[str, Tensor] = {}
     numbers: dict[str, float] = {}
     for parameter, values in learner.optimizer.state.items():
         for key, value in values.items():
-            (tensors if isinstance(value, Tensor) else numbers)[f"{names[id(parameter)]}/{key}"] = value
-    save_file({name: t.contiguous() for name, t in tensors.items()}, file, metadata={"numbers": json.dumps(numbers)})
+            place = f"{names[id(parameter)]}/{key}"
+            if isinstance(value, Tensor):
+                tensors[place] = learner.weights.whole(value).contiguous()
+            else:
+                numbers[place] = value
+    return tensors, numbers
+
+
+def write_optimizer(file: Path, tensors: dict[str, Tensor], numbers: dict[str, float]) -> None:
+    save_file(tensors, file, metadata={"numbers": json.dumps(numbers)})
 
 
 def load_optimizer(run: RunFolder, step: int, learner: Learner) -> None:
@@ -87,7 +97,8 @@ def load_optimizer(run: RunFolder, step: int, learner: Learner) -> None:
     for place, value in found.items():
         name, _, key = place.rpartition("/")
         parameter = parameters[name]
-        learner.optimizer.state[parameter][key] = value.to(parameter.device) if isinstance(value, Tensor) else value
+        kept = learner.weights.part(value, parameter) if isinstance(value, Tensor) else value
+        learner.optimizer.state[parameter][key] = kept
 
 
 def load_method_state(run: RunFolder, step: int, learner: Learner) -> None:

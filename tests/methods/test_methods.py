@@ -18,7 +18,7 @@ from glue_harness.data import load as load_rows
 from glue_harness.data.own import question
 from glue_harness.lab.predict import load
 from glue_harness.methods import load_method
-from glue_harness.models.interface import Encoded, count_parameters
+from glue_harness.models.interface import Encoded, count_parameters, names_of
 from glue_harness.models.stacks import encode
 from glue_harness.models.t5 import T5, from_scratch
 from glue_harness.models.tokenizer import load_tokenizer
@@ -366,7 +366,9 @@ def test_lora_without_peft_says_how_to_get_it(monkeypatch):
 def test_what_was_saved_answers_as_before(method, tmp_path):
     needs(method)
     model, _ = trained(method)
-    checkpoints.save(RunFolder(tmp_path), STEPS, model, [p for p in model.module.parameters() if p.requires_grad])
+    checkpoints.save(
+        RunFolder(tmp_path), STEPS, model, names_of(model, (p for p in model.module.parameters() if p.requires_grad))
+    )
     again, *_ = prepared(method)
     assert answers(again) != answers(model)
     checkpoints.load(RunFolder(tmp_path), STEPS, again)
@@ -378,7 +380,7 @@ def test_what_was_saved_answers_as_before(method, tmp_path):
 
 def kept(tmp_path, method="adapter", **changes) -> None:
     model, _, parameters = prepared(method, **changes)
-    checkpoints.save(RunFolder(tmp_path), 1, model, parameters)
+    checkpoints.save(RunFolder(tmp_path), 1, model, names_of(model, parameters))
 
 
 REFUSED = "holds only what was trained, on a base that is not this model: give it the model of its plan, unchanged$"

@@ -17,7 +17,7 @@ from glue_harness.core.settings import PLUGINS
 from glue_harness.methods import load_method
 from glue_harness.models.encoder import Encoder
 from glue_harness.models.families import load_model
-from glue_harness.models.interface import count_parameters
+from glue_harness.models.interface import count_parameters, names_of
 from glue_harness.runs.folder import RunFolder
 from glue_harness.train import checkpoints
 
@@ -121,7 +121,7 @@ def test_what_was_saved_gives_the_same_states(kind, way, folder, tmp_path):
         for parameter in parameters:
             parameter += 0.01 * torch.randn_like(parameter)
     model.module.eval()
-    checkpoints.save(RunFolder(tmp_path), 1, model, parameters)
+    checkpoints.save(RunFolder(tmp_path), 1, model, names_of(model, parameters))
     again = prepared(folder(kind), way)[0]
     again.module.eval()
     checkpoints.load(RunFolder(tmp_path), 1, again)

@@ -1,6 +1,6 @@
 """Runs scenes on one process, on two and on four, and keeps the weights that each of them ends with.
 
-    python rank_scenes.py FOLDER
+    python rank_scenes.py FOLDER [PART_OF_NAMES]
 
 Torch is imported once: the processes are forked, and meet by gloo as those of torchrun do.
 """
@@ -18,6 +18,7 @@ from pathlib import Path
 import torch
 from encoders import write_encoder
 from safetensors.torch import save_file
+from torch.distributed.tensor import DTensor
 from toys import toy_model
 
 from glue_harness import Plan
@@ -30,7 +31,7 @@ from glue_harness.train.loop import Hook, State, train
 from glue_harness.train.ranks import join
 
 STEPS = 20
-T5, BERT = "toy-t5", "toy-bert"
+T5, WIDE, BERT = "toy-t5", "toy-wide-t5", "toy-bert"
 SCENES: dict[str, dict] = {
     "full, two tasks, accumulated": {"model": T5, "tasks": ("rte", "stsb"), "micro_batch": 2},
     "one pass that is cut": {"model": T5},
@@ -50,6 +51,17 @@ SCENES: dict[str, dict] = {
     "an encoder that is cut": {"model": BERT, "tasks": ("rte", "wsc", "stsb"), "optimizer": "adafactor"},
     "not finite in one process": {"model": T5, "on_nonfinite": "skip"},
     "out of memory in one process": {"model": T5, "batch_size": 16},
+    "sharded, two tasks, accumulated": {"model": T5, "tasks": ("rte", "stsb"), "micro_batch": 3, "shard": "on"},
+    "sharded, factored matrices": {"model": WIDE, "batch_size": 4, "shard": "on", "optimizer": "adafactor"},
+    "sharded, lora": {"model": T5, "method": "lora", "lora_rank": 3, "shard": "on"},
+    "sharded, heads without examples": {
+        "model": BERT,
+        "tasks": ("rte", "cola", "stsb"),
+        "batch_size": 4,
+        "micro_batch": 1,
+        "shard": "on",
+        "layer_decay": 0.9,
+    },
 }
 OF_FOUR = ("full, two tasks, accumulated", "one pass that is cut", "unfreezing", "an encoder that is cut")
 OF_SIZE = {1: tuple(SCENES), 2: tuple(SCENES), 4: OF_FOUR}
@@ -64,6 +76,8 @@ def carry_out(name: str, folder: Path) -> None:
     model = str(folder / changes.pop("model"))
     if "teacher" in changes:
         changes["teacher"] = str(folder / changes["teacher"])
+    if ranks.size == 1:
+        changes["shard"] = "off"
     plan = Plan(**{**common, "mixing": "equal", **changes, "model": model})
     setup = assemble(make_request(plan, load_tasks(), Store(folder)))
     setup.learner.model.module.double()
@@ -76,11 +90,13 @@ def carry_out(name: str, folder: Path) -> None:
         log.append({"loss": state.loss, "norm": norm, "tasks": state.task_losses, "tokens": state.tokens})
 
     state = train(setup.learner, setup.feed, setup.machine, [Hook(1, note)], setup.fit)
-    ranks.compare(setup.learner.model.module, "at the end")
     facts = {"log": log, "skipped": state.skipped, "seen": state.seen, "notes": ranks.gather(setup.fit.notes)}
+    facts["kept"] = sum(p.to_local().numel() if isinstance(p, DTensor) else p.numel() for p in setup.learner.parameters)
+    with setup.learner.weights.gathered():
+        ranks.compare(setup.learner.model.module, "at the end")
+        weights = {n: p.detach().clone() for n, p in setup.learner.model.module.named_parameters()}
     if ranks.leads:
         place = folder / f"{name}-{ranks.size}"
-        weights = {n: p.detach().clone() for n, p in setup.learner.model.module.named_parameters()}
         save_file(weights, f"{place}.safetensors")
         Path(f"{place}.json").write_text(json_text(facts))
 
@@ -101,7 +117,7 @@ def hurt(name: str, setup, ranks) -> None:
     object.__setattr__(setup.learner, "run", run)
 
 
-def forked(rank: int, size: int, port: int, folder: Path) -> int:
+def forked(rank: int, size: int, port: int, folder: Path, scenes: str) -> int:
     pid = os.fork()
     if pid:
         return pid
@@ -109,7 +125,8 @@ def forked(rank: int, size: int, port: int, folder: Path) -> int:
         os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
     try:
         for name in OF_SIZE[size]:
-            carry_out(name, folder)
+            if scenes in name:
+                carry_out(name, folder)
     except BaseException:
         traceback.print_exc()
         os._exit(1)
@@ -122,18 +139,20 @@ def free_port() -> int:
         return found.getsockname()[1]
 
 
-def main(folder: Path) -> None:
+def main(folder: Path, scenes: str = "") -> None:
     torch.set_num_threads(1)
     (folder / T5).mkdir()
     toy_model(seed=4, dropout=0.1).save(folder / T5)
+    (folder / WIDE).mkdir()
+    toy_model(seed=4, d_model=128, d_ff=131).save(folder / WIDE)  # rows that two processes cannot share evenly
     write_encoder(folder / BERT, "bert")
     for size in OF_SIZE:
         port = free_port()
-        children = [forked(rank, size, port, folder) for rank in range(size)]
+        children = [forked(rank, size, port, folder, scenes) for rank in range(size)]
         codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         if any(codes):
             sys.exit(f"{size} processes: exit codes {json.dumps(codes)}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), *sys.argv[2:])

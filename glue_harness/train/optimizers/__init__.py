@@ -27,7 +27,16 @@ def make_optimizer(plan: Plan, parameters: Iterable[nn.Parameter], parts: Parts 
                 f"layer_decay is {plan.layer_decay:g} but all that method {plan.method} trains learns at one rate: "
                 "use --set layer_decay=1"
             )
+    groups = [own for group in groups for own in by_kind(group)]
     return load_plugin("optimizer", plan.optimizer).make(plan, groups)
+
+
+def by_kind(group: Group) -> list[Group]:
+    """Weights of which each process keeps a part, and whole ones: no operation of torch's takes both."""
+    kinds = dict.fromkeys(type(parameter.data) for parameter in group["params"])
+    if len(kinds) < 2:
+        return [group]
+    return [{**group, "params": [p for p in group["params"] if type(p.data) is kind]} for kind in kinds]
 
 
 def by_depth(parameters: Sequence[nn.Parameter], parts: Parts, decay: float) -> list[Group]:

@@ -104,8 +104,8 @@ def _along(numbers: Tensor, tensors: Tensor) -> Tensor:
 
 
 def _rms(tensors: Tensor) -> Tensor:
-    """Of each of the stacked tensors."""
-    return tensors.reshape(len(tensors), -1).square().mean(1).sqrt()
+    """Of each of the stacked tensors. Not flattened: rows that several processes keep unevenly cannot be."""
+    return tensors.square().unsqueeze(-1).mean(tuple(range(1, tensors.dim() + 1))).sqrt()
 
 
 def _rms_of_each(parameters: Sequence[nn.Parameter]) -> list[Tensor]:

@@ -1,0 +1,100 @@
+"""Several processes that keep one model between them: each has a part of every block, by torch's `fully_shard`.
+
+A part is some rows of each weight, of its gradient and of the optimiser's state. A block gathers its weights when the
+states come to it and lets them go again, forwards and backwards: so all processes must take part in each pass, and
+each does as many. What stands outside the blocks (embeddings, heads) is whole in all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, distributed, nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
+from torch.distributed.tensor import DTensor, distribute_tensor
+
+from glue_harness.models.interface import Parts
+from glue_harness.models.stacks import THROUGH
+from glue_harness.train.arrangement import Pass
+from glue_harness.train.device import Machine
+from glue_harness.train.ranks import dealt
+from glue_harness.train.weights import Weights
+
+
+class Shards(Weights):
+    def __init__(self, parts: Parts, machine: Machine) -> None:
+        self.blocks: list[Any] = []
+        self.depth = 0  # of `gathered`
+        mesh = init_device_mesh(machine.device.type, (machine.ranks.size,))
+        for stack, through in zip(parts.stacks, parts.through or [None] * len(parts.stacks), strict=True):
+            for block in stack:
+                sharded: Any = fully_shard(
+                    block, mesh=mesh, reshard_after_forward=True, ignored_params=set(parts.outside)
+                )
+                sharded.set_gradient_divide_factor(1.0)  # the loss is a sum over all processes, not their mean
+                sharded.set_force_sum_reduction_for_comms(True)
+                if through:
+                    setattr(block, THROUGH, MethodType(through, block))
+                    register_fsdp_forward_method(block, THROUGH)
+                self.blocks.append(sharded)
+
+    def passes(self, passes: Sequence[Pass], machine: Machine, most: int | None) -> Sequence[Pass]:
+        """As many for each process: one that has fewer does a row of the first one again, for nothing."""
+        pieces = [piece for whole in passes for piece in whole.cut(most)]
+        shares = dealt(pieces, machine.ranks.size)
+        mine = shares[machine.ranks.rank]
+        idle = replace(pieces[0].part(0, 1), idle=True)
+        return [*mine, *[idle] * (max(map(len, shares)) - len(mine))]
+
+    def unreduced(self, parameters: Sequence[nn.Parameter]) -> Sequence[nn.Parameter]:
+        return [parameter for parameter in parameters if not isinstance(parameter, DTensor)]
+
+    @torch.no_grad()
+    def clip(self, parameters: Sequence[nn.Parameter], limit: float | None) -> Tensor:
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        parts = [gradient.to_local() for gradient in gradients if isinstance(gradient, DTensor)]
+        wholes = [gradient for gradient in gradients if not isinstance(gradient, DTensor)]
+        squares = nn.utils.get_total_norm(parts).square()
+        distributed.all_reduce(squares)
+        norm = (squares + nn.utils.get_total_norm(wholes).square()).sqrt()
+        if limit:
+            torch._foreach_mul_([*parts, *wholes], (limit / (norm + 1e-6)).clamp(max=1.0))
+        return norm
+
+    @contextmanager
+    def gathered(self, changed: bool = False) -> Iterator[None]:
+        """Takes as much room in each process as all of the weights."""
+        if not self.depth:
+            for block in self.blocks:
+                block.set_reshard_after_forward(False, recurse=False)
+                block.unshard()
+        self.depth += 1
+        try:
+            yield
+            kept = [[whole.detach().clone() for whole in block.parameters()] for block in self.blocks if changed]
+        finally:
+            self.depth -= 1
+            if not self.depth:
+                for block in self.blocks:
+                    block.set_reshard_after_forward(True, recurse=False)
+                    block.reshard()
+        assert not (kept and self.depth), "what is changed must be let go of first"
+        with torch.no_grad():
+            for block, weights in zip(self.blocks, kept, strict=False):
+                for parameter, weight in zip(block.parameters(), weights, strict=True):
+                    parameter.copy_(self.part(weight, parameter))
+
+    def whole(self, tensor: Tensor) -> Tensor:
+        return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+    def part(self, tensor: Tensor, like: Tensor) -> Tensor:
+        tensor = tensor.to(like.device)
+        if not isinstance(like, DTensor) or tensor.shape != like.shape:
+            return tensor
+        return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)  # nothing is sent

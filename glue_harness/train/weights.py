@@ -1,0 +1,77 @@
+"""Where the weights of what learns are kept: whole in each process, or (train/shards.py) a part of them in each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+
+from torch import Tensor, nn
+
+from glue_harness.core.errors import UsageError
+from glue_harness.core.plan import Plan
+from glue_harness.methods import Method
+from glue_harness.models.interface import Model
+from glue_harness.train.arrangement import Pass
+from glue_harness.train.device import Machine
+
+CHANGING = ("on_step", "on_gradients", "after_step")  # of a method that reads or changes weights as it goes
+WHOLE_ONLY = ("bf16_weights", "cuda_graphs", "compile")  # settings that want a weight to stay where it is
+
+
+class Weights:
+    """As most runs have them: whole."""
+
+    def passes(self, passes: Sequence[Pass], machine: Machine, most: int | None) -> Sequence[Pass]:
+        """The passes of an update that are this process's."""
+        return machine.ranks.share(passes)
+
+    def unreduced(self, parameters: Sequence[nn.Parameter]) -> Sequence[nn.Parameter]:
+        """Those whose gradients have yet to be added up when the backward pass is done."""
+        return parameters
+
+    def clip(self, parameters: Sequence[nn.Parameter], limit: float | None) -> Tensor:
+        """Scales the gradient down to the limit and tells the norm it had."""
+        learning = [parameter for parameter in parameters if parameter.grad is not None]
+        norm = nn.utils.get_total_norm([parameter.grad for parameter in learning])
+        if limit and (norm.device.type != "cpu" or norm > limit):  # asking a GPU would mean to wait for it
+            nn.utils.clip_grads_with_norm_(learning, limit, norm)
+        return norm
+
+    def gathered(self, changed: bool = False) -> AbstractContextManager[None]:
+        """Inside, the model's weights are whole. `changed`: as they are at the end, they stay."""
+        return nullcontext()
+
+    def whole(self, tensor: Tensor) -> Tensor:
+        """All of a tensor that is kept as the weights are; all processes must ask."""
+        return tensor
+
+    def part(self, tensor: Tensor, like: Tensor) -> Tensor:
+        """What this process keeps of a whole tensor, where it keeps `like` of the weights."""
+        return tensor.to(like.device)
+
+
+WHOLE = Weights()
+
+
+def spread(
+    plan: Plan, model: Model, method: Method, machine: Machine, learning: list[nn.Parameter]
+) -> tuple[Weights, list[nn.Parameter]]:
+    """Leaves each process its part of the model's blocks, if the plan wants that. `learning` are others then."""
+    if not machine.sharded:
+        return WHOLE, learning
+    parts, ranks = model.parts(), machine.ranks
+    if ranks.size == 1:
+        raise UsageError("shard is on but one process carries this run out: add --processes N, or --shard off")
+    if not parts.stacks or parts.passes > len(parts.stacks[-1]):
+        why = "uses one block again and again" if parts.stacks else "has no blocks"
+        raise UsageError(f"shard is on but model {plan.model!r} {why}: use --shard off")
+    if any(hasattr(method, name) for name in CHANGING):
+        raise UsageError(f"shard is on but method {plan.method} needs whole weights at each step: use --shard off")
+    if unlike := [name for name in WHOLE_ONLY if getattr(plan, name) == "on"]:
+        raise UsageError(f"shard is on and so is {unlike[0]}, which needs whole weights: use --set {unlike[0]}=off")
+    from glue_harness.train.shards import Shards  # importing it takes a while
+
+    names = {id(parameter): name for name, parameter in model.module.named_parameters()}
+    weights = Shards(parts, machine)
+    parameters = dict(model.module.named_parameters())
+    return weights, [parameters[names[id(parameter)]] for parameter in learning]
