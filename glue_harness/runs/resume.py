@@ -58,7 +58,9 @@ def agreed_plan(record: Record, plan: Plan | None, force: bool) -> tuple[Plan, l
 
 
 def mixed_digest(record: Record, plan: Plan) -> str:
-    """A run under two plans is a repeat of neither."""
+    """A run under two plans is a repeat of neither; where it is carried out is no part of a plan."""
+    if plan.digest == record.digest:
+        return record.digest
     return hashlib.sha256(f"{record.digest} {plan.digest}".encode()).hexdigest()[:12]
 
 

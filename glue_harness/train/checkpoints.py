@@ -121,7 +121,7 @@ def fingerprint(weights: Mapping[str, Tensor], trained: Collection[str]) -> str:
     """Of all weights but the trained ones, which a checkpoint brings itself."""
     found = hashlib.sha256()
     for name in sorted(weights.keys() - set(trained)):
-        weight = weights[name].detach().cpu().contiguous()
+        weight = weights[name].detach().to("cpu", copy=True).contiguous()  # numpy would hold on to the weight itself
         found.update(f"{name} {tuple(weight.shape)} {weight.dtype}\n".encode())
         found.update(weight.flatten().view(torch.uint8).numpy())  # a single number has no bytes to view
     return found.hexdigest()[:16]

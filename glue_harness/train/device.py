@@ -13,6 +13,7 @@ from glue_harness.train.ranks import ALONE, Ranks, joined
 
 LAG = 2  # steps: with the third the run stops at a loss that is not finite
 COMPILE_PAYS_FROM = 1000  # steps: t5:base's graphs take 5.6 s to make, and should save 25 ms a step, or a quarter of it
+WHOLE_ONLY = ("bf16_weights", "cuda_graphs", "compile")  # settings that want a weight to stay where it is
 BF16_PAYS_FROM = 10  # million parameters; below, casting costs more on a CPU than the products save
 
 
@@ -68,7 +69,11 @@ def choose(plan: Plan) -> torch.device:
 
 
 def check(plan: Plan, machine: Machine) -> None:
-    """Refuses what makes training faster elsewhere only."""
+    """Refuses what makes training faster, or models smaller, elsewhere only."""
+    if machine.sharded and machine.ranks.size == 1:
+        raise UsageError("shard is on but one process carries this run out: add --processes N, or --shard off")
+    if machine.sharded and (unlike := [name for name in WHOLE_ONLY if getattr(plan, name) == "on"]):
+        raise UsageError(f"shard is on and so is {unlike[0]}, which needs whole weights: use --set {unlike[0]}=off")
     if plan.bf16_weights == "on" and machine.precision != "bf16":
         raise UsageError(f"bf16_weights is on but the precision is {machine.precision}: use --set bf16_weights=off")
     if plan.cuda_graphs == "on" and not machine.on_gpu:

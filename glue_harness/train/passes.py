@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ def fitting(model: Model, update: Update, machine: Machine, fit: Fit, seed: int,
     """`accumulate`, in smaller passes where memory does not suffice: the update is the same."""
     while True:
         try:
-            return accumulate(model, update, machine, fit, run, seed)
+            with machine.ranks.all_there(computing=True) if machine.sharded else nullcontext():
+                return accumulate(model, update, machine, fit, run, seed)
         except (torch.OutOfMemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise

@@ -70,6 +70,10 @@ class Ranks:
     def fail(self, reason: str) -> None:
         """Leaves for the others what this process is about to die of."""
 
+    def all_there(self, computing: bool = False) -> contextlib.AbstractContextManager[None]:
+        """Inside, all processes tell each other something."""
+        return contextlib.nullcontext()
+
     def compare(self, module: nn.Module, when: str) -> None:
         """Refuses to go on with weights that are not the same in all processes."""
 
@@ -85,7 +89,7 @@ class Several(Ranks):
     def reduce(self, parameters: Sequence[nn.Parameter], sums: Tensor) -> Tensor:
         """A head without examples here may have some elsewhere: it gets zeros, so that all send the same tensors."""
         began = time.perf_counter()
-        with self._all_there():
+        with self.all_there():
             present = torch.tensor([parameter.grad is not None for parameter in parameters], dtype=torch.uint8)
             distributed.all_reduce(present, distributed.ReduceOp.MAX)
             learning = [parameter for parameter, has in zip(parameters, present.tolist(), strict=True) if has]
@@ -106,19 +110,19 @@ class Several(Ranks):
 
     def gather(self, mine: T) -> list[T]:
         found: list[Any] = [None] * self.size
-        with self._all_there():
+        with self.all_there():
             distributed.all_gather_object(found, mine)
         return found
 
     def agree(self, number: int) -> int:
         told = torch.tensor(number)
-        with self._all_there():
+        with self.all_there():
             distributed.all_reduce(told, distributed.ReduceOp.MAX)
         return int(told)
 
     def first(self, find: Callable[[], T]) -> T:
         told = [find() if self.leads else None]
-        with self._all_there():
+        with self.all_there():
             distributed.broadcast_object_list(told)
         return told[0]  # type: ignore[return-value]
 
@@ -134,13 +138,18 @@ class Several(Ranks):
             raise GlueError(f"the {self.size} processes have different weights {when}: are files and versions alike?")
 
     @contextlib.contextmanager
-    def _all_there(self) -> Iterator[None]:
-        """Who tells something to a process that died gets an error of the network, in words of its own."""
+    def all_there(self, computing: bool = False) -> Iterator[None]:
+        """Who tells something to a process that died gets an error of the network, in words of its own.
+
+        `computing`: what is done inside may fail for other reasons too.
+        """
         try:
             yield
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:
+            if computing and not (isinstance(error, distributed.DistError) or "gloo" in str(error)):
+                raise
             atexit.unregister(leave)  # NCCL would wait there for whoever is gone
             raise Lost(self._reason()) from error
 

@@ -17,12 +17,13 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
-from torch.distributed.tensor import DTensor, distribute_tensor
+from torch.distributed.tensor import DTensor, Replicate, distribute_tensor
 
 from glue_harness.models.interface import Parts
 from glue_harness.models.stacks import THROUGH
 from glue_harness.train.arrangement import Pass
 from glue_harness.train.device import Machine
+from glue_harness.train.optimizers.adafactor import COLUMNS
 from glue_harness.train.ranks import dealt
 from glue_harness.train.weights import Weights
 
@@ -30,7 +31,7 @@ from glue_harness.train.weights import Weights
 class Shards(Weights):
     def __init__(self, parts: Parts, machine: Machine) -> None:
         self.blocks: list[Any] = []
-        self.depth = 0  # of `gathered`
+        self.ranks, self.depth = machine.ranks, 0  # how many of `gathered` are open
         mesh = init_device_mesh(machine.device.type, (machine.ranks.size,))
         for stack, through in zip(parts.stacks, parts.through or [None] * len(parts.stacks), strict=True):
             for block in stack:
@@ -61,7 +62,8 @@ class Shards(Weights):
         parts = [gradient.to_local() for gradient in gradients if isinstance(gradient, DTensor)]
         wholes = [gradient for gradient in gradients if not isinstance(gradient, DTensor)]
         squares = nn.utils.get_total_norm(parts).square()
-        distributed.all_reduce(squares)
+        with self.ranks.all_there():
+            distributed.all_reduce(squares)
         norm = (squares + nn.utils.get_total_norm(wholes).square()).sqrt()
         if limit:
             torch._foreach_mul_([*parts, *wholes], (limit / (norm + 1e-6)).clamp(max=1.0))
@@ -73,7 +75,12 @@ class Shards(Weights):
         if not self.depth:
             for block in self.blocks:
                 block.set_reshard_after_forward(False, recurse=False)
-                block.unshard()
+                with self.ranks.all_there():
+                    block.unshard()
+                for module in block.modules():  # torch's would part the weights again when a file is written or read
+                    for hooks in (module._state_dict_pre_hooks, module._load_state_dict_pre_hooks):
+                        hooks.clear()
+                    module._load_state_dict_post_hooks.clear()
         self.depth += 1
         try:
             yield
@@ -91,10 +98,12 @@ class Shards(Weights):
                     parameter.copy_(self.part(weight, parameter))
 
     def whole(self, tensor: Tensor) -> Tensor:
-        return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+        with self.ranks.all_there():
+            return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
 
-    def part(self, tensor: Tensor, like: Tensor) -> Tensor:
+    def part(self, tensor: Tensor, like: Tensor, role: str = "") -> Tensor:
         tensor = tensor.to(like.device)
-        if not isinstance(like, DTensor) or tensor.shape != like.shape:
+        if not isinstance(like, DTensor) or not tensor.dim():
             return tensor
-        return distribute_tensor(tensor, like.device_mesh, like.placements, src_data_rank=None)  # nothing is sent
+        placements = [Replicate()] if role == COLUMNS else like.placements  # a mean over all rows is of no part
+        return distribute_tensor(tensor, like.device_mesh, placements, src_data_rank=None)  # nothing is sent

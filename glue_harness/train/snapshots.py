@@ -97,7 +97,7 @@ def load_optimizer(run: RunFolder, step: int, learner: Learner) -> None:
     for place, value in found.items():
         name, _, key = place.rpartition("/")
         parameter = parameters[name]
-        kept = learner.weights.part(value, parameter) if isinstance(value, Tensor) else value
+        kept = learner.weights.part(value, parameter, key) if isinstance(value, Tensor) else value
         learner.optimizer.state[parameter][key] = kept
 
 

@@ -15,7 +15,6 @@ from glue_harness.train.arrangement import Pass
 from glue_harness.train.device import Machine
 
 CHANGING = ("on_step", "on_gradients", "after_step")  # of a method that reads or changes weights as it goes
-WHOLE_ONLY = ("bf16_weights", "cuda_graphs", "compile")  # settings that want a weight to stay where it is
 
 
 class Weights:
@@ -45,8 +44,8 @@ class Weights:
         """All of a tensor that is kept as the weights are; all processes must ask."""
         return tensor
 
-    def part(self, tensor: Tensor, like: Tensor) -> Tensor:
-        """What this process keeps of a whole tensor, where it keeps `like` of the weights."""
+    def part(self, tensor: Tensor, like: Tensor, role: str = "") -> Tensor:
+        """What this process keeps of a whole tensor, which is a weight or what an optimiser calls `role` of one."""
         return tensor.to(like.device)
 
 
@@ -59,16 +58,12 @@ def spread(
     """Leaves each process its part of the model's blocks, if the plan wants that. `learning` are others then."""
     if not machine.sharded:
         return WHOLE, learning
-    parts, ranks = model.parts(), machine.ranks
-    if ranks.size == 1:
-        raise UsageError("shard is on but one process carries this run out: add --processes N, or --shard off")
+    parts = model.parts()
     if not parts.stacks or parts.passes > len(parts.stacks[-1]):
         why = "uses one block again and again" if parts.stacks else "has no blocks"
         raise UsageError(f"shard is on but model {plan.model!r} {why}: use --shard off")
     if any(hasattr(method, name) for name in CHANGING):
         raise UsageError(f"shard is on but method {plan.method} needs whole weights at each step: use --shard off")
-    if unlike := [name for name in WHOLE_ONLY if getattr(plan, name) == "on"]:
-        raise UsageError(f"shard is on and so is {unlike[0]}, which needs whole weights: use --set {unlike[0]}=off")
     from glue_harness.train.shards import Shards  # importing it takes a while
 
     names = {id(parameter): name for name, parameter in model.module.named_parameters()}

@@ -64,6 +64,8 @@ def test_the_same_plan_moves_the_weights_in_the_same_way(name, size, scenes):
 
 def test_the_scenes_hold_what_they_are_named_after(scenes):
     """Without it each could pass for a reason of its own."""
+    for name in SCENES:  # with a part of each block come fewer numbers, and without all of them
+        assert (facts(scenes, name, 2)["kept"] < facts(scenes, name, 1)["kept"]) == name.startswith("sharded")
     assert any(len(step["tasks"]) < 3 for step in facts(scenes, "heads without examples", 1)["log"])
     assert facts(scenes, "not finite in one process", 2)["skipped"] == [5]
     first, last = facts(scenes, "out of memory in one process", 2)["notes"]

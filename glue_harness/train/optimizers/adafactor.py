@@ -22,7 +22,7 @@ from torch.optim import Optimizer
 from glue_harness.core.plan import Plan
 
 FACTORED_FROM = 128  # T5 keeps row and column means of the second moment where two dimensions reach this
-MOMENTS = ("moment", "rows", "columns")  # of a parameter's state: the first, or the other two
+MOMENT, ROWS, COLUMNS = "moment", "rows", "columns"  # of a parameter's state: the first, or the other two
 
 
 def make(plan: Plan, groups: Sequence[dict[str, Any]]) -> Optimizer:
@@ -70,11 +70,10 @@ class Adafactor(Optimizer):
 def _scaled(gradients: Tensor, states: Sequence[dict[str, Tensor]], decay: float) -> Tensor:
     """Gradients over the roots of their running second moments; the first dimension numbers the parameters."""
     squares = gradients.square() + 1e-30
-    whole, rows, columns = MOMENTS
     if sum(size >= FACTORED_FROM for size in gradients.shape[1:]) < 2:
-        return gradients * _moved(states, whole, squares, decay).rsqrt()
-    row_means = _moved(states, rows, squares.mean(-1), decay)
-    column_means = _moved(states, columns, squares.mean(-2), decay)
+        return gradients * _moved(states, MOMENT, squares, decay).rsqrt()
+    row_means = _moved(states, ROWS, squares.mean(-1), decay)
+    column_means = _moved(states, COLUMNS, squares.mean(-2), decay)
     row_factors = (row_means / row_means.mean(-1, keepdim=True)).rsqrt().unsqueeze(-1)
     return gradients * row_factors * column_means.rsqrt().unsqueeze(-2)
 
