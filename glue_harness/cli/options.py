@@ -109,13 +109,15 @@ def plan_option(name: str, text: str = "", **other: Any) -> Decorator:
     `default` is what the command has in its place; none where `text` says it.
     """
     declared = replace(settings()[name], **other)
+    metavar = f"[{'|'.join(declared.choices)}]" if declared.alone else {int: "N", float: "X"}.get(declared.kind)
+    alone: dict[str, Any] = {"is_flag": False, "flag_value": declared.alone} if declared.alone else {}
     return click.option(
         *filter(None, [declared.short, "--" + name.replace("_", "-")]),
         name,
         type=declared.kind,
-        metavar=f"[{'|'.join(declared.choices)}]" if declared.alone else {int: "N", float: "X"}.get(declared.kind),
+        metavar=metavar,
         default=None,
-        **({"is_flag": False, "flag_value": declared.alone} if declared.alone else {}),
+        **alone,
         help=(replace(declared, help=text) if text else declared).described,
     )
 

@@ -33,15 +33,15 @@ class Shards(Weights):
         self.blocks: list[Any] = []
         self.ranks, self.depth = machine.ranks, 0  # how many of `gathered` are open
         mesh = init_device_mesh(machine.device.type, (machine.ranks.size,))
-        for stack, through in zip(parts.stacks, parts.through or [None] * len(parts.stacks), strict=True):
+        for number, stack in enumerate(parts.stacks):
             for block in stack:
                 sharded: Any = fully_shard(
                     block, mesh=mesh, reshard_after_forward=True, ignored_params=set(parts.outside)
                 )
                 sharded.set_gradient_divide_factor(1.0)  # the loss is a sum over all processes, not their mean
                 sharded.set_force_sum_reduction_for_comms(True)
-                if through:
-                    setattr(block, THROUGH, MethodType(through, block))
+                if parts.through:
+                    setattr(block, THROUGH, MethodType(parts.through[number], block))
                     register_fsdp_forward_method(block, THROUGH)
                 self.blocks.append(sharded)
 
