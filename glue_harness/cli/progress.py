@@ -147,11 +147,12 @@ def describe(setup: Setup) -> list[str]:
     plan, counts, at_first = setup.request.plan, setup.learner.counts, setup.learner.learn_at_first
     passes = "" if plan.epochs is None else f" ({plan.length})"
     together = f", {setup.machine.ranks.size} processes" if setup.machine.ranks.size > 1 else ""
+    room = f"{state_bytes(setup) / 2**20:,.0f} MiB" + (" in each process" if setup.machine.sharded else "")
     slowly = f", {at_first:,} at first" if at_first < counts["trainable"] else ""
     lines = [
         f"model {plan.model}: {counts['trainable']:,} of {counts['total']:,} parameters learn ({plan.method}{slowly}); "
         f"{setup.machine.device.type}, {setup.machine.precision}{together}",
-        f"weights, gradients and optimiser state: {state_bytes(setup) / 2**20:,.0f} MiB (activations come on top)",
+        f"weights, gradients and optimiser state: {room} (activations come on top)",
         "no step: the model is scored as it is"
         if plan.never_learns
         else f"{plan.steps:,} steps of {plan.update}{passes}, {plan.optimizer}, lr {plan.lr:g}, seed {plan.seed}",

@@ -18,6 +18,7 @@ from glue_harness.core.writing import toml_text
 
 EARLIER = ("run:", "plan:")  # a model that an earlier run made: see runs/origin.py
 SCORED = "scored"  # in the place of a method: another system gave the answers, nothing was trained
+ON_OFF = ("on", "off")
 OF_SCORED = ("tasks", "data", "revision", "model", "method", "seed")  # all that such a plan says; model is the system
 
 # Headings of `glue run --help`; a setting without one has no option of its own and is reached by --set.
@@ -134,20 +135,13 @@ class Plan:
         "auto", "torch.compile: on CUDA, in runs that are long enough.", choices=("auto", "on", "off"), identity=False
     )
     bf16_weights: str = setting(
-        "off", "All weights are cast to bf16 at once: for CUDA, the same bits.", choices=("on", "off"), identity=False
+        "off", "All weights are cast to bf16 at once: for CUDA, the same bits.", choices=ON_OFF, identity=False
     )
     weights: str = setting("fp32", "See glue compress.", choices=("fp32", "bf16", "int8-dynamic", "int8-weight-only"))
     cuda_graphs: str = setting(
-        "off", "Updates of one pass are recorded and started as one operation.", choices=("on", "off"), identity=False
+        "off", "Updates of one pass are recorded and started as one operation.", choices=ON_OFF, identity=False
     )
-    shard: str = setting(
-        "off",
-        "Of several processes each keeps a part of the blocks' weights, for models larger than one GPU.",
-        TRAINING,
-        choices=("on", "off"),
-        identity=False,
-        alone="on",
-    )
+    shard: str = setting("off", "Processes divide the weights.", TRAINING, choices=ON_OFF, identity=False, alone="on")
     device: str = setting("auto", "auto, cuda or cpu.", TRAINING, choices=("auto", "cuda", "cpu"), identity=False)
     seed: int = setting(0, "First seed.", SEVERAL, least=0)
     # Settings of its method, optimiser and family that are not at their defaults.

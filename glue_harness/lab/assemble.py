@@ -35,7 +35,7 @@ from glue_harness.train.memory import Fit, find_fit
 from glue_harness.train.optimizers import make_optimizer
 from glue_harness.train.passes import Run, one_pass, passing, probe
 from glue_harness.train.replays import Replays
-from glue_harness.train.weights import spread
+from glue_harness.train.weights import WHOLE
 
 WORTH_SAYING = 0.01  # of a split's examples: if more are cut, it is said
 
@@ -119,14 +119,15 @@ def assemble(request: Request, vocabulary: str | None = None, told: Callable[[st
     refuse_int8_on_gpu(model, plan, machine)
     data.rows.notes.extend(school.size_note(model) if school else ())
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
-    # block by block: all of them may be more than one device holds
-    weights, parameters = spread(plan, model, method, machine, parameters)
+    weights = WHOLE
+    if machine.sharded:  # before any of it moves: all of the blocks may be more than one device holds
+        from glue_harness.train.shards import spread  # importing it takes a while
+
+        weights, parameters = spread(plan, model, method, machine, parameters)
     model.module.to(machine.device)
     room.refuse_what_cannot_fit(
         f"training {count_parameters(parameters):,} parameters with {plan.optimizer}",
-        room.state_bytes(
-            plan.optimizer, 0, count_parameters(parameters) // (machine.ranks.size if machine.sharded else 1)
-        ),
+        room.state_bytes(plan.optimizer, 0, weights.kept(parameters)),
         "use a smaller --model, --optimizer adafactor or a --method that trains less",
         torch.cuda.mem_get_info(machine.device)[0] if machine.on_gpu else None,
     )

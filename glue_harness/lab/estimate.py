@@ -66,8 +66,8 @@ def evaluated_every(plan: Plan) -> int:
 
 
 def state_bytes(setup: Setup) -> int:
-    """Weights, and gradients and moments of what learns, at its most."""
-    counts = setup.learner.counts
+    """In each process: weights, and gradients and moments of what learns, at its most."""
+    counts = setup.learner.kept
     return room.state_bytes(setup.request.plan.optimizer, counts["total"], counts["trainable"])
 
 

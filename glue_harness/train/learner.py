@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from torch import nn
@@ -29,8 +30,16 @@ class Learner:
     @property
     def counts(self) -> dict[str, int]:
         """The model's parameters, and how many of them the run changes."""
+        return self._counted(count_parameters)
+
+    @property
+    def kept(self) -> dict[str, int]:
+        """The same of what this process holds of them."""
+        return self._counted(self.weights.kept)
+
+    def _counted(self, count: Callable[[Iterable[nn.Parameter]], int]) -> dict[str, int]:
         own, learning = own_parameters(self.model).values(), {id(parameter) for parameter in self.parameters}
-        return {"total": count_parameters(own), "trainable": count_parameters(p for p in own if id(p) in learning)}
+        return {"total": count(own), "trainable": count(p for p in own if id(p) in learning)}
 
     def check_weights(self, when: str) -> None:
         """Weights that are not finite make every later number worthless: none may be scored or kept."""

@@ -1,8 +1,9 @@
 """Several processes that carry one run out: each draws the same updates and takes its share of their passes.
 
 What they tell each other, they tell at places that all of them reach: gradients and sums once an update, answers once
-an evaluation, a wish to stop once a step. Nothing is told inside a pass, so that one of them may run out of memory and
-do its pass again in smaller ones. Numbers on the CPU go through gloo, gradients on GPUs through NCCL.
+an evaluation, a wish to stop once a step. Nothing is told inside a pass (but for the weights of train/shards.py), so
+that one of them may run out of memory and do its pass again in smaller ones. Numbers on the CPU go through gloo,
+gradients on GPUs through NCCL.
 """
 
 from __future__ import annotations

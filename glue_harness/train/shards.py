@@ -7,7 +7,7 @@ each does as many. What stands outside the blocks (embeddings, heads) is whole i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import MethodType
@@ -19,13 +19,34 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor, Replicate, distribute_tensor
 
-from glue_harness.models.interface import Parts
+from glue_harness.core.errors import UsageError
+from glue_harness.core.plan import Plan
+from glue_harness.methods import Method
+from glue_harness.models.interface import Model, Parts
 from glue_harness.models.stacks import THROUGH
 from glue_harness.train.arrangement import Pass
 from glue_harness.train.device import Machine
 from glue_harness.train.optimizers.adafactor import COLUMNS
 from glue_harness.train.ranks import dealt
 from glue_harness.train.weights import Weights
+
+CHANGING = ("on_step", "on_gradients", "after_step")  # of a method that reads or changes weights as it goes
+
+
+def spread(
+    plan: Plan, model: Model, method: Method, machine: Machine, learning: list[nn.Parameter]
+) -> tuple[Weights, list[nn.Parameter]]:
+    """Leaves each process its part of the model's blocks. What learns are other parameters from here on."""
+    parts = model.parts()
+    if not parts.stacks or parts.passes > len(parts.stacks[-1]):
+        why = "uses one block again and again" if parts.stacks else "has no blocks"
+        raise UsageError(f"shard is on but model {plan.model!r} {why}: use --shard off")
+    if any(hasattr(method, name) for name in CHANGING):
+        raise UsageError(f"shard is on but method {plan.method} needs whole weights at each step: use --shard off")
+    names = {id(parameter): name for name, parameter in model.module.named_parameters()}
+    weights = Shards(parts, machine)
+    parameters = dict(model.module.named_parameters())
+    return weights, [parameters[names[id(parameter)]] for parameter in learning]
 
 
 class Shards(Weights):
@@ -52,6 +73,9 @@ class Shards(Weights):
         mine = shares[machine.ranks.rank]
         idle = replace(pieces[0].part(0, 1), idle=True)
         return [*mine, *[idle] * (max(map(len, shares)) - len(mine))]
+
+    def kept(self, parameters: Iterable[nn.Parameter]) -> int:
+        return sum((p.to_local() if isinstance(p, DTensor) else p).numel() for p in parameters)
 
     def unreduced(self, parameters: Sequence[nn.Parameter]) -> Sequence[nn.Parameter]:
         return [parameter for parameter in parameters if not isinstance(parameter, DTensor)]

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from torch import Tensor, nn
 
-from glue_harness.core.errors import UsageError
-from glue_harness.core.plan import Plan
-from glue_harness.methods import Method
-from glue_harness.models.interface import Model
+from glue_harness.models.interface import count_parameters
 from glue_harness.train.arrangement import Pass
 from glue_harness.train.device import Machine
-
-CHANGING = ("on_step", "on_gradients", "after_step")  # of a method that reads or changes weights as it goes
 
 
 class Weights:
@@ -23,6 +18,10 @@ class Weights:
     def passes(self, passes: Sequence[Pass], machine: Machine, most: int | None) -> Sequence[Pass]:
         """The passes of an update that are this process's."""
         return machine.ranks.share(passes)
+
+    def kept(self, parameters: Iterable[nn.Parameter]) -> int:
+        """How many of their numbers this process holds."""
+        return count_parameters(parameters)
 
     def unreduced(self, parameters: Sequence[nn.Parameter]) -> Sequence[nn.Parameter]:
         """Those whose gradients have yet to be added up when the backward pass is done."""
@@ -50,23 +49,3 @@ class Weights:
 
 
 WHOLE = Weights()
-
-
-def spread(
-    plan: Plan, model: Model, method: Method, machine: Machine, learning: list[nn.Parameter]
-) -> tuple[Weights, list[nn.Parameter]]:
-    """Leaves each process its part of the model's blocks, if the plan wants that. `learning` are others then."""
-    if not machine.sharded:
-        return WHOLE, learning
-    parts = model.parts()
-    if not parts.stacks or parts.passes > len(parts.stacks[-1]):
-        why = "uses one block again and again" if parts.stacks else "has no blocks"
-        raise UsageError(f"shard is on but model {plan.model!r} {why}: use --shard off")
-    if any(hasattr(method, name) for name in CHANGING):
-        raise UsageError(f"shard is on but method {plan.method} needs whole weights at each step: use --shard off")
-    from glue_harness.train.shards import Shards  # importing it takes a while
-
-    names = {id(parameter): name for name, parameter in model.module.named_parameters()}
-    weights = Shards(parts, machine)
-    parameters = dict(model.module.named_parameters())
-    return weights, [parameters[names[id(parameter)]] for parameter in learning]

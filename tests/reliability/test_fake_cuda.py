@@ -174,7 +174,7 @@ def test_a_run_that_goes_on_from_a_checkpoint_is_back_on_the_device(told, optimi
         "write in weight_files.save": 2 * WEIGHTS,
         "write in snapshots.write_optimizer": state,
         "copy_ in weight_files.load": 2 * WEIGHTS,
-        "_to_copy in snapshots.load_optimizer": state - (WEIGHTS if optimizer == "adamw" else 0),
+        "_to_copy in weights.part": state - (WEIGHTS if optimizer == "adamw" else 0),
     }
     assert found == {"status": "finished", "resumed": [1], "devices": ["cuda"], "wrong_types": {}}
 

@@ -18,7 +18,6 @@ from pathlib import Path
 import torch
 from encoders import write_encoder
 from safetensors.torch import save_file
-from torch.distributed.tensor import DTensor
 from toys import toy_model
 
 from glue_harness import Plan
@@ -91,7 +90,7 @@ def carry_out(name: str, folder: Path) -> None:
 
     state = train(setup.learner, setup.feed, setup.machine, [Hook(1, note)], setup.fit)
     facts = {"log": log, "skipped": state.skipped, "seen": state.seen, "notes": ranks.gather(setup.fit.notes)}
-    facts["kept"] = sum(p.to_local().numel() if isinstance(p, DTensor) else p.numel() for p in setup.learner.parameters)
+    facts["kept"] = setup.learner.weights.kept(setup.learner.parameters)
     with setup.learner.weights.gathered():
         ranks.compare(setup.learner.model.module, "at the end")
         weights = {n: p.detach().clone() for n, p in setup.learner.model.module.named_parameters()}
