@@ -118,8 +118,20 @@ class Record:
         """Of a finished run."""
         return self.stopped["step"] if self.stopped else int(self.plan["steps"])
 
+    @property
+    def parents(self) -> dict[str, list[str]]:
+        """The runs whose models it started from or keeps in fewer bits (`model`), and learned from (`teacher`)."""
+        loaded = {"model": self.environment.get("model", {}), "teacher": self.environment.get("teacher", {})}
+        found = {}
+        for role, facts in loaded.items():
+            named = str(self.plan.get(role) or "")
+            asked = named.removeprefix("run:").partition("@")[0] if named.startswith("run:") else None
+            found[role] = [run for run in dict.fromkeys((facts.get("run"), asked)) if isinstance(run, str) and run]
+        return found
+
     def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
+        """With `parents`, for whoever reads the file; a record that is read finds them out again."""
+        return {**dataclasses.asdict(self), "parents": self.parents}
 
     def _repr_html_(self) -> str:
         """What a notebook shows of it: its scores, and what they rest on."""

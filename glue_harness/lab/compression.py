@@ -22,6 +22,7 @@ RESET: dict[str, Any] = {
     "compile": "auto",
     "bf16_weights": "off",
     "cuda_graphs": "off",
+    "shard": "off",
 }
 
 

@@ -9,10 +9,9 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from glue_harness.core.errors import GlueError, UsageError
-from glue_harness.core.plan import default_of
 from glue_harness.core.record import Record
 from glue_harness.core.writing import why
 from glue_harness.runs.folder import RECORD, Taken
@@ -104,15 +103,7 @@ def mean_score(record: Record) -> float | None:
 
 def parents(record: Record) -> list[str]:
     """The runs whose models it started from, or learned from."""
-    return list(dict.fromkeys(run for role in ("model", "teacher") for run in parents_as(record, role)))
-
-
-def parents_as(record: Record, role: Literal["model", "teacher"]) -> list[str]:
-    """The runs whose models were its `model`, which it started from, or its `teacher`."""
-    found = record.environment.get(role, {}).get("run")
-    named = str(record.plan.get(role, default_of(role)))
-    asked = named.removeprefix("run:").partition("@")[0] if named.startswith("run:") else None
-    return [name for name in dict.fromkeys((found, asked)) if isinstance(name, str) and name]
+    return list(dict.fromkeys(run for runs in record.parents.values() for run in runs))
 
 
 def children(records: Iterable[Record]) -> dict[str, list[str]]:

@@ -426,7 +426,7 @@ def test_what_was_trained_in_part_teaches_too(results, models):
     record = student(teacher, "bilstm", results, "rte", lstm_size=8, word_size=12, steps=1, eval_every=1)
     assert record.environment["teacher"]["run"] == teacher.id
     assert care.parents(record) == [teacher.id]
-    assert care.parents_as(record, "model") == []
+    assert record.parents == {"model": [], "teacher": [teacher.id]}
 
 
 def test_an_export_says_who_taught_it(results, teachers, tmp_path, capsys):

@@ -74,6 +74,10 @@ def test_who_started_from_whom(store):
     third = finished(store, model="plan:0123456789ab", seed=2)
     third.environment["model"] = {"run": first.id, "step": 5}
     assert care.parents(first) == []
+    assert second.parents == third.parents == {"model": [first.id], "teacher": []}
+    store.run(second.id).save(second)
+    written = json.loads((store.run_folder(second.id) / "record.json").read_text())
+    assert written["parents"] == second.parents  # for whoever reads the file alone
     assert care.children([first, second, third]) == {first.id: [second.id, third.id]}
 
 

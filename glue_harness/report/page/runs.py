@@ -15,7 +15,6 @@ from glue_harness.data.mixing import realised
 from glue_harness.report.curves import Chart, Curve, Point, against_steps, losses
 from glue_harness.report.experiments import Experiment, in_order, label
 from glue_harness.report.page.facts import rounded
-from glue_harness.runs.care import parents_as
 from glue_harness.runs.index import plan_of
 from glue_harness.runs.store import Store
 from glue_harness.suite.registry import Registry
@@ -75,8 +74,8 @@ def _run(record: Record, registry: Registry) -> dict[str, Any]:
         "notes": record.notes,
         "tags": record.tags,
         "note": record.note,
-        "parents": parents_as(record, "model"),
-        "teachers": parents_as(record, "teacher"),
+        "parents": record.parents["model"],
+        "teachers": record.parents["teacher"],
     }
 
 
