@@ -18,7 +18,7 @@ from glue_harness.models.packing import FINE
 from glue_harness.train.device import Machine
 from glue_harness.train.feed import Feed, Update, ahead
 from glue_harness.train.learner import Learner
-from glue_harness.train.memory import Fit
+from glue_harness.train.memory import Fit, kept_when_freed
 from glue_harness.train.optimizers import learning_rate
 from glue_harness.train.passes import fitting
 
@@ -76,7 +76,7 @@ def train(
     steps = range(state.step, state.step if state.over else plan.steps)
     # updates are made beside a GPU's work; on a CPU another thread would only take from the one that computes
     fed = ahead(feed.update, steps) if machine.on_gpu else ((step, feed.update(step)) for step in steps)
-    with contextlib.closing(fed):
+    with contextlib.closing(fed), kept_when_freed():
         for step, update in fed:
             if hasattr(learner.method, "on_step"):
                 learner.method.on_step(model, plan, step)
