@@ -135,7 +135,8 @@ def assemble(request: Request, vocabulary: str | None = None, told: Callable[[st
     way = way_of_passes(plan, model, method, parameters)
     learner = Learner(plan, model, method, parameters, learn_at_first, optimizer, way, weights)
     fit = find_fit(model, machine, learn_at_first)
-    if machine.on_gpu and not fit.tried:  # elsewhere nothing fails for want of memory, or all does
+    untried = machine.ranks.agree(not fit.tried) if machine.sharded else not fit.tried
+    if machine.on_gpu and untried:  # elsewhere nothing fails for want of memory, or all does
         probe(model, machine, fit, feed, model.lengths[0])
     if machine.sharded and fit.most:  # all of them cut an update in the same way
         fit.most = -machine.ranks.agree(-fit.most)

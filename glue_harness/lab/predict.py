@@ -55,7 +55,7 @@ class Trained:
 def load(record: Record, run_folder: Path, step: int, registry: Registry | None = None) -> Trained:
     """The model that a run kept at a step, on the machine that is here."""
     precision = record.environment.get("precision", "auto")
-    plan = plan_from(record.plan).replace(device="auto", precision=precision)
+    plan = plan_from(record.plan).replace(device="auto", precision=precision, shard="off")
     model = rebuilt(record, run_folder, step, plan, registry)
     if is_int8(model):
         plan = plan.replace(device="cpu")

@@ -42,7 +42,11 @@ def spread(
         why = "uses one block again and again" if parts.stacks else "has no blocks"
         raise UsageError(f"shard is on but model {plan.model!r} {why}: use --shard off")
     if any(hasattr(method, name) for name in CHANGING):
-        raise UsageError(f"shard is on but method {plan.method} needs whole weights at each step: use --shard off")
+        raise UsageError(
+            f"shard is on but method {plan.method} does something of its own at each step: use --shard off"
+        )
+    if plan.match != "none":
+        raise UsageError(f"shard is on and match is {plan.match!r}, which reads inner states: use --shard off")
     names = {id(parameter): name for name, parameter in model.module.named_parameters()}
     weights = Shards(parts, machine)
     parameters = dict(model.module.named_parameters())

@@ -92,7 +92,8 @@ def test_memory_that_ends_in_one_process_ends_the_run_in_one_line(zygote, plan, 
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"method": "unfreeze"}, "method unfreeze needs whole weights at each step: use --shard off"),
+        ({"method": "unfreeze"}, "method unfreeze does something of its own at each step: use --shard off"),
+        ({"method": "frozen"}, "method frozen does something of its own at each step: use --shard off"),
         ({"model": "cbow"}, "model 'cbow' has no blocks: use --shard off"),
     ],
 )

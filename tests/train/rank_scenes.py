@@ -52,6 +52,7 @@ SCENES: dict[str, dict] = {
     "out of memory in one process": {"model": T5, "batch_size": 16},
     "sharded, two tasks, accumulated": {"model": T5, "tasks": ("rte", "stsb"), "micro_batch": 3, "shard": "on"},
     "sharded, factored matrices": {"model": WIDE, "batch_size": 4, "shard": "on", "optimizer": "adafactor"},
+    "sharded, prompt": {"model": T5, "method": "prompt", "shard": "on", "micro_batch": 4},
     "sharded, lora": {"model": T5, "method": "lora", "lora_rank": 3, "shard": "on"},
     "sharded, heads without examples": {
         "model": BERT,
@@ -90,7 +91,7 @@ def carry_out(name: str, folder: Path) -> None:
 
     state = train(setup.learner, setup.feed, setup.machine, [Hook(1, note)], setup.fit)
     facts = {"log": log, "skipped": state.skipped, "seen": state.seen, "notes": ranks.gather(setup.fit.notes)}
-    facts["kept"] = setup.learner.weights.kept(setup.learner.parameters)
+    facts["kept"] = setup.learner.kept["total"]
     with setup.learner.weights.gathered():
         ranks.compare(setup.learner.model.module, "at the end")
         weights = {n: p.detach().clone() for n, p in setup.learner.model.module.named_parameters()}
