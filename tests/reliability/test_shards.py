@@ -4,12 +4,20 @@ tests/train/test_rank_updates.py has their updates in fp64. Here it is what they
 """
 
 import json
+from dataclasses import replace
 
 import pytest
+from encoders import write_encoder
 from kills import base, data, record_in, the_run, zygote  # noqa: F401
 from safetensors.torch import load_file
+from toys import CPU
 
+from glue_harness import Plan, load_tasks
+from glue_harness.core.errors import UsageError
+from glue_harness.methods import load_method
+from glue_harness.models.families import load_model
 from glue_harness.runs.folder import RunFolder
+from glue_harness.train.shards import spread
 
 WAYS = {
     "adamw": {},
@@ -109,3 +117,21 @@ def test_so_is_what_wants_a_weight_to_stay_where_it_is(name, zygote, plan, tmp_p
     assert first["error"] == (
         f"UsageError: shard is on and so is {name}, which needs whole weights: use --set {name}=off"
     )
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "line"),
+    [
+        ("albert", {}, "model '.*' uses one block again and again: use --shard off"),
+        (
+            "bert",
+            {"method": "distil", "teacher": "run:any", "match": "tinybert"},
+            "and match is 'tinybert', which reads inner states: use --shard off",
+        ),
+    ],
+)
+def test_what_was_not_tried_is_refused(kind, changes, line, tmp_path):
+    plan = Plan("rte", model=str(write_encoder(tmp_path, kind)), shard="on", **changes)
+    model = load_model(plan, [load_tasks().task("rte")], ())
+    with pytest.raises(UsageError, match=f"^shard is on (but )?{line}$"):
+        spread(plan, model, load_method(plan.method), replace(CPU, sharded=True), [])
