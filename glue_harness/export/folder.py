@@ -119,6 +119,10 @@ def save(form: Form, made: Export, length: int, folder: Path) -> None:
             config.base_model_name_or_path = form.base
             form.model.save_pretrained(folder, save_embedding_layers=False)
             if made.whole.can_generate():
+                if config.is_prompt_learning and not made.whole.config.is_encoder_decoder:
+                    # peft 0.21 does not find what transformers 5.24 keeps of earlier tokens under a new name, and
+                    # would put the prompt before every token again
+                    made.whole.generation_config.use_cache = False
                 made.whole.generation_config.save_pretrained(folder)
         else:
             form.model.save_pretrained(folder)
