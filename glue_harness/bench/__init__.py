@@ -21,6 +21,7 @@ from glue_harness.lab.request import Request, make_request
 from glue_harness.models.encoder import Encoder
 from glue_harness.suite.registry import Registry
 from glue_harness.train import device, loop
+from glue_harness.train.weights import Weights
 
 # What both sides do. The rate stays as it is because a Trainer that runs again would begin with the last one.
 COMMON = {"optimizer": "adamw", "schedule": "constant", "warmup": 0, "micro_batch": None, "max_input": 128}
@@ -72,7 +73,7 @@ def profile(plan: Plan, registry: Registry) -> dict[str, Any]:
         "data": [(setup.feed, "update"), (setup.learner.model, "lay")],
         "forward": [(setup.learner.model, "loss")],
         "backward": [(torch.Tensor, "backward")],
-        "optimizer": [(loop, "clip"), (torch.optim.AdamW, "step"), (torch.optim.AdamW, "zero_grad")],
+        "optimizer": [(Weights, "clip"), (torch.optim.AdamW, "step"), (torch.optim.AdamW, "zero_grad")],
         "sync": [(loop, "settle")],
     }
     clock, steps = PartClock(setup.machine.device), []

@@ -185,7 +185,7 @@ def test_a_signal_saves_and_the_run_goes_on_exactly(number, code, where, zygote,
 
 
 def test_a_second_signal_stops_at_once(zygote, plan, tmp_path):  # noqa: F811
-    calls = [["train.loop:fitting", 3, False], ["train.loop:clip", 3, False]]
+    calls = [["train.loop:fitting", 3, False], ["train.weights:Weights.clip", 3, False]]
     fate = zygote(tmp_path, plan=plan.to_dict(), calls=calls, signal=signal.SIGINT)
     assert fate["code"] == 130
     assert [step for step, _ in RunFolder(the_run(tmp_path)).snapshots()] == [2]  # step 3 was not done
