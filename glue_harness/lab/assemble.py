@@ -123,6 +123,7 @@ def assemble(request: Request, vocabulary: str | None = None, told: Callable[[st
     if machine.sharded:  # before any of it moves: all of the blocks may be more than one device holds
         from glue_harness.train.shards import spread  # importing it takes a while
 
+        machine.ranks.compare(model.module, "at first")  # of parts put together nobody could tell
         weights, parameters = spread(plan, model, method, machine, parameters)
     model.module.to(machine.device)
     room.refuse_what_cannot_fit(
