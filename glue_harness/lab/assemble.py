@@ -120,7 +120,7 @@ def assemble(request: Request, vocabulary: str | None = None, told: Callable[[st
     data.rows.notes.extend(school.size_note(model) if school else ())
     learn_at_first = count_parameters(p for p in parameters if p.requires_grad)
     weights = WHOLE
-    if machine.sharded:  # before any of it moves: all of the blocks may be more than one device holds
+    if machine.sharded:  # before it moves, so that blocks come to the device one by one
         from glue_harness.train.shards import spread  # importing it takes a while
 
         machine.ranks.compare(model.module, "at first")  # of parts put together nobody could tell
